@@ -34,7 +34,7 @@ func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	i := n.Index()
-	obs, err := p.claimant(ctx, i)
+	obs, err := p.checkClaim(ctx, i)
 	if err != nil {
 		return fmt.Errorf("accept %s: %w", n, err)
 	}
@@ -45,20 +45,20 @@ func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	p.cfg.Logger.Warn("operator's verb", "verb", "accept", "partner", n, "reason", reason,
 		"claim", choose.ClaimOf(obs[i]), "against", choose.ClaimOf(obs[1-i]), "accepted_before", acc)
 	if above, raise := choose.RaiseAbove(obs[i], over, acc); raise {
-		if err := p.raise(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
+		if err := p.raiseEpoch(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
 			return fmt.Errorf("accept %s: take an epoch above %d: %w", n, above, err)
 		}
-		if obs, err = p.claimant(ctx, i); err != nil {
+		if obs, err = p.checkClaim(ctx, i); err != nil {
 			return fmt.Errorf("accept %s: %w", n, err)
 		}
 	}
 	acc = choose.Accept(obs[i], choose.Accepted{Overruled: over})
-	return p.impose(ctx, acc, reason)
+	return p.apply(ctx, acc, reason)
 }
 
 // claimant asks both partners and checks that the i-th is a writable principal.
-func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, error) {
-	obs, err := p.look(ctx)
+func (p *Pair) checkClaim(ctx context.Context, i int) ([2]choose.Observation, error) {
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return obs, err
 	}
@@ -69,7 +69,7 @@ func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, erro
 }
 
 // raise takes the epoch, and says what is missing where it can't.
-func (p *Pair) raise(ctx context.Context, i int, server string, above int64) error {
+func (p *Pair) raiseEpoch(ctx context.Context, i int, server string, above int64) error {
 	err := p.members[i].endpoint.Raise(ctx, server, above)
 	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {
 		return &RefusedError{Number: link.ErrNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
@@ -78,17 +78,17 @@ func (p *Pair) raise(ctx context.Context, i int, server string, above int64) err
 }
 
 // impose hands the word to the loop and waits until it serves.
-func (p *Pair) impose(ctx context.Context, acc choose.Accepted, reason string) error {
+func (p *Pair) apply(ctx context.Context, acc choose.Accepted, reason string) error {
 	n := acc.Partner
 	select {
-	case p.orders <- acc:
+	case p.accepts <- acc:
 	case <-ctx.Done():
 		return fmt.Errorf("accept %s: %w", n, context.Cause(ctx))
 	case <-p.closed:
 		return fmt.Errorf("accept %s: %w", n, ErrClosed)
 	}
 	p.count(func(s *Stats) { s.Accepts++ })
-	p.tell(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
+	p.publish(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
 	err := p.await(ctx, true, func(v choose.View) bool { return v.Serving && v.Accepted.Partner == n })
 	if err != nil {
 		return fmt.Errorf("accept %s: it does not serve: %w", n, err)
@@ -97,9 +97,9 @@ func (p *Pair) impose(ctx context.Context, acc choose.Accepted, reason string) e
 }
 
 // obey makes the operator's word what is accepted. The loop calls it.
-func (p *Pair) obey(acc choose.Accepted) {
+func (p *Pair) applyAccept(acc choose.Accepted) {
 	before := p.view
 	v := before
 	v.Accepted = acc
-	p.settle(before, v, -1)
+	p.decideAndAct(before, v, -1)
 }

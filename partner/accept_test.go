@@ -19,7 +19,7 @@ func (f *fakePair) split(a, b fakeRow) {
 	f.set(func(sa, sb *fakeServer) {
 		f.extended = true
 		sa.role, sb.role = choose.RolePrincipal, choose.RolePrincipal
-		sa.own, sb.own = &a, &b
+		sa.ownRow, sb.ownRow = &a, &b
 	})
 }
 
@@ -36,18 +36,18 @@ func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
 		if err := p.Accept(t.Context(), choose.A, "a has the orders"); err != nil {
 			t.Fatal(err)
 		}
-		if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 || f.seen(choose.A).own != (fakeRow{6, "SQLA"}) {
-			t.Fatalf("after: %+v, row %+v", s, f.seen(choose.A).own)
+		if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 || f.seen(choose.A).ownRow != (fakeRow{6, "SQLA"}) {
+			t.Fatalf("after: %+v, row %+v", s, f.seen(choose.A).ownRow)
 		}
-		if err := p.Accept(t.Context(), choose.A, "once more"); err != nil || f.seen(choose.A).own.epoch != 6 {
-			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(choose.A).own.epoch)
+		if err := p.Accept(t.Context(), choose.A, "once more"); err != nil || f.seen(choose.A).ownRow.epoch != 6 {
+			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(choose.A).ownRow.epoch)
 		}
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != choose.A || p.Stats().Accepts != 2 || p.Stats().SplitBrains != 1 {
 			t.Errorf("later: %+v, %+v", s, p.Stats())
 		}
 		// Another proxy, without memory, follows the new epoch by itself.
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(2 * time.Second)
 			if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 {
 				t.Errorf("another proxy: %+v", s)
@@ -63,7 +63,7 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 		f.set(func(a, b *fakeServer) { // stock schema, both out of their sessions
 			a.role, b.role, a.sequence, b.sequence = choose.RoleUnknown, choose.RoleUnknown, 0, 0
 		})
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(3 * time.Second)
 			if s := p.Status(); s.Principal != "" || !s.SplitBrain {
 				t.Fatalf("before: %+v", s)
@@ -74,7 +74,7 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 		}, withMemory(path))
 		// The word outlives the process, and the accepted one's absence.
 		f.set(func(_, b *fakeServer) { b.down = true })
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
 			if s := p.Status(); s.Principal != "" || !strings.Contains(s.Reason, "overruled") {
 				t.Errorf("the overruled partner alone: %+v", s)
@@ -171,7 +171,7 @@ func TestRun_MirroringSetUpAgainIsFollowed(t *testing.T) {
 		f.set(func(a, b *fakeServer) { // set up again, then failed over
 			a.role, a.sequence, b.role, b.sequence, b.down = choose.RoleMirror, 2, choose.RolePrincipal, 2, false
 			a.session, b.session = "new", "new"
-			b.own = &fakeRow{4, "SQLB"}
+			b.ownRow = &fakeRow{4, "SQLB"}
 		})
 		time.Sleep(3 * time.Second)
 		if s := p.Status(); s.Principal != choose.B || s.Epoch != 4 || s.RoleSequence != 2 {

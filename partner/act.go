@@ -10,26 +10,26 @@ import (
 
 // take notes what one probe learned, decides, and acts. Others can read the
 // decision before the first call runs by it.
-func (p *Pair) take(o choose.Observation) {
+func (p *Pair) handleObservation(o choose.Observation) {
 	now := time.Now()
 	before := p.view // nobody else writes it
 	i := o.Partner.Index()
 	v := before.With(i, o, now)
 	if o.Known {
-		p.members[i].readClock(o, now)
+		p.members[i].addClockReading(o, now)
 	}
-	p.settle(before, v, i)
+	p.decideAndAct(before, v, i)
 }
 
 // settle decides on what v knows, and acts. i is whose answer is new; negative: nobody's.
-func (p *Pair) settle(before, v choose.View, i int) {
+func (p *Pair) decideAndAct(before, v choose.View, i int) {
 	now := time.Now()
-	if r := v.Accepted.Overruled; r.Partner != "" && r.Lifted(v.Observed[r.Partner.Index()]) {
+	if r := v.Accepted.Overruled; r.Partner != "" && r.LiftedBy(v.Observed[r.Partner.Index()]) {
 		v.Accepted.Overruled = choose.Overruled{}
 	}
 	v.Decision = choose.Decide(now, v.Observed, v.Accepted)
-	v.Decision.Take = v.Decision.Take && !p.cfg.Observe
-	v.JudgeClaims(now, v.Accepted)
+	v.Decision.TakeEpoch = v.Decision.TakeEpoch && !p.cfg.Observe
+	v.NoteClaims(now, v.Accepted)
 	old, admit := p.act(&v)
 
 	p.mu.Lock()
@@ -40,7 +40,7 @@ func (p *Pair) settle(before, v choose.View, i int) {
 	}
 	if admit {
 		// What is cut off on the old term finds the new one, and goes before everybody else.
-		p.confirm(v.Observed[v.Decision.Serve.Index()], old)
+		p.openHold(v.Observed[v.Decision.Serve.Index()], old)
 	}
 	if old != nil {
 		old.end()
@@ -58,7 +58,7 @@ func (p *Pair) settle(before, v choose.View, i int) {
 // remember hands what is accepted to the memory.
 func (p *Pair) remember(v choose.View) {
 	i := v.Accepted.Partner.Index()
-	p.memory.note(func(r *record) {
+	p.memory.update(func(r *record) {
 		r.Partner, r.Extended, r.Epoch = v.Accepted.Partner, v.Accepted.Extended, v.Accepted.Epoch
 		r.Sequence, r.Session, r.Overruled = v.Accepted.Sequence, v.Accepted.Session, v.Accepted.Overruled
 		r.Address, r.Server = p.members[i].address, v.Observed[i].ServerName
@@ -73,25 +73,25 @@ func (p *Pair) act(v *choose.View) (old *term, admit bool) {
 	v.Serving = false
 	for _, m := range p.members {
 		if m.name != d.Serve {
-			m.unready()
+			m.dropNextPool()
 		}
 	}
-	if d.Drop && p.current != nil && p.current.member.name == v.Accepted.Partner && d.Serve != v.Accepted.Partner {
+	if d.EndTerm && p.current != nil && p.current.member.name == v.Accepted.Partner && d.Serve != v.Accepted.Partner {
 		old, p.current = p.current, nil
 	}
 	if d.Serve == "" {
-		p.stop()
+		p.shutHold()
 		return old, false
 	}
 	i := d.Serve.Index()
 	o, m := v.Observed[i], p.members[i]
-	p.members[1-i].take.Store("")
-	if d.Take {
+	p.members[1-i].takeEpochAs.Store("")
+	if d.TakeEpoch {
 		// The watcher's connection is the watcher's: it takes the epoch with its next probe.
-		m.take.Store(choose.NamesOf(o, v.Observed[1-i]).Own)
-		p.stop()
-		m.poke()
-		p.ready(m)
+		m.takeEpochAs.Store(choose.NamesOf(o, v.Observed[1-i]).Own)
+		p.shutHold()
+		m.probeNow()
+		p.prepareTerm(m)
 		return old, false
 	}
 	if p.current == nil || !p.current.matches(o) {
@@ -101,55 +101,55 @@ func (p *Pair) act(v *choose.View) (old *term, admit bool) {
 		p.current = p.newTerm(m, o)
 	}
 	if d.SplitBrain && v.Accepted.Partner != d.Serve {
-		p.members[1-i].poke()
+		p.members[1-i].probeNow()
 	}
 	v.Serving, v.Accepted = true, choose.Accept(o, v.Accepted)
 	return old, true
 }
 
 // ready makes the first connections of the term to come, while its epoch is being taken.
-func (p *Pair) ready(m *member) {
-	if m.readied == nil {
+func (p *Pair) prepareTerm(m *member) {
+	if m.nextPool == nil {
 		pool := m.endpoint.NewPool()
 		p.running.Go(func() { pool.Warm(hold.DrainFirst) })
-		m.readied = pool
+		m.nextPool = pool
 	}
 }
 
 // newTerm begins a term with connections of its own.
 func (p *Pair) newTerm(m *member, o choose.Observation) *term {
 	m.breaker.reset()
-	m.calls.Forget()
-	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied, began: time.Now()}
-	if m.readied = nil; t.pool == nil {
+	m.calls.Reset()
+	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.nextPool, began: time.Now()}
+	if m.nextPool = nil; t.pool == nil {
 		t.pool = m.endpoint.NewPool()
 	}
-	t.turn.On = t
+	t.held.Target = t
 	return t
 }
 
 // confirm opens the hold to the current term, unless a call doubted it after the probe began;
 // to those first who were cut off on the term before, if there was one just now.
-func (p *Pair) confirm(o choose.Observation, before *term) {
-	p.hold.Expose(!o.Mirrors())
-	var cutOff *hold.Term[*term]
+func (p *Pair) openHold(o choose.Observation, before *term) {
+	p.hold.SetExposed(!o.MirrorSynchronized())
+	var interrupted *hold.Term[*term]
 	if before != nil {
-		cutOff = &before.turn
+		interrupted = &before.held
 	}
-	p.hold.Open(&p.current.turn, cutOff, o.Asked)
-	if p.hold.Serving() == &p.current.turn {
-		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
+	p.hold.Open(&p.current.held, interrupted, o.Request)
+	if p.hold.Serving() == &p.current.held {
+		p.noPrincipalSince.Store(0) // a doubt that comes just now has woken the watchers itself
 	} else {
-		p.trouble.CompareAndSwap(0, time.Now().UnixNano())
+		p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano())
 	}
 }
 
 // stop shuts the hold. The term, if there is one, may yet be confirmed: calls
 // running there are left alone.
-func (p *Pair) stop() {
+func (p *Pair) shutHold() {
 	p.hold.Shut()
-	if p.trouble.CompareAndSwap(0, time.Now().UnixNano()) {
-		p.wake()
+	if p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano()) {
+		p.probeNow()
 	}
 }
 
@@ -157,11 +157,11 @@ func (p *Pair) stop() {
 func (p *Pair) announceRole(before, now choose.View, i int) {
 	o, was := now.Observed[i], before.Observed[i]
 	if was.Began.IsZero() || o.Role != was.Role {
-		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
+		p.publish(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
 		p.cfg.Logger.Info("role seen", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
 	}
-	if o.Unseen != "" && o.Unseen != was.Unseen {
-		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.Unseen)
+	if o.MissingRight != "" && o.MissingRight != was.MissingRight {
+		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.MissingRight)
 	}
 	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
 		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", link.ErrorText(o.Err))
@@ -173,16 +173,16 @@ func (p *Pair) announce(before, now choose.View) {
 	p.announceClaims(before, now)
 	switch a := now.Accepted; {
 	case now.Serving && (!before.Serving || a != before.Accepted):
-		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
 		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.Decision.Reason)
 		if !a.Extended {
-			p.stock.Do(func() {
+			p.stockWarning.Do(func() {
 				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and what became of a call whose answer "+
 					"was lost can't always be told; extend it with mirrorstate install", "database", p.cfg.Database)
 			})
 		}
 	case before.Serving && !now.Serving:
-		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
 		p.cfg.Logger.Warn("no principal", "reason", now.Decision.Reason)
 	}
 }
@@ -191,7 +191,7 @@ func (p *Pair) announce(before, now choose.View) {
 func (p *Pair) announceClaims(before, now choose.View) {
 	split := now.Decision.SplitBrain
 	if split && now.Claims != before.Claims {
-		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
 		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.Decision.Serve, "reason", now.Decision.Reason,
 			"a", now.Claims[0], "b", now.Claims[1])
 	}
@@ -209,13 +209,13 @@ func (p *Pair) announceClaims(before, now choose.View) {
 		}
 		_, why := choose.Stale(now.Observed[i], before.Accepted)
 		p.count(func(s *Stats) { s.Fenced[kind]++ })
-		p.tell(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
+		p.publish(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
 		p.cfg.Logger.Warn("a former principal's claim is not believed", "partner", now.Observed[i].Partner, "why", why, "claim", choose.ClaimOf(now.Observed[i]))
 	}
 }
 
 // tell gives an event to every subscriber that has room for it.
-func (p *Pair) tell(e Event) {
+func (p *Pair) publish(e Event) {
 	if e.Kind == "breaker" {
 		p.cfg.Logger.Info("breaker changed", "partner", e.Partner, "change", e.Reason)
 	}

@@ -38,7 +38,7 @@ func (p *Pair) Failover(ctx context.Context) error {
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, from, err := p.sides(ctx)
+	obs, from, err := p.findPrincipal(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (p *Pair) Failover(ctx context.Context) error {
 		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
-	return p.carryOut(ctx, "failover", from, operate.Failover, func(v choose.View) bool {
+	return p.execute(ctx, "failover", from, operate.Failover, func(v choose.View) bool {
 		// A login without rights does not see that the old principal is the mirror now.
 		return v.Serves(to.name) && v.Observed[from].Reachable && v.Observed[from].Role != choose.RolePrincipal
 	})
@@ -61,9 +61,9 @@ func (p *Pair) Failover(ctx context.Context) error {
 // sides asks both partners which of them is the principal. Where one does not
 // answer they are asked once more: a server whose connections have just been
 // reset may miss a question, and be there for the next.
-func (p *Pair) sides(ctx context.Context) (obs [2]choose.Observation, from int, err error) {
+func (p *Pair) findPrincipal(ctx context.Context) (obs [2]choose.Observation, from int, err error) {
 	for range 2 {
-		if obs, err = p.look(ctx); err != nil {
+		if obs, err = p.probeBoth(ctx); err != nil {
 			return obs, -1, fmt.Errorf("failover: %w", err)
 		}
 		from, err = p.principalOf(obs)
@@ -86,7 +86,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, err := p.look(ctx)
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return fmt.Errorf("force service: %w", err)
 	}
@@ -107,7 +107,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
+	return p.execute(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
 }
 
 // Suspend stops sending the log to the mirror; returns nil when every partner
@@ -116,7 +116,7 @@ func (p *Pair) Suspend(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Suspend, false)
 	}
-	return p.session(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
+	return p.changeSession(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
 }
 
 // Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
@@ -124,14 +124,14 @@ func (p *Pair) Resume(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Resume, false)
 	}
-	return p.session(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
+	return p.changeSession(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
 }
 
 // session sends a statement about the session to the principal.
-func (p *Pair) session(ctx context.Context, verb string, is func(state string) bool) error {
+func (p *Pair) changeSession(ctx context.Context, verb string, is func(state string) bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, err := p.look(ctx)
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
@@ -140,9 +140,9 @@ func (p *Pair) session(ctx context.Context, verb string, is func(state string) b
 		return err
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
-	return p.carryOut(ctx, verb, at, verb, func(v choose.View) bool {
+	return p.execute(ctx, verb, at, verb, func(v choose.View) bool {
 		for _, o := range v.Observed {
-			if o.Reachable && o.Mirrored() && !is(o.Mirroring) {
+			if o.Reachable && o.HasRole() && !is(o.Mirroring) {
 				return false
 			}
 		}
@@ -155,12 +155,12 @@ func (p *Pair) adminContext(ctx context.Context) (context.Context, context.Cance
 }
 
 // look asks both partners anew and gives their answers.
-func (p *Pair) look(ctx context.Context) (obs [2]choose.Observation, err error) {
-	n := p.asked.Add(1)
-	p.wake()
+func (p *Pair) probeBoth(ctx context.Context) (obs [2]choose.Observation, err error) {
+	n := p.probeRequests.Add(1)
+	p.probeNow()
 	err = p.await(ctx, false, func(v choose.View) bool {
 		obs = v.Observed
-		return obs[0].Asked >= n && obs[1].Asked >= n
+		return obs[0].Request >= n && obs[1].Request >= n
 	})
 	return obs, err
 }
@@ -177,7 +177,7 @@ func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 		if o.Reachable && v.Serves(o.Partner) && o.Role == choose.RolePrincipal {
 			return i, nil
 		}
-		mirrored = mirrored || o.Mirrored()
+		mirrored = mirrored || o.HasRole()
 		if !o.Reachable || o.Role != choose.RolePrincipal {
 			continue
 		}
@@ -198,17 +198,17 @@ func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 // carryOut sends the statement of a verb of package operate and waits until both partners' answers show what
 // it was for. Its own answer decides only where it is a plain refusal: a role
 // switch may kill the connection that asked for it, and one that was accepted may yet fail.
-func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
+func (p *Pair) execute(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
 	execErr := p.members[at].endpoint.Exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
-	if r := asRefusal(execErr); r != nil {
+	if r := serverRefusal(execErr); r != nil {
 		return r
 	}
 	if _, unsent := errors.AsType[*link.LoginError](execErr); unsent {
 		return fmt.Errorf("%s was not sent to %s: %w", title, p.members[at].name, execErr)
 	}
-	n := p.asked.Add(1)
-	p.wake()
-	err := p.await(ctx, true, func(v choose.View) bool { return v.Observed[at].Asked >= n && done(v) })
+	n := p.probeRequests.Add(1)
+	p.probeNow()
+	err := p.await(ctx, true, func(v choose.View) bool { return v.Observed[at].Request >= n && done(v) })
 	if err != nil {
 		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
 	}
@@ -216,7 +216,7 @@ func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, 
 }
 
 // asRefusal makes a RefusedError of an answer that means: nothing was done.
-func asRefusal(err error) *RefusedError {
+func serverRefusal(err error) *RefusedError {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok || classify.Fatal(err) {
 		return nil
@@ -231,7 +231,7 @@ func (p *Pair) isGroup() bool {
 	p.mu.Lock()
 	v := p.view
 	p.mu.Unlock()
-	return v.Observed[0].Grouped || v.Observed[1].Grouped || choose.GroupSession(v.Accepted.Session)
+	return v.Observed[0].InGroup || v.Observed[1].InGroup || choose.GroupSession(v.Accepted.Session)
 }
 
 // operateGroup carries out a verb on an availability group, and waits until the pair serves again.
@@ -253,23 +253,23 @@ func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool
 	}
 	plan, err := operate.NewPlan(verb, operate.Options{Database: p.cfg.Database, AllowDataLoss: allowDataLoss, Patience: p.cfg.Budgets.Admin}, seen)
 	if err != nil {
-		return asRefused(err)
+		return fromOperate(err)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "topology", plan.Topology, "principal", plan.Principal)
 	r := operate.Runner{Servers: servers, Transient: p.cfg.Budgets.Admin / 2}
 	if err := r.Run(ctx, plan); err != nil {
-		return fmt.Errorf("%s: %w", verb, asRefused(err))
+		return fmt.Errorf("%s: %w", verb, fromOperate(err))
 	}
 	want := choose.Name(plan.Principal)
 	if verb == operate.Failover || verb == operate.Force {
 		want = p.members[1-want.Index()].name
 	}
-	p.wake()
+	p.probeNow()
 	return p.await(ctx, true, func(v choose.View) bool { return v.Serves(want) })
 }
 
 // asRefused makes a RefusedError of a refusal of package operate.
-func asRefused(err error) error {
+func fromOperate(err error) error {
 	if r, ok := errors.AsType[*operate.Refusal](err); ok {
 		return &RefusedError{Number: r.Number, Message: r.Message, Advice: r.Advice}
 	}

@@ -91,7 +91,7 @@ func TestFailover_OfTwoClaimsIsSentToTheOneThatServes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = p.Failover(ctx)
-		if a, b := f.forced(); a != 1 || b != 0 {
+		if a, b := f.execCounts(); a != 1 || b != 0 {
 			t.Errorf("sent %d to a, which serves, and %d to b", a, b)
 		}
 	})

@@ -45,8 +45,8 @@ func benchPair(b *testing.B) *Pair {
 	ends := [2]link.Endpoint{&fakeServer{pair: f, name: choose.A}, &fakeServer{pair: f, name: choose.B}}
 	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
 	serving := &term{member: p.members[0], pool: freePool{}}
-	serving.turn.On = serving
-	p.hold.Open(&serving.turn, nil, 0)
+	serving.held.Target = serving
+	p.hold.Open(&serving.held, nil, 0)
 	return p
 }
 
@@ -56,8 +56,8 @@ func (freePool) Get(context.Context, context.CancelCauseFunc) (link.Lease, error
 	return freeLease, nil
 }
 func (freePool) Warm(int)               {}
-func (freePool) Purge()                 {}
-func (freePool) Cut(error)              {}
+func (freePool) CloseIdle()             {}
+func (freePool) Abort(error)            {}
 func (freePool) Stats() (s sql.DBStats) { return s }
 
 var freeLease = &noLease{}
@@ -82,7 +82,7 @@ func BenchmarkWire_Do(b *testing.B) {
 
 func BenchmarkWire_Bare(b *testing.B) {
 	w := newWirePair(b)
-	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DsnFor(b, w.Ends[0].Addr, "disable")))
+	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DSN(b, w.Servers[0].Addr, "disable")))
 	defer db.Close()
 	ctx, cancel := context.WithCancel(b.Context()) // as a request's
 	defer cancel()

@@ -20,8 +20,8 @@ const (
 
 // What an attempt tells the breaker, beside nil for reached.
 var (
-	errUnreached = errors.New("not reached")
-	errNoVerdict = errors.New("says nothing about the partner")
+	errUnreachable = errors.New("not reached")
+	errNotCounted  = errors.New("says nothing about the partner")
 )
 
 // breaker is about one partner's reachability and nothing else: a mirror's
@@ -41,7 +41,7 @@ func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 		MaxRequests:  breakerTrials,
 		Timeout:      breakerTimeout,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerTrips },
-		IsExcluded:   func(err error) bool { return err == errNoVerdict },
+		IsExcluded:   func(err error) bool { return err == errNotCounted },
 		IsSuccessful: func(err error) bool { return err == nil },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.state.Store(int32(to))
@@ -54,7 +54,7 @@ func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 
 // trial reports whether a change is only that an open breaker lets a few calls try, or that these failed: to whoever reads the
 // log it is still open. While a partner is down that happens every second.
-func trial(from, to string) bool {
+func isTrial(from, to string) bool {
 	open, trying := gobreaker.StateOpen.String(), gobreaker.StateHalfOpen.String()
 	return from == open && to == trying || from == trying && to == open
 }
@@ -73,11 +73,11 @@ func (b *breaker) record(reached, fresh bool) {
 		b.reset()
 		return
 	}
-	verdict := error(nil)
+	result := error(nil)
 	if !reached {
-		verdict = errUnreached
+		result = errUnreachable
 	}
-	_ = b.run(func() (struct{}, error) { return struct{}{}, verdict })
+	_ = b.run(func() (struct{}, error) { return struct{}{}, result })
 }
 
 // reset closes the breaker by decision.
@@ -90,4 +90,4 @@ func (b *breaker) reset() {
 }
 
 // read is the state's word: closed, open or half-open.
-func (b *breaker) read() string { return gobreaker.State(b.state.Load()).String() }
+func (b *breaker) stateName() string { return gobreaker.State(b.state.Load()).String() }

@@ -53,7 +53,7 @@ func (a *Attempt) ClockWait() time.Duration {
 	if a.pair == nil {
 		return 0
 	}
-	return 2 * a.term.member.clock.Load().error(time.Now())
+	return 2 * a.term.member.clock.Load().maxError(time.Now())
 }
 
 // Op is one statement or procedure call on a.Conn, under ctx. It may be run

@@ -31,7 +31,7 @@ func TestDo_AnAttemptHasTimeForItsItem(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFakePair(t)
 				p := f.startServing(func(cfg *Config) { cfg.Hold.Bytes = math.MaxInt64 })
-				p.members[0].clock.Store(new(reading))
+				p.members[0].clock.Store(new(clockReading))
 				ctx := t.Context()
 				if c.caller > 0 {
 					var cancel context.CancelFunc
@@ -68,16 +68,16 @@ func TestDo_AnAttemptHasTimeForItsAnswer(t *testing.T) {
 		want time.Duration // when the attempt is cut
 	}{
 		{"nothing comes", 0, 0, 5 * time.Second},
-		{"too slow", leastRate / 2, time.Hour, 10 * time.Second}, // 5 + 2.5 + 1.25 + …
-		{"dries up", 2 * leastRate, 4 * time.Second, 12800 * time.Millisecond},
-		{"goes on", 2 * leastRate, time.Hour, MaxAttempt},
+		{"too slow", minRate / 2, time.Hour, 10 * time.Second}, // 5 + 2.5 + 1.25 + …
+		{"dries up", 2 * minRate, 4 * time.Second, 12800 * time.Millisecond},
+		{"goes on", 2 * minRate, time.Hour, MaxAttempt},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFakePair(t)
 				p := f.startServing(func(c *Config) { c.Hold.Window = 2 * time.Minute })
 				pool := f.ends[0].pools[0]
-				pool.arrive(1 << 30) // for others, before
+				pool.receive(1 << 30) // for others, before
 				first := time.Duration(0)
 				err := p.Do(t.Context(), Call{}, func(ctx context.Context, a *Attempt) error {
 					if a.Number > 1 {
@@ -92,7 +92,7 @@ func TestDo_AnAttemptHasTimeForItsAnswer(t *testing.T) {
 							return ctx.Err()
 						case <-tick.C:
 							if time.Since(began) < c.dry {
-								pool.arrive(c.rate / 10)
+								pool.receive(c.rate / 10)
 							}
 						}
 					}
@@ -106,10 +106,10 @@ func TestDo_AnAttemptHasTimeForItsAnswer(t *testing.T) {
 }
 
 // arrive has so many bytes come.
-func (p *fakePool) arrive(n int64) {
+func (p *fakePool) receive(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.came += n
+	p.received += n
 }
 
 func TestConfig_AttemptIsBounded(t *testing.T) {

@@ -22,7 +22,7 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 7, "SQLA"
 		p := f.startServing()
-		p.members[0].clock.Store(&reading{at: time.Now(), ahead: time.Hour})
+		p.members[0].clock.Store(&clockReading{at: time.Now(), offset: time.Hour})
 		now := time.Now()
 		var got Attempt
 		err := p.Do(t.Context(), Call{}, func(ctx context.Context, a *Attempt) error {
@@ -45,7 +45,7 @@ func TestDo_NotAfterIsTheCallersDeadlineIfThatIsEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
-		p.members[0].clock.Store(new(reading))
+		p.members[0].clock.Store(new(clockReading))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		end, _ := ctx.Deadline()
@@ -93,13 +93,13 @@ func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
 		if d := time.Since(began); d > time.Second+50*time.Millisecond {
 			t.Errorf("took %s: longer than the monitor's second", d)
 		}
-		if f.seen(choose.A).pools[0].over == nil {
+		if f.seen(choose.A).pools[0].aborted == nil {
 			t.Error("the old principal's connections live on")
 		}
 		if s := f.seen(choose.B).takes; len(s) != 1 || s[0] != "SQLB" {
 			t.Errorf("epochs taken by %v, want SQLB once", s)
 		}
-		if b := p.members[0].breaker.read(); b != "closed" {
+		if b := p.members[0].breaker.stateName(); b != "closed" {
 			t.Errorf("our own cut opened the breaker: %s", b)
 		}
 	})
@@ -245,7 +245,7 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
-			if !tt.held && (p.hold.Holding() || p.members[0].breaker.read() != "closed") {
+			if !tt.held && (p.hold.Holding() || p.members[0].breaker.stateName() != "closed") {
 				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
 			}
 		})
@@ -258,7 +258,7 @@ func TestDo_LeavesTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(func(c *Config) { c.MaxConns = 1 })
-		f.set(func(a, _ *fakeServer) { a.room = make(chan struct{}, 1) })
+		f.set(func(a, _ *fakeServer) { a.slots = make(chan struct{}, 1) })
 		block, ended := make(chan struct{}), make(chan error, 1)
 		go func() {
 			ended <- p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { <-block; return nil })
@@ -270,7 +270,7 @@ func TestDo_LeavesTheLine(t *testing.T) {
 		if !errors.Is(err, left) || OutcomeOf(err) != NotApplied {
 			t.Errorf("got %v, %s", err, OutcomeOf(err))
 		}
-		if p.members[0].breaker.read() != "closed" {
+		if p.members[0].breaker.stateName() != "closed" {
 			t.Error("a caller's end was blamed on the partner")
 		}
 		close(block)
@@ -288,7 +288,7 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if a.Number == 1 {
 				<-ctx.Done()
-				if !errors.Is(context.Cause(ctx), link.ErrAttemptTime) {
+				if !errors.Is(context.Cause(ctx), link.ErrAttemptTimeout) {
 					t.Errorf("ended by %v", context.Cause(ctx))
 				}
 				return ctx.Err()
@@ -301,8 +301,8 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		if d := time.Since(began); err != nil || d < 5*time.Second || d > 5*time.Second+5*time.Millisecond {
 			t.Errorf("got %v after %s", err, d)
 		}
-		if n := f.seen(choose.A).pools[0]; n.purged != 0 || n.broken != 0 {
-			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.purged, n.broken)
+		if n := f.seen(choose.A).pools[0]; n.idleClosed != 0 || n.broken != 0 {
+			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.idleClosed, n.broken)
 		}
 	})
 }
@@ -329,7 +329,7 @@ func TestDo_Again(t *testing.T) {
 			n++
 			return deadlock
 		})
-		if n != againLimit+1 || !errors.As(err, new(interface{ SQLErrorNumber() int32 })) || OutcomeOf(err) != NotApplied {
+		if n != retryLimit+1 || !errors.As(err, new(interface{ SQLErrorNumber() int32 })) || OutcomeOf(err) != NotApplied {
 			t.Errorf("%d attempts, %v", n, err)
 		}
 	})
@@ -381,8 +381,8 @@ func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		pools := f.seen(choose.A).pools
-		if len(pools) != 1 || pools[0].over != nil || pools[0].purged != 1 {
-			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].over, pools[0].purged)
+		if len(pools) != 1 || pools[0].aborted != nil || pools[0].idleClosed != 1 {
+			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].aborted, pools[0].idleClosed)
 		}
 		if n := f.seen(choose.A).dials; n != 2 {
 			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", n)
@@ -408,7 +408,7 @@ func TestDo_BackoffWhereProbesAndCallsDisagree(t *testing.T) {
 
 func TestDo_HoldFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newFakePair(t).pairOf(func(c *Config) { c.Hold.Size = 1 })
+		p := newFakePair(t).newPair(func(c *Config) { c.Hold.Size = 1 })
 		go func() { _ = p.Do(t.Context(), Call{}, nil) }()
 		synctest.Wait()
 		err := p.Do(t.Context(), Call{}, nil)
@@ -446,7 +446,7 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 		cancel()
 		wg.Wait()
 		n := p.queued.Load()
-		wanted, size, _ := p.line.Size()
+		wanted, size, _ := p.queue.Size()
 		if n != 0 || wanted != 0 || size != (shares.Size{}) {
 			t.Errorf("still counted: %d wait, %d want a connection, %+v in the line", n, wanted, size)
 		}
@@ -506,9 +506,9 @@ func TestMember_ReadClock(t *testing.T) {
 		{1000 * time.Second, 9000 * ms, 5000 * ms, 6500 * ms, 11500 * ms},          // and once more, after a long silence
 		{11000 * time.Second, 13000 * ms, 4000 * ms, 11 * time.Second, 13500 * ms}, // which may have been the drift of that silence
 	} {
-		m.readClock(choose.Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
+		m.addClockReading(choose.Observation{ClockOffset: step.clock, Latency: step.within}, now.Add(step.after))
 		r := m.clock.Load()
-		if least, most := r.ahead-r.within/2, r.ahead+r.within/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
+		if least, most := r.offset-r.width/2, r.offset+r.width/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
 			t.Errorf("after %v: the clock is ahead by %v to %v, want %v to %v", step.after, least, most, step.wantLeast, step.wantMost)
 		}
 	}
@@ -534,7 +534,7 @@ func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
 
 func TestDo_AfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newFakePair(t).pairOf()
+		p := newFakePair(t).newPair()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- p.Run(ctx) }()

@@ -18,17 +18,17 @@ var errExposed = errors.New("the principal does not say that its mirror is SYNCH
 // principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
 // the principal is another by then, the call is sent again, and finds out there what became of it.
 // A write that waits in vain is on the principal, and perhaps on no other.
-func (r *run) mirrored(ctx context.Context, t *term) (classify.Class, error) {
-	if !r.p.refusesExposed() || !r.pass.Call().Write {
+func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) {
+	if !r.p.refusesExposed() || !r.state.Call().Write {
 		return classify.Permanent, nil
 	}
-	r.open, r.try.Resent = true, true
-	wait, cancel := context.WithDeadline(ctx, r.giveUp())
+	r.unanswered, r.att.Resent = true, true
+	wait, cancel := context.WithDeadline(ctx, r.deadline())
 	defer cancel()
-	err := r.p.mirrors(wait, t)
+	err := r.p.waitForMirror(wait, t)
 	switch {
 	case err == nil:
-		r.open = false
+		r.unanswered = false
 		return classify.Permanent, nil
 	case errors.Is(err, link.ErrTermOver):
 		return classify.Moved, fmt.Errorf("wait for the mirror of %s: %w", t.member.name, err)
@@ -37,8 +37,8 @@ func (r *run) mirrored(ctx context.Context, t *term) (classify.Class, error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errExposed
 	}
-	r.last = err
-	return classify.Permanent, r.end(ErrOutcomeUnknown)
+	r.lastErr = err
+	return classify.Permanent, r.callError(ErrOutcomeUnknown)
 }
 
 // refusesExposed reports whether writes wait while the principal is exposed.
@@ -46,13 +46,13 @@ func (p *Pair) refusesExposed() bool { return p.cfg.Exposed == ExposedRefuse }
 
 // mirrors returns nil once t's partner, asked from now on, says that its mirror has
 // everything; errTermOver once t is not the current term.
-func (p *Pair) mirrors(ctx context.Context, t *term) error {
-	n, i := p.asked.Add(1), t.member.name.Index()
-	t.member.poke()
+func (p *Pair) waitForMirror(ctx context.Context, t *term) error {
+	n, i := p.probeRequests.Add(1), t.member.name.Index()
+	t.member.probeNow()
 	err := p.await(ctx, false, func(v choose.View) bool {
-		return t.over.Load() || v.Observed[i].Asked >= n && v.Observed[i].Mirrors()
+		return t.ended.Load() || v.Observed[i].Request >= n && v.Observed[i].MirrorSynchronized()
 	})
-	if err == nil && t.over.Load() {
+	if err == nil && t.ended.Load() {
 		return link.ErrTermOver
 	}
 	return err

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-func refusing(c *Config) { c.Exposed = ExposedRefuse }
+func refuseExposed(c *Config) { c.Exposed = ExposedRefuse }
 
 // expose has both fakes lose each other, or find each other.
 func (f *fakePair) expose(state string) {
@@ -20,9 +20,9 @@ func (f *fakePair) expose(state string) {
 func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		f.expose("DISCONNECTED")
-		p.wake()
+		p.probeNow()
 		if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Observed[0].Mirroring == "DISCONNECTED" }); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestExposed_WindowOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.expose("SUSPENDED")
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		began := time.Now()
 		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { t.Error("it was carried out"); return nil })
 		if !errors.Is(err, ErrNoPrincipal) || !errors.Is(err, errExposed) || OutcomeOf(err) != NotApplied {
@@ -72,7 +72,7 @@ func TestExposed_FoundAfterTheCommit(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
-			p := f.startServing(refusing)
+			p := f.startServing(refuseExposed)
 			began, attempts := time.Now(), 0
 			if back {
 				time.AfterFunc(3*time.Second, func() { f.expose("SYNCHRONIZED") })
@@ -101,7 +101,7 @@ func TestExposed_FailoverAfterTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 			if a.Partner == choose.A {
 				f.failOver()
@@ -119,7 +119,7 @@ func TestExposed_FailoverAfterTheCommit(t *testing.T) {
 func TestExposed_ProbesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		before := f.seen(choose.A).probes
 		const calls = 100
 		results := make(chan error, calls)
@@ -151,7 +151,7 @@ func TestExposed_Unknown(t *testing.T) {
 		{"catching up", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
 		{"not for our eyes", choose.Observation{Role: choose.RoleUnknown}, false},
 	} {
-		if got := c.o.Mirrors(); got != c.want {
+		if got := c.o.MirrorSynchronized(); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const webSID = "0x0102030405060708090A0B0C0D0E0F10"
 
 // asWeb makes a login on both servers with these rights there, and has the pair log in as it.
-func asWeb(t *testing.T, servers *embedded.Pair, rights ...string) func(*partner.Config) {
+func loginAsWeb(t *testing.T, servers *embedded.Pair, rights ...string) func(*partner.Config) {
 	t.Helper()
 	for _, name := range []string{"a", "b"} {
 		execAt(t, servers.Partner(name), "CREATE LOGIN web WITH PASSWORD = 'secret', SID = "+webSID)
@@ -25,7 +25,7 @@ func asWeb(t *testing.T, servers *embedded.Pair, rights ...string) func(*partner
 	execAt(t, servers.Partner("a"), "USE ASPState; CREATE USER web FOR LOGIN web; CREATE ROLE proxies; ALTER ROLE proxies ADD MEMBER web; "+
 		"GRANT SELECT ON dbo.MirrorStateEpoch TO proxies; GRANT EXECUTE ON dbo.MirrorState_TakeEpoch_1 TO proxies")
 	return func(c *partner.Config) {
-		discover(c)
+		discoverTopology(c)
 		for i := range c.Partners {
 			s := c.Partners[i].ConnectionString
 			for _, key := range []string{"user id=" + servers.User(), "password=" + servers.Password()} {
@@ -68,10 +68,10 @@ func TestGroup_RoleByTheLoginsRights(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			servers := aspstatetest.Start(t)
-			as := asWeb(t, servers, c.rights...)
+			as := loginAsWeb(t, servers, c.rights...)
 			agtest.PlantGroup(t, servers, c.group)
-			p, _ := follow(t, servers, as)
-			until(t, p, c.name, func(s partner.Status) bool { return s.Topology == "availability-group" && c.want(s) })
+			p, _ := runPair(t, servers, as)
+			waitUntil(t, p, c.name, func(s partner.Status) bool { return s.Topology == "availability-group" && c.want(s) })
 		})
 	}
 }
@@ -80,12 +80,12 @@ func TestGroup_RoleByTheLoginsRights(t *testing.T) {
 func TestGroup_Before2017(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	refused := agtest.PlantGroupBefore2017(t, servers, agtest.Group{Primary: "a", Cluster: "WSFC"})
-	p, _ := follow(t, servers, discover)
-	until(t, p, "the role is found", func(s partner.Status) bool {
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "the role is found", func(s partner.Status) bool {
 		return s.Principal == "a" && s.Partners[0].State == "SYNCHRONIZED" && s.Partners[1].Role == partner.RoleMirror && !s.Exposed
 	})
 	seen := p.Status().Partners[0].Seen
-	until(t, p, "it is asked again", func(s partner.Status) bool { return s.Partners[0].Seen.After(seen) && s.Partners[0].LastError == "" })
+	waitUntil(t, p, "it is asked again", func(s partner.Status) bool { return s.Partners[0].Seen.After(seen) && s.Partners[0].LastError == "" })
 	if n := refused(); n != 2 {
 		t.Errorf("the column was asked for %d times, want once on each server", n)
 	}

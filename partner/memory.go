@@ -59,8 +59,8 @@ type memory struct {
 	failures atomic.Uint64
 	failing  bool // owned by writing: the last write failed
 
-	mu  sync.Mutex
-	now record // guarded by mu
+	mu      sync.Mutex
+	current record // guarded by mu
 
 	writing sync.Mutex
 	written record // guarded by writing
@@ -69,7 +69,7 @@ type memory struct {
 // openMemory reads the file, if there is one.
 func openMemory(cfg *Config) (*memory, error) {
 	m := &memory{path: cfg.Memory, log: cfg.Logger, dirty: make(chan struct{}, 1)}
-	m.now = record{Version: memoryVersion, Database: cfg.Database}
+	m.current = record{Version: memoryVersion, Database: cfg.Database}
 	if m.path == "" {
 		return m, nil
 	}
@@ -91,7 +91,7 @@ func openMemory(cfg *Config) (*memory, error) {
 		return nil, fmt.Errorf("memory %s is of the database %q, not %q: give every pair a file of its own", m.path, r.Database, cfg.Database)
 	}
 	m.written = r
-	m.now = r.rename(cfg)
+	m.current = r.rename(cfg)
 	return m, nil
 }
 
@@ -135,9 +135,9 @@ func (r record) rename(cfg *Config) record {
 }
 
 // note changes the record; the file follows.
-func (m *memory) note(change func(*record)) {
+func (m *memory) update(change func(*record)) {
 	m.mu.Lock()
-	change(&m.now)
+	change(&m.current)
 	m.mu.Unlock()
 	select {
 	case m.dirty <- struct{}{}:
@@ -149,11 +149,11 @@ func (m *memory) note(change func(*record)) {
 func (m *memory) read() record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.now
+	return m.current
 }
 
 // keep writes what changed, until ctx ends. A write that failed is tried again.
-func (m *memory) keep(ctx context.Context) {
+func (m *memory) writeLoop(ctx context.Context) {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {

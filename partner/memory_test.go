@@ -19,9 +19,9 @@ import (
 func withMemory(path string) func(*Config) { return func(c *Config) { c.Memory = path } }
 
 // runFor runs a pair of its own on f until it serves, for as long as f tells, and ends it.
-func (f *fakePair) runFor(during func(p *Pair), mend ...func(*Config)) {
+func (f *fakePair) runWhile(during func(p *Pair), changes ...func(*Config)) {
 	f.t.Helper()
-	p := f.pairOf(mend...)
+	p := f.newPair(changes...)
 	ctx, cancel := context.WithCancel(f.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -37,7 +37,7 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
 		f.extended = true
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			_ = p.WaitForPrincipal(t.Context())
 			f.failOver()
 			time.Sleep(2 * time.Second)
@@ -57,7 +57,7 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 			a.role, a.sequence, b.down = choose.RolePrincipal, 1, true
 			f.epoch, f.server = 1, "SQLA"
 		})
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
 			if s := p.Status(); s.Principal != "" || s.Epoch != 2 || !strings.Contains(s.Reason, "claims epoch 1, and 2 was accepted") {
 				t.Errorf("with its memory: %+v", s)
@@ -66,7 +66,7 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 				t.Errorf("counted %d fenced claims, want one for one change", n)
 			}
 		}, withMemory(path))
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
 			if s := p.Status(); s.Principal != choose.A {
 				t.Errorf("without a memory nothing speaks against it: %+v", s)
@@ -102,7 +102,7 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		}
 		var log bytes.Buffer
 		f := newFakePair(t)
-		p := f.pairOf(withMemory(filepath.Join(folder, "pair.json")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		p := f.newPair(withMemory(filepath.Join(folder, "pair.json")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		if err := os.Remove(folder); err != nil {
 			t.Fatal(err)
 		}

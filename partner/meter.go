@@ -87,9 +87,9 @@ type PoolStats struct {
 // Pool reads the statistics of the connections that calls run on. Each term of a principal has
 // a pool of its own, so that counters begin anew after a failover.
 func (p *Pair) Pool() PoolStats {
-	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.Evictions()}
+	s := PoolStats{Queued: p.queued.Load(), Evicted: p.queue.Evictions()}
 	if t := p.hold.Serving(); t != nil {
-		s.Partner, s.DBStats = t.On.member.name, t.On.pool.Stats()
+		s.Partner, s.DBStats = t.Target.member.name, t.Target.pool.Stats()
 	}
 	return s
 }

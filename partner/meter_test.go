@@ -19,19 +19,19 @@ import (
 )
 
 // written is a meter that writes down what it is told.
-type written struct {
+type recordingMeter struct {
 	mu       sync.Mutex
 	attempts []AttemptEnd
 	holds    []HoldEnd
 }
 
-func (w *written) Attempted(_ context.Context, a AttemptEnd) {
+func (w *recordingMeter) Attempted(_ context.Context, a AttemptEnd) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attempts = append(w.attempts, a)
 }
 
-func (w *written) Held(_ context.Context, h HoldEnd) {
+func (w *recordingMeter) Held(_ context.Context, h HoldEnd) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.holds = append(w.holds, h)
@@ -40,7 +40,7 @@ func (w *written) Held(_ context.Context, h HoldEnd) {
 // A call that meets a failover: a refusal, a wait in the hold, and an answer, each told once.
 func TestMeter_Failover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, w := newFakePair(t), new(written)
+		f, w := newFakePair(t), new(recordingMeter)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
 		p := f.startServing(func(c *Config) { c.Meter = w })
 		err := p.Do(t.Context(), Call{Label: "get"}, func(_ context.Context, a *Attempt) error {
@@ -79,7 +79,7 @@ func TestMeter_Failover(t *testing.T) {
 // Every way out of the hold has its word.
 func TestMeter_Held(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, w := newFakePair(t), new(written)
+		f, w := newFakePair(t), new(recordingMeter)
 		f.ends[0].down, f.ends[1].down = true, true
 		p := f.start(func(c *Config) { c.Meter, c.Hold.Size, c.Hold.Window = w, 2, 10*time.Second })
 		leaving, leave := context.WithCancel(t.Context())

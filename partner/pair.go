@@ -20,17 +20,17 @@ type Pair struct {
 	members [2]*member
 	hold    *hold.Hold[*term]
 
-	asked    atomic.Uint64 // numbers the questions that need an answer from now on
-	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
-	started  atomic.Bool
-	closed   chan struct{} // closed when Run ends
-	reports  chan choose.Observation
-	breakers chan Event // breaker changes, for the loop of Run to tell
+	probeRequests    atomic.Uint64 // numbers the questions that need an answer from now on
+	noPrincipalSince atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
+	started          atomic.Bool
+	closed           chan struct{} // closed when Run ends
+	reports          chan choose.Observation
+	breakers         chan Event // breaker changes, for the loop of Run to tell
 
-	orders chan choose.Accepted // the operator's word, for the loop of Run to obey
-	memory *memory
-	queued atomic.Int64 // calls waiting for a connection
-	line   *hold.Queue  // those for whom there is none
+	accepts chan choose.Accepted // the operator's word, for the loop of Run to obey
+	memory  *memory
+	queued  atomic.Int64 // calls waiting for a connection
+	queue   *hold.Queue  // those for whom there is none
 
 	current *term          // owned by the loop of Run
 	running sync.WaitGroup // everything that Run starts
@@ -42,7 +42,7 @@ type Pair struct {
 	stats       Stats
 	watchdog    WatchdogStatus
 
-	stock sync.Once // that the schema is the stock one, is told once
+	stockWarning sync.Once // that the schema is the stock one, is told once
 }
 
 // New checks the configuration and makes a Pair. It starts nothing: until Run
@@ -72,13 +72,13 @@ func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
 		hold:        hold.New[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
-		line:        hold.NewQueue(cfg.Hold, cfg.MaxConns),
+		queue:       hold.NewQueue(cfg.Hold, cfg.MaxConns),
 		closed:      make(chan struct{}),
 		reports:     make(chan choose.Observation),
 		breakers:    make(chan Event, 16),
 		changed:     make(chan struct{}),
 		subscribers: make(map[chan Event]struct{}),
-		orders:      make(chan choose.Accepted),
+		accepts:     make(chan choose.Accepted),
 		memory:      m,
 		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
 		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(choose.WatchdogOff), LastForced: m.read().Forced},
@@ -87,14 +87,14 @@ func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	for i := range ends {
 		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
 	}
-	p.trouble.Store(time.Now().UnixNano())
+	p.noPrincipalSince.Store(time.Now().UnixNano())
 	return p
 }
 
 // breakerChanged records; it runs under the breaker's lock. A trial is counted and not told.
 func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
-	if trial(from, to) {
+	if isTrial(from, to) {
 		p.count(func(s *Stats) { s.Told[happening(e)]++ })
 		return
 	}
@@ -112,14 +112,14 @@ func (p *Pair) Run(ctx context.Context) error {
 	if !p.started.CompareAndSwap(false, true) {
 		return errors.New("pair: Run was called twice")
 	}
-	p.trouble.Store(time.Now().UnixNano())
+	p.noPrincipalSince.Store(time.Now().UnixNano())
 	for _, m := range p.members {
 		p.running.Go(func() { p.watch(ctx, m) })
 	}
 	p.running.Go(func() { p.hold.Drain(ctx) })
-	p.running.Go(func() { p.memory.keep(ctx) })
+	p.running.Go(func() { p.memory.writeLoop(ctx) })
 	if p.cfg.Watchdog.Enabled {
-		p.running.Go(func() { p.guard(ctx) })
+		p.running.Go(func() { p.runWatchdog(ctx) })
 	}
 	p.loop(ctx)
 	// The hold closes before the connections go: whoever is cut off must find it closed.
@@ -129,7 +129,7 @@ func (p *Pair) Run(ctx context.Context) error {
 		p.current.end()
 	}
 	for _, m := range p.members {
-		m.unready()
+		m.dropNextPool()
 	}
 	p.running.Wait()
 	for _, m := range p.members {
@@ -146,11 +146,11 @@ func (p *Pair) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case o := <-p.reports:
-			p.take(o)
+			p.handleObservation(o)
 		case e := <-p.breakers:
-			p.tell(e)
-		case acc := <-p.orders:
-			p.obey(acc)
+			p.publish(e)
+		case acc := <-p.accepts:
+			p.applyAccept(acc)
 		}
 	}
 }
@@ -162,28 +162,28 @@ func (p *Pair) watch(ctx context.Context, m *member) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		o := m.observe(ctx, &p.cfg, p.asked.Load())
+		o := m.observe(ctx, &p.cfg, p.probeRequests.Load())
 		select {
 		case <-ctx.Done():
 			return
 		case p.reports <- o:
 		}
-		if o.Confirmed {
+		if o.ConfirmedByCalls {
 			continue // the answer is still awaited
 		}
-		timer.Reset(pause(&p.cfg, p.troubled()))
+		timer.Reset(probePause(&p.cfg, p.withoutPrincipal()))
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.wake:
+		case <-m.wakeUp:
 		case <-timer.C:
 		}
 	}
 }
 
 // troubled is how long no principal has served; negative: one does.
-func (p *Pair) troubled() time.Duration {
-	since := p.trouble.Load()
+func (p *Pair) withoutPrincipal() time.Duration {
+	since := p.noPrincipalSince.Load()
 	if since == 0 {
 		return -1
 	}
@@ -191,14 +191,14 @@ func (p *Pair) troubled() time.Duration {
 }
 
 // inTrouble makes both watchers hurry.
-func (p *Pair) inTrouble() {
-	p.trouble.CompareAndSwap(0, time.Now().UnixNano())
-	p.wake()
+func (p *Pair) startSearch() {
+	p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano())
+	p.probeNow()
 }
 
 // wake makes both watchers probe now.
-func (p *Pair) wake() {
+func (p *Pair) probeNow() {
 	for _, m := range p.members {
-		m.poke()
+		m.probeNow()
 	}
 }

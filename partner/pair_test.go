@@ -136,7 +136,7 @@ func TestRun_SplitBrain(t *testing.T) {
 func TestRun_Events(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.pairOf()
+		p := f.newPair()
 		events, cancel := p.Subscribe()
 		ctx := t.Context()
 		go func() { _ = p.Run(ctx) }()
@@ -218,32 +218,32 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		b := newBreaker(choose.A, func(from, to string) { changes = append(changes, from+">"+to) })
-		call := func(verdict error) error {
-			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
+		call := func(result error) error {
+			return b.run(func() (struct{}, error) { return struct{}{}, result })
 		}
 		for range 100 {
-			_ = call(errNoVerdict)
+			_ = call(errNotCounted)
 		}
 		for range breakerTrips - 1 {
-			_ = call(errUnreached)
+			_ = call(errUnreachable)
 		}
 		_ = call(nil)
-		if b.read() != "closed" {
+		if b.stateName() != "closed" {
 			t.Fatal("opened by cancelled callers, or by failures with a success between them")
 		}
 		for range breakerTrips {
-			_ = call(errUnreached)
+			_ = call(errUnreachable)
 		}
-		if err := call(nil); b.read() != "open" || classify.Classify(err, classify.Connecting) != classify.Down {
-			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.read(), err)
+		if err := call(nil); b.stateName() != "open" || classify.Classify(err, classify.Connecting) != classify.Down {
+			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.stateName(), err)
 		}
 		b.record(true, false)
-		if b.read() != "open" {
+		if b.stateName() != "open" {
 			t.Error("closed by a parked connection, which says nothing about new ones")
 		}
 		b.record(true, true)
-		if err := call(nil); b.read() != "closed" || err != nil {
-			t.Errorf("after a good probe on a fresh connection: %s, %v", b.read(), err)
+		if err := call(nil); b.stateName() != "closed" || err != nil {
+			t.Errorf("after a good probe on a fresh connection: %s, %v", b.stateName(), err)
 		}
 		for range breakerTrips {
 			b.record(false, true)
@@ -252,8 +252,8 @@ func TestBreaker(t *testing.T) {
 		for range breakerTrials {
 			_ = call(nil)
 		}
-		if b.read() != "closed" {
-			t.Errorf("after trials that went well: %s", b.read())
+		if b.stateName() != "closed" {
+			t.Errorf("after trials that went well: %s", b.stateName())
 		}
 		want := []string{"closed>open", "open>closed", "closed>open", "open>half-open", "half-open>closed"}
 		if !slices.Equal(changes, want) {
@@ -321,7 +321,7 @@ func TestPause(t *testing.T) {
 		-1: time.Second, 0: 3 * time.Millisecond, 3 * time.Second: 3 * time.Millisecond,
 		6500 * time.Millisecond: 16500 * time.Microsecond, 10 * time.Second: 30 * time.Millisecond, time.Hour: 30 * time.Millisecond,
 	} {
-		if got := pause(&cfg, trouble); got != want {
+		if got := probePause(&cfg, trouble); got != want {
 			t.Errorf("after %s of trouble: %s, want %s", trouble, got, want)
 		}
 	}
@@ -340,8 +340,8 @@ func TestNew_Validates(t *testing.T) {
 		t.Errorf("addresses %s and %s", p.members[0].address, p.members[1].address)
 	}
 	tests := []struct {
-		name string
-		mend func(*Config)
+		name   string
+		change func(*Config)
 	}{
 		{"no database", func(c *Config) { c.Database = "" }},
 		{"no connection string", func(c *Config) { c.Partners[1].ConnectionString = "" }},
@@ -357,7 +357,7 @@ func TestNew_Validates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		c := good()
-		tt.mend(&c)
+		tt.change(&c)
 		_, err := New(c)
 		if err == nil {
 			t.Errorf("%s: accepted", tt.name)

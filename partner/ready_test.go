@@ -28,8 +28,8 @@ func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil || attempts != 2 || f.seen(choose.A).pools[0].purged != 1 {
-			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.seen(choose.A).pools[0].purged)
+		if err != nil || attempts != 2 || f.seen(choose.A).pools[0].idleClosed != 1 {
+			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.seen(choose.A).pools[0].idleClosed)
 		}
 	})
 }
@@ -41,12 +41,12 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
 		p := f.startServing()
 		f.failOver()
-		p.wake()
+		p.probeNow()
 		if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Serves(choose.B) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].warmed != hold.DrainFirst || pools[0].over != nil {
+		if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].warmed != hold.DrainFirst || pools[0].aborted != nil {
 			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), hold.DrainFirst)
 		}
 	})
@@ -54,15 +54,15 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 
 func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
 	f := newFakePair(t)
-	p := f.pairOf()
+	p := f.newPair()
 	m := p.members[1]
-	p.ready(m)
-	p.ready(m)
+	p.prepareTerm(m)
+	p.prepareTerm(m)
 	p.running.Wait()
-	m.unready()
-	m.unready()
-	if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].over == nil || m.readied != nil {
-		t.Errorf("%+v, kept %v; want one pool, cut, and none kept", pools, m.readied)
+	m.dropNextPool()
+	m.dropNextPool()
+	if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].aborted == nil || m.nextPool != nil {
+		t.Errorf("%+v, kept %v; want one pool, cut, and none kept", pools, m.nextPool)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestDo_HalfAnAnswer(t *testing.T) {
 				}
 				pool := f.ends[0].pools[0]
 				pool.mu.Lock()
-				pool.broke = c.broke
+				pool.socketBroken = c.broke
 				pool.mu.Unlock()
 				return fmt.Errorf("op: %w", c.err)
 			})

@@ -20,7 +20,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 	f.set(func(a, b *fakeServer) {
 		a.down, a.openErr = true, errors.New("connection refused")
 		b.down = true
-		b.room = make(chan struct{}, conns)
+		b.slots = make(chan struct{}, conns)
 	})
 	if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 		t.Fatal(err)

@@ -96,10 +96,10 @@ func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 	o := v.Observed[i]
 	s := PartnerStatus{
 		Name: m.name, Address: m.address, Role: o.Role, State: o.Mirroring, Safety: o.Safety,
-		Breaker:   m.breaker.read(),
+		Breaker:   m.breaker.stateName(),
 		LatencyMS: milliseconds(v.Latency[i]),
-		ClockMS:   milliseconds(m.clock.Load().ahead),
-		LastError: trouble(o),
+		ClockMS:   milliseconds(m.clock.Load().offset),
+		LastError: probeProblem(o),
 		Seen:      v.Seen[i].UTC(),
 		Reachable: o.Reachable,
 	}
@@ -110,7 +110,7 @@ func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 		s.Role = choose.RoleUnknown
 	}
 	// A pair without mirroring has roles too: who serves, and who doesn't.
-	if !o.Mirrored() && v.Serving && v.Accepted.Partner == m.name {
+	if !o.HasRole() && v.Serving && v.Accepted.Partner == m.name {
 		s.Role = choose.RolePrincipal
 	}
 	if s.State == "" {
@@ -133,7 +133,7 @@ func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since tim
 	p.mu.Unlock()
 	now := time.Now()
 	switch {
-	case o.Began.IsZero() || now.After(o.GoodUntil):
+	case o.Began.IsZero() || now.After(o.ValidUntil):
 		return false, 0, fmt.Errorf("partner %s has not been asked lately", n)
 	case from.IsZero():
 		return o.Reachable, 0, nil
@@ -144,19 +144,19 @@ func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since tim
 var _ choose.Observer = (*Pair)(nil)
 
 // trouble returns what went wrong in a probe, and which right the login lacks; empty: neither.
-func trouble(o choose.Observation) string {
+func probeProblem(o choose.Observation) string {
 	text := link.ErrorText(o.Err)
-	if text != "" && o.Unseen != "" {
+	if text != "" && o.MissingRight != "" {
 		text += "; "
 	}
-	return text + o.Unseen
+	return text + o.MissingRight
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Ready says whether calls can be expected to end well: a principal serves, or
 // has been gone for less than the hold's window.
-func (p *Pair) Ready() bool { return p.troubled() < p.cfg.Hold.Window }
+func (p *Pair) Ready() bool { return p.withoutPrincipal() < p.cfg.Hold.Window }
 
 // Subscribe gives the pair's events from now on. A slow reader misses events
 // rather than delaying anything. cancel closes the channel; it must be called.
@@ -183,7 +183,7 @@ func (p *Pair) WaitForPrincipal(ctx context.Context) error {
 
 // await waits until what is known satisfies cond. With hurry both partners are
 // asked every few milliseconds meanwhile.
-func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) bool) error {
+func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
 	tick := time.NewTicker(p.cfg.MonitorTrouble)
 	defer tick.Stop()
 	for {
@@ -194,7 +194,7 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) boo
 			return nil
 		}
 		beat := tick.C
-		if !hurry {
+		if !probing {
 			beat = nil
 		}
 		select {
@@ -204,7 +204,7 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) boo
 			return ErrClosed
 		case <-changed:
 		case <-beat:
-			p.wake()
+			p.probeNow()
 		}
 	}
 }

@@ -134,8 +134,8 @@ func TestRun_PausesAreThoseConfigured(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(c.trouble) // the trouble woke the watchers: that pause is shorter
-			is("in trouble", f.pauses(slackenAfter-2*c.trouble), c.trouble)
-			if grows := f.pauses(slackenOver); !slices.IsSorted(grows) || grows[0] < c.trouble || grows[len(grows)-1] > c.late {
+			is("in trouble", f.pauses(slowDownAfter-2*c.trouble), c.trouble)
+			if grows := f.pauses(slowDownOver); !slices.IsSorted(grows) || grows[0] < c.trouble || grows[len(grows)-1] > c.late {
 				t.Errorf("pauses that grow: %v", grows)
 			}
 			time.Sleep(3 * c.late)
@@ -156,7 +156,7 @@ type stuckServer struct {
 	stuck chan struct{} // guarded by the pair's lock; nil: they do
 }
 
-func (s *stuckServer) Probe(ctx context.Context, a link.Ask) link.Answer {
+func (s *stuckServer) Probe(ctx context.Context, a link.ProbeRequest) link.ProbeResult {
 	o := s.fakeServer.Probe(ctx, a)
 	s.pair.mu.Lock()
 	stuck := s.stuck
@@ -175,7 +175,7 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		a, stuck := &stuckServer{fakeServer: f.ends[0]}, make(chan struct{})
-		p := f.pairOf()
+		p := f.newPair()
 		p.members[0].endpoint = a
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -211,28 +211,28 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 func TestBreaker_OpensForItsTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(choose.A, func(string, string) {})
-		call := func(verdict error) error {
-			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
+		call := func(result error) error {
+			return b.run(func() (struct{}, error) { return struct{}{}, result })
 		}
 		for range 3 { // they do not add up
 			for range breakerTrips - 1 {
-				_ = call(errUnreached)
+				_ = call(errUnreachable)
 			}
 			_ = call(nil)
 		}
-		if b.read() != "closed" {
+		if b.stateName() != "closed" {
 			t.Fatal("opened by failures that were not in a row")
 		}
 		for range 2 { // a trial that fails opens it for as long again
-			for b.read() != "open" {
-				_ = call(errUnreached)
+			for b.stateName() != "open" {
+				_ = call(errUnreachable)
 			}
 			time.Sleep(breakerTimeout)
 			if err := call(nil); !errors.Is(err, gobreaker.ErrOpenState) {
 				t.Fatalf("let through after %v: %v", breakerTimeout, err)
 			}
 			time.Sleep(time.Nanosecond)
-			if err := call(errUnreached); err != errUnreached {
+			if err := call(errUnreachable); err != errUnreachable {
 				t.Fatalf("not let through after more than %v: %v", breakerTimeout, err)
 			}
 		}
@@ -262,18 +262,18 @@ func TestBreaker_Trials(t *testing.T) {
 		if err := <-ended; !errors.Is(err, gobreaker.ErrTooManyRequests) || classify.Classify(err, classify.Connecting) != classify.Down {
 			t.Fatalf("one trial too many: %v", err)
 		}
-		verdicts <- errNoVerdict // its caller left: another may try
+		verdicts <- errNotCounted // its caller left: another may try
 		<-ended
 		try()
 		for n := range breakerTrials {
-			if synctest.Wait(); b.read() != "half-open" {
-				t.Errorf("%s after %d good trials", b.read(), n)
+			if synctest.Wait(); b.stateName() != "half-open" {
+				t.Errorf("%s after %d good trials", b.stateName(), n)
 			}
 			verdicts <- nil
 			<-ended
 		}
-		if b.read() != "closed" {
-			t.Errorf("%s after %d good trials", b.read(), breakerTrials)
+		if b.stateName() != "closed" {
+			t.Errorf("%s after %d good trials", b.stateName(), breakerTrials)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // discover has the topology found out, not configured.
-func discover(c *partner.Config) { c.Topology = "" }
+func discoverTopology(c *partner.Config) { c.Topology = "" }
 
 // nulls is sys.database_mirroring as a login without rights sees a mirror, or anybody a database that is not mirrored.
 var nulls = []map[string]any{{"database_id": 1}, {"database_id": 5}}
@@ -61,8 +61,8 @@ func TestTopology_FromTheViews(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			servers := aspstatetest.Start(t)
 			c.plant(t, servers)
-			p, _ := follow(t, servers, discover)
-			until(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
+			p, _ := runPair(t, servers, discoverTopology)
+			waitUntil(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
 		})
 	}
 }
@@ -80,18 +80,18 @@ func TestTopology_UnknownAtFirst(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		inject(t, servers, name, embedded.Freeze)
 	}
-	p, _ := follow(t, servers, discover)
+	p, _ := runPair(t, servers, discoverTopology)
 	if s := p.Status(); s.Topology != "unknown" {
 		t.Errorf("topology %q before the first answer", s.Topology)
 	}
-	until(t, p, "missed both", func(s partner.Status) bool { return s.Partners[0].LastError != "" && s.Partners[1].LastError != "" })
+	waitUntil(t, p, "missed both", func(s partner.Status) bool { return s.Partners[0].LastError != "" && s.Partners[1].LastError != "" })
 	if s := p.Status(); s.Topology != "unknown" {
 		t.Errorf("topology %q of silent servers", s.Topology)
 	}
 	for _, name := range []string{"a", "b"} {
 		inject(t, servers, name, embedded.Heal)
 	}
-	until(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
+	waitUntil(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
 }
 
 // A secondary that can be read lets everybody in, and answers everything but a write: calls must not stay there.
@@ -100,10 +100,10 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 		t.Run(map[bool]string{true: "readable", false: "closed"}[readable], func(t *testing.T) {
 			servers := aspstatetest.Start(t)
 			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Readable: readable})
-			p, _ := follow(t, servers, discover)
-			until(t, p, "a serves", serves("a"))
+			p, _ := runPair(t, servers, discoverTopology)
+			waitUntil(t, p, "a serves", serves("a"))
 			write := func() error {
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 				defer cancel()
 				return p.Do(ctx, partner.Call{Label: "touch", Write: true}, func(ctx context.Context, a *partner.Attempt) error {
 					_, err := a.Conn.ExecContext(ctx, "DELETE FROM ASPStateTempSessions WHERE SessionId = N'none'")
@@ -113,7 +113,7 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			if err := servers.Partner("a").Failover(ctx); err != nil {
 				t.Fatal(err)
@@ -128,7 +128,7 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 			if err := write(); err != nil {
 				t.Errorf("a write after the failover: %v", err)
 			}
-			until(t, p, "b serves", serves("b"))
+			waitUntil(t, p, "b serves", serves("b"))
 		})
 	}
 }
@@ -137,9 +137,9 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 func TestGroup_Verbs(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Suspend(ctx); err != nil {
 		t.Fatalf("suspend: %v", err)
@@ -173,9 +173,9 @@ func TestGroup_FailoverIsTakenBack(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131), -1)
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Failover(ctx); refusalNumber(err) != 41131 {
 		t.Fatalf("failover: %v, want 41131", err)
@@ -185,7 +185,7 @@ func TestGroup_FailoverIsTakenBack(t *testing.T) {
 	if last := said[len(said)-2:]; !slices.Equal(last, want) {
 		t.Errorf("the last statements are %q", last)
 	}
-	until(t, p, "a serves again", serves("a"))
+	waitUntil(t, p, "a serves again", serves("a"))
 }
 
 // What an old primary does after it has stopped serving may be refused, and come late: SET (ROLE = SECONDARY) meets 41104, and
@@ -195,9 +195,9 @@ func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), 2)
 	g.SuspendLate(3)
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Failover(ctx); err != nil {
 		t.Fatalf("failover: %v", err)
@@ -211,7 +211,7 @@ func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
 	if at("a: ALTER DATABASE [ASPState] SET HADR RESUME") < 0 {
 		t.Errorf("nothing was resumed:\n%s", strings.Join(said, "\n"))
 	}
-	until(t, p, "the pair is in step again", func(s partner.Status) bool { return s.Principal == "b" && !s.Exposed })
+	waitUntil(t, p, "the pair is in step again", func(s partner.Status) bool { return s.Principal == "b" && !s.Exposed })
 }
 
 // An old primary that will not become a secondary leaves a new one that serves, with no commit that waits, and the way out in
@@ -220,9 +220,9 @@ func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), -1)
-	p, _ := follow(t, servers, func(c *partner.Config) { discover(c); c.Budgets.Admin = 4 * time.Second })
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, func(c *partner.Config) { discoverTopology(c); c.Budgets.Admin = 4 * time.Second })
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	err := p.Failover(ctx)
 	if refusalNumber(err) != 41104 {
@@ -237,7 +237,7 @@ func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
 	if i := strings.LastIndex(said, "TO_COMMIT = "); i < 0 || !strings.HasPrefix(said[i:], "TO_COMMIT = 0)") {
 		t.Errorf("every commit waits for a secondary still:\n%s", said)
 	}
-	until(t, p, "b serves", serves("b"))
+	waitUntil(t, p, "b serves", serves("b"))
 }
 
 func refusalNumber(err error) int32 {

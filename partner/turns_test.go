@@ -17,7 +17,7 @@ func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(func(c *Config) { c.Hold.Size, c.Hold.Bytes, c.MaxConns = 100, 1000, 2 })
 		room := make(chan struct{}, 2)
-		f.set(func(a, _ *fakeServer) { a.room = room })
+		f.set(func(a, _ *fakeServer) { a.slots = room })
 		block := make(chan struct{})
 		var wg sync.WaitGroup
 		do := func(c Call) <-chan error {
@@ -48,15 +48,15 @@ func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {
 				}
 			}
 		}
-		if _, size, _ := p.line.Size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.line.Evictions() != 2 {
-			t.Errorf("%+v wait, %d had to go", size, p.line.Evictions())
+		if _, size, _ := p.queue.Size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.queue.Evictions() != 2 {
+			t.Errorf("%+v wait, %d had to go", size, p.queue.Evictions())
 		}
 		close(block)
 		if err := <-good; err != nil {
 			t.Errorf("the other caller's call: %v", err)
 		}
 		wg.Wait()
-		if n, size, _ := p.line.Size(); n != 0 || size != (shares.Size{}) {
+		if n, size, _ := p.queue.Size(); n != 0 || size != (shares.Size{}) {
 			t.Errorf("at the end %d want a connection, %+v wait", n, size)
 		}
 	})

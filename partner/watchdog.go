@@ -34,12 +34,12 @@ type WatchdogStatus struct {
 const refusedPause = time.Second
 
 // guard is the watchdog. It runs until ctx ends.
-func (p *Pair) guard(ctx context.Context) {
-	tick := time.NewTicker(min(p.cfg.MonitorSteady, choose.SightingFresh))
+func (p *Pair) runWatchdog(ctx context.Context) {
+	tick := time.NewTicker(min(p.cfg.MonitorSteady, choose.SightingMaxAge))
 	defer tick.Stop()
-	g := &guardian{p: p}
+	g := &watchdog{p: p}
 	if forced := p.memory.read().Forced; !forced.IsZero() {
-		g.rest(forced.Add(p.cfg.Watchdog.CoolDown), pauseForced)
+		g.holdOff(forced.Add(p.cfg.Watchdog.CoolDown), pauseForced)
 	}
 	for ctx.Err() == nil {
 		p.mu.Lock()
@@ -63,27 +63,27 @@ const (
 )
 
 // guardian is what the watchdog keeps from one decision to the next.
-type guardian struct {
-	p         *Pair
-	sightings []choose.Sighting
-	notBefore time.Time
-	pause     string
-	action    choose.WatchdogAction
-	reason    string
+type watchdog struct {
+	p           *Pair
+	sightings   []choose.Sighting
+	notBefore   time.Time
+	pauseReason string
+	action      choose.WatchdogAction
+	reason      string
 }
 
-func (g *guardian) rest(until time.Time, why string) { g.notBefore, g.pause = until, why }
+func (g *watchdog) holdOff(until time.Time, why string) { g.notBefore, g.pauseReason = until, why }
 
 // step decides once and acts. It says whether to decide again at once.
-func (g *guardian) step(ctx context.Context, v choose.View) (again bool) {
+func (g *watchdog) step(ctx context.Context, v choose.View) (again bool) {
 	in := choose.SituationOf(g.p.cfg.Watchdog, v)
-	in.Sightings, in.NotBefore, in.Pause = g.sightings, g.notBefore, g.pause
+	in.Sightings, in.NotBefore, in.PauseReason = g.sightings, g.notBefore, g.pauseReason
 	action, reason := choose.DecideWatchdog(time.Now(), in)
 	if action == choose.WatchdogAsk {
 		g.sightings = g.p.askObservers(ctx, v.Accepted.Partner)
 		return ctx.Err() == nil
 	}
-	g.note(action, reason, in)
+	g.record(action, reason, in)
 	if action == choose.WatchdogForce {
 		g.force(ctx, in)
 	}
@@ -91,7 +91,7 @@ func (g *guardian) step(ctx context.Context, v choose.View) (again bool) {
 }
 
 // note records a decision that differs from the last one, with all it follows from.
-func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.Situation) {
+func (g *watchdog) record(action choose.WatchdogAction, reason string, in choose.Situation) {
 	p := g.p
 	changed := action != g.action || reason != g.reason
 	g.action, g.reason = action, reason
@@ -106,13 +106,13 @@ func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.S
 		return
 	}
 	a, m := in.Sides()
-	p.tell(Event{At: time.Now(), Kind: "watchdog", Partner: in.Accepted.Partner, Epoch: in.Accepted.Epoch, Reason: string(action) + ": " + reason})
+	p.publish(Event{At: time.Now(), Kind: "watchdog", Partner: in.Accepted.Partner, Epoch: in.Accepted.Epoch, Reason: string(action) + ": " + reason})
 	level := slog.LevelInfo
 	if action == choose.WatchdogForce || action == choose.WatchdogWouldForce {
 		level = slog.LevelWarn
 	}
 	p.cfg.Logger.Log(context.Background(), level, "watchdog", "action", action, "reason", reason,
-		"principal", in.Accepted.Partner, "principal_error", link.ErrorText(in.Observed[a].Err), "principal_lost", in.Lost[a],
+		"principal", in.Accepted.Partner, "principal_error", link.ErrorText(in.Observed[a].Err), "principal_lost", in.UnreachableSince[a],
 		"mirror_role", in.Observed[m].Role, "mirror_state", in.Observed[m].Mirroring, "mirror_error", link.ErrorText(in.Observed[m].Err),
 		"epoch", in.Accepted.Epoch, "role_sequence", in.Accepted.Sequence, "synchronized_before", in.Synchronized,
 		"witness", in.Witness, "observers", g.sightings, "dry_run", in.Config.DryRun)
@@ -122,30 +122,30 @@ func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.S
 // sent, on disk too: who dies here shall not do it twice. Of several proxies
 // that come to the same end only one is obeyed, because the mirror is none any
 // more; none of them ever sends it to the other partner meanwhile.
-func (g *guardian) force(ctx context.Context, in choose.Situation) {
+func (g *watchdog) force(ctx context.Context, in choose.Situation) {
 	p := g.p
 	now := time.Now()
 	_, m := in.Sides()
 	before := p.memory.read().Forced
-	p.memory.note(func(r *record) { r.Forced = now })
+	p.memory.update(func(r *record) { r.Forced = now })
 	if err := p.memory.flush(); err != nil {
-		p.memory.note(func(r *record) { r.Forced = before })
-		g.rest(now.Add(refusedPause), "the cool-down could not be remembered on disk")
+		p.memory.update(func(r *record) { r.Forced = before })
+		g.holdOff(now.Add(refusedPause), "the cool-down could not be remembered on disk")
 		return
 	}
-	g.rest(now.Add(p.cfg.Watchdog.CoolDown), pauseForced)
+	g.holdOff(now.Add(p.cfg.Watchdog.CoolDown), pauseForced)
 	p.mu.Lock()
 	p.watchdog.LastForced = now
 	p.mu.Unlock()
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	mirror := p.members[m].name
-	err := p.carryOut(ctx, "force service", m, operate.Force, func(v choose.View) bool { return v.Serves(mirror) })
+	err := p.execute(ctx, "force service", m, operate.Force, func(v choose.View) bool { return v.Serves(mirror) })
 	_, refused := errors.AsType[*RefusedError](err)
 	_, unsent := errors.AsType[*link.LoginError](err)
 	if refused || unsent {
-		p.memory.note(func(r *record) { r.Forced = before })
-		g.rest(time.Now().Add(refusedPause), pauseRefused)
+		p.memory.update(func(r *record) { r.Forced = before })
+		g.holdOff(time.Now().Add(refusedPause), pauseRefused)
 	}
 	g.sightings = nil
 	p.mu.Lock()

@@ -16,30 +16,30 @@ import (
 )
 
 // onlooker is an observer whose view a test sets.
-type onlooker struct {
-	sees  atomic.Bool
-	mute  atomic.Bool
-	asked atomic.Int64
-	gone  time.Time // since when it misses the principal
+type fakeObserver struct {
+	reaches   atomic.Bool
+	fails     atomic.Bool
+	asked     atomic.Int64
+	goneSince time.Time // since when it misses the principal
 }
 
-func (o *onlooker) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
+func (o *fakeObserver) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	o.asked.Add(1)
-	if o.mute.Load() {
+	if o.fails.Load() {
 		return false, 0, errors.New("connection refused")
 	}
-	return o.sees.Load(), time.Since(o.gone), nil
+	return o.reaches.Load(), time.Since(o.goneSince), nil
 }
 
 // guarded has a watchdog of ten seconds over an extended pair.
-func guarded(observers ...choose.Observer) func(*Config) {
+func withWatchdog(observers ...choose.Observer) func(*Config) {
 	return func(c *Config) {
 		c.Watchdog = choose.WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
 	}
 }
 
 // lose takes the principal a away and lets the mirror notice; forced service works.
-func (f *fakePair) lose() {
+func (f *fakePair) losePrincipal() {
 	f.set(func(a, b *fakeServer) {
 		a.down, b.mirroring = true, "DISCONNECTED"
 		b.onExec = func(string) error {
@@ -59,7 +59,7 @@ func untilSynchronized(t *testing.T, p *Pair) {
 }
 
 // forced is what was sent to each.
-func (f *fakePair) forced() (toA, toB int) {
+func (f *fakePair) execCounts() (toA, toB int) {
 	f.set(func(a, b *fakeServer) { toA, toB = len(a.execs), len(b.execs) })
 	return toA, toB
 }
@@ -68,18 +68,18 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		eye := &onlooker{gone: time.Now()}
-		p := f.startServing(guarded(eye))
+		observer := &fakeObserver{goneSince: time.Now()}
+		p := f.startServing(withWatchdog(observer))
 		events, cancel := p.Subscribe()
 		defer cancel()
 		time.Sleep(3 * time.Second)
-		if s := p.Status().Watchdog; s.Action != "watch" || eye.asked.Load() != 0 {
-			t.Fatalf("while all is well: %+v, asked %d", s, eye.asked.Load())
+		if s := p.Status().Watchdog; s.Action != "watch" || observer.asked.Load() != 0 {
+			t.Fatalf("while all is well: %+v, asked %d", s, observer.asked.Load())
 		}
-		f.lose()
+		f.losePrincipal()
 		lost := time.Now()
 		time.Sleep(10 * time.Second)
-		if _, b := f.forced(); b != 0 {
+		if _, b := f.execCounts(); b != 0 {
 			t.Fatalf("forced before After: %+v", p.Status().Watchdog)
 		}
 		if err := p.WaitForPrincipal(t.Context()); err != nil {
@@ -90,7 +90,7 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		s := p.Status()
-		if a, b := f.forced(); a != 0 || b != 1 || s.Principal != choose.B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
+		if a, b := f.execCounts(); a != 0 || b != 1 || s.Principal != choose.B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
 			t.Errorf("sent %d to a and %d to b; %+v", a, b, s)
 		}
 		var told []string
@@ -110,28 +110,28 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
 		f.extended = true
-		eye := &onlooker{gone: time.Now()}
-		f.runFor(func(p *Pair) {
+		observer := &fakeObserver{goneSince: time.Now()}
+		f.runWhile(func(p *Pair) {
 			untilSynchronized(t, p)
-			f.lose()
+			f.losePrincipal()
 			time.Sleep(15 * time.Second)
-			if _, b := f.forced(); b != 1 {
+			if _, b := f.execCounts(); b != 1 {
 				t.Fatalf("not forced: %+v", p.Status().Watchdog)
 			}
-		}, guarded(eye), withMemory(path))
+		}, withWatchdog(observer), withMemory(path))
 		// a comes back as mirror, catches up, and b goes at once.
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
-		p := f.startServing(guarded(eye), withMemory(path))
+		p := f.startServing(withWatchdog(observer), withMemory(path))
 		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
-		if a, _ := f.forced(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
+		if a, _ := f.execCounts(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
 			t.Fatalf("forced twice within the cool-down, by a proxy that was restarted: %+v", p.Status().Watchdog)
 		}
 		time.Sleep(time.Minute)
-		if a, b := f.forced(); a == 0 || b != 1 {
+		if a, b := f.execCounts(); a == 0 || b != 1 {
 			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 	})
@@ -141,9 +141,9 @@ func TestWatchdog_CoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		untilSynchronized(t, p)
-		f.lose()
+		f.losePrincipal()
 		time.Sleep(15 * time.Second)
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
@@ -151,11 +151,11 @@ func TestWatchdog_CoolDown(t *testing.T) {
 		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
-		if a, b := f.forced(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
+		if a, b := f.execCounts(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
 			t.Fatalf("within the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 		time.Sleep(time.Minute)
-		if a, b := f.forced(); a != 1 || b != 1 {
+		if a, b := f.execCounts(); a != 1 || b != 1 {
 			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 	})
@@ -164,15 +164,15 @@ func TestWatchdog_CoolDown(t *testing.T) {
 func TestWatchdog_HoldsBack(t *testing.T) {
 	tests := []struct {
 		name   string
-		mend   func(c *Config, eye *onlooker)
+		change func(c *Config, observer *fakeObserver)
 		script func(a, b *fakeServer)
 		want   string
 	}{
-		{"dry run", func(c *Config, _ *onlooker) { c.Watchdog.DryRun = true }, nil, "would-force: a answers nobody"},
-		{"an observer reaches it", func(_ *Config, eye *onlooker) { eye.sees.Store(true) }, nil, "block: observer 1 reaches a"},
-		{"an observer is away", func(_ *Config, eye *onlooker) { eye.mute.Store(true) }, nil, "block: observer 1 can't be asked"},
-		{"no observers", func(c *Config, _ *onlooker) { c.Watchdog.Observers = nil }, nil, "block: there are no observers"},
-		{"off", func(c *Config, _ *onlooker) { c.Watchdog.Enabled = false }, nil, "off: "},
+		{"dry run", func(c *Config, _ *fakeObserver) { c.Watchdog.DryRun = true }, nil, "would-force: a answers nobody"},
+		{"an observer reaches it", func(_ *Config, observer *fakeObserver) { observer.reaches.Store(true) }, nil, "block: observer 1 reaches a"},
+		{"an observer is away", func(_ *Config, observer *fakeObserver) { observer.fails.Store(true) }, nil, "block: observer 1 can't be asked"},
+		{"no observers", func(c *Config, _ *fakeObserver) { c.Watchdog.Observers = nil }, nil, "block: there are no observers"},
+		{"off", func(c *Config, _ *fakeObserver) { c.Watchdog.Enabled = false }, nil, "off: "},
 		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: SQL Server's own witness"},
 		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not last seen"},
 		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not last seen"},
@@ -184,20 +184,20 @@ func TestWatchdog_HoldsBack(t *testing.T) {
 			if tt.script != nil {
 				f.set(tt.script)
 			}
-			eye := &onlooker{gone: time.Now()}
-			p := f.startServing(guarded(eye), func(c *Config) {
-				if tt.mend != nil {
-					tt.mend(c, eye)
+			observer := &fakeObserver{goneSince: time.Now()}
+			p := f.startServing(withWatchdog(observer), func(c *Config) {
+				if tt.change != nil {
+					tt.change(c, observer)
 				}
 			})
 			time.Sleep(3 * time.Second)
-			f.lose()
+			f.losePrincipal()
 			time.Sleep(time.Minute)
 			s := p.Status().Watchdog
-			if a, b := f.forced(); a+b != 0 || !strings.HasPrefix(s.Action+": "+s.Reason, tt.want) {
+			if a, b := f.execCounts(); a+b != 0 || !strings.HasPrefix(s.Action+": "+s.Reason, tt.want) {
 				t.Errorf("%s: sent %d and %d, %s: %q; want %q", tt.name, a, b, s.Action, s.Reason, tt.want)
 			}
-			if n := eye.asked.Load(); n > 150 {
+			if n := observer.asked.Load(); n > 150 {
 				t.Errorf("%s: asked the observer %d times in a minute", tt.name, n)
 			}
 			if n := p.Stats().Watchdog[s.Action]; n > 3 {
@@ -211,7 +211,7 @@ func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		time.Sleep(3 * time.Second)
 		for range 5 {
 			f.set(func(a, b *fakeServer) { a.down, b.mirroring = true, "DISCONNECTED" })
@@ -219,7 +219,7 @@ func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
 			f.set(func(a, b *fakeServer) { a.down, b.mirroring = false, "SYNCHRONIZED" })
 			time.Sleep(3 * time.Second)
 		}
-		if a, b := f.forced(); a+b != 0 || p.Status().Principal != choose.A {
+		if a, b := f.execCounts(); a+b != 0 || p.Status().Principal != choose.A {
 			t.Errorf("sent %d and %d, %+v", a, b, p.Status())
 		}
 	})
@@ -236,13 +236,13 @@ func forceFails(t *testing.T, failure error) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		time.Sleep(3 * time.Second)
-		f.lose()
+		f.losePrincipal()
 		works := f.ends[1].onExec
 		f.set(func(_, b *fakeServer) { b.onExec = func(string) error { return failure } })
 		time.Sleep(15 * time.Second)
-		_, tried := f.forced()
+		_, tried := f.execCounts()
 		if s := p.Status().Watchdog; tried < 2 || tried > 6 || s.Forced != 0 || s.LastError == "" {
 			t.Fatalf("tried %d times, %+v", tried, s)
 		}
@@ -257,11 +257,11 @@ func forceFails(t *testing.T, failure error) {
 func TestSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		if _, _, err := f.pairOf().Sees(t.Context(), choose.A); err == nil {
+		if _, _, err := f.newPair().Sees(t.Context(), choose.A); err == nil {
 			t.Error("a pair that asked nobody has a view")
 		}
 		var over *Pair
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			over = p
 			_ = p.WaitForPrincipal(t.Context())
 			time.Sleep(10 * time.Second)

@@ -15,21 +15,21 @@ import (
 
 // unhurried are budgets that a busy machine keeps, too: where a test is about something
 // that ends, an event ends it, and it is over long before these are.
-func unhurried() link.Budgets {
-	return link.Budgets{Dial: patience, Login: patience, Probe: 10 * time.Second, Attempt: patience, Grace: 20 * time.Millisecond}
+func longBudgets() link.Budgets {
+	return link.Budgets{Dial: testTimeout, Login: testTimeout, Probe: 10 * time.Second, Attempt: testTimeout, Grace: 20 * time.Millisecond}
 }
 
 // patience bounds what a test waits for.
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 // start runs a Pair on the two until the test ends.
-func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, unhurried()) }
+func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, longBudgets()) }
 
 // startWith is start with other budgets.
 func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 	cfg := Config{Database: "ASPState", Budgets: b, MonitorSteady: 20 * time.Millisecond}
-	for i, s := range w.Ends {
-		dsn := wiretest.DsnFor(t, s.Addr, "disable")
+	for i, s := range w.Servers {
+		dsn := wiretest.DSN(t, s.Addr, "disable")
 		cfg.Partners[i].DSN = &dsn
 	}
 	p, err := New(cfg)
@@ -45,7 +45,7 @@ func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 			t.Error(err)
 		}
 	})
-	waiting, enough := context.WithTimeout(t.Context(), patience)
+	waiting, enough := context.WithTimeout(t.Context(), testTimeout)
 	defer enough()
 	if err := p.WaitForPrincipal(waiting); err != nil {
 		t.Fatalf("%v: %+v", err, p.Status())
@@ -90,7 +90,7 @@ func TestWire_Accept(t *testing.T) {
 	}
 	// Another epoch than its own was accepted, as by a proxy that followed a copy now lost.
 	select {
-	case p.orders <- choose.Accepted{Partner: choose.B, Extended: true, Epoch: 40}:
+	case p.accepts <- choose.Accepted{Partner: choose.B, Extended: true, Epoch: 40}:
 	case <-t.Context().Done():
 	}
 	if err := p.Accept(t.Context(), choose.A, "b is lost"); err != nil {
@@ -134,7 +134,7 @@ func TestWire_FrozenPrincipal(t *testing.T) {
 	began := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- p.Do(t.Context(), Call{Write: true}, work) }()
-	<-w.Ends[0].Hung
+	<-w.Servers[0].Blocked
 	w.FailOver(false)
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	began := time.Now()
 	hung := make(chan struct{})
-	go func() { defer close(hung); <-w.Ends[0].Hung; cancel() }()
+	go func() { defer close(hung); <-w.Servers[0].Blocked; cancel() }()
 	err := p.Do(ctx, Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 		w.Freeze(0)
 		return work(ctx, a)
@@ -175,9 +175,9 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 // Do sends again, and tells the op so.
 func TestWire_NobodyElseSendsAgain(t *testing.T) {
 	w := newWirePair(t)
-	w.Gather(hold.DrainFirst)
+	w.HoldLogins(hold.DrainFirst)
 	p := start(t, w)
-	allIdle(t, p)
+	waitAllIdle(t, p)
 	for range 20 {
 		if err := p.Do(t.Context(), Call{}, work); err != nil {
 			t.Fatal(err)
@@ -186,14 +186,14 @@ func TestWire_NobodyElseSendsAgain(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if ops++; ops == 1 {
 				w.Mu.Lock()
-				w.Ends[0].ResetLocked()
-				w.Ends[0].Calls = 0
+				w.Servers[0].ResetLocked()
+				w.Servers[0].Calls = 0
 				w.Mu.Unlock()
 			}
 			return work(ctx, a)
 		})
 		w.Mu.Lock()
-		calls := w.Ends[0].Calls
+		calls := w.Servers[0].Calls
 		w.Mu.Unlock()
 		if err != nil || ops != 2 || calls != 1 {
 			t.Fatalf("%v after %d attempts; the server ran %d", err, ops, calls)
@@ -202,12 +202,12 @@ func TestWire_NobodyElseSendsAgain(t *testing.T) {
 }
 
 // allIdle waits until the connections that a term begins with, gathered, are made and given back.
-func allIdle(t *testing.T, p *Pair) {
+func waitAllIdle(t *testing.T, p *Pair) {
 	t.Helper()
-	limit := time.After(patience)
+	limit := time.After(testTimeout)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for s := (sql.DBStats{}); s.OpenConnections < hold.DrainFirst || s.InUse > 0; s = p.hold.Serving().On.pool.Stats() {
+	for s := (sql.DBStats{}); s.OpenConnections < hold.DrainFirst || s.InUse > 0; s = p.hold.Serving().Target.pool.Stats() {
 		select {
 		case <-look.C:
 		case <-limit:

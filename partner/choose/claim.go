@@ -20,7 +20,7 @@ func (r Overruled) covers(o Observation) bool {
 		return false
 	case r.Extended && o.Extended && r.Epoch != o.Epoch:
 		return o.Epoch < r.Epoch
-	case sameCount(r.Session, o.Session, r.Sequence, o.Sequence):
+	case comparableSequences(r.Session, o.Session, r.Sequence, o.Sequence):
 		return o.Sequence <= r.Sequence
 	}
 	return Agree(r.Session, o.Session)
@@ -28,7 +28,7 @@ func (r Overruled) covers(o Observation) bool {
 
 // Lifted says whether a partner's answer ends what was overruled there: it is a
 // copy of its partner's data now.
-func (r Overruled) Lifted(o Observation) bool {
+func (r Overruled) LiftedBy(o Observation) bool {
 	return r.Partner == o.Partner && o.Reachable && (o.Role == RoleMirror || o.State == "RESTORING")
 }
 

@@ -21,8 +21,8 @@ type Accepted struct {
 // Decision is what follows from two observations.
 type Decision struct {
 	Serve      Name   // who gets the calls; empty: nobody
-	Take       bool   // first take the next epoch there
-	Drop       bool   // the accepted principal says that it is none any more
+	TakeEpoch  bool   // first take the next epoch there
+	EndTerm    bool   // the accepted principal says that it is none any more
 	SplitBrain bool   // both claim to be a writable principal
 	Reason     string // in words, for status and log
 }
@@ -49,17 +49,17 @@ func Decide(now time.Time, obs [2]Observation, acc Accepted) Decision {
 			claims = append(claims, i)
 		} else if o.Partner == acc.Partner && o.Reachable && o.Mirroring != "PENDING_FAILOVER" {
 			// One that is about to hand over still answers the calls it has.
-			d.Drop = true
+			d.EndTerm = true
 		}
 	}
-	d.SplitBrain = claiming == 2 && bothSeen(obs)
+	d.SplitBrain = claiming == 2 && claimsOverlap(obs)
 	chosen, reason := choose(obs, acc, claims, why)
 	d.Reason = reason
 	if chosen < 0 {
 		return d
 	}
 	d.Serve = obs[chosen].Partner
-	d.Take = mustTake(obs[chosen], obs[1-chosen], acc)
+	d.TakeEpoch = mustTakeEpoch(obs[chosen], obs[1-chosen], acc)
 	return d
 }
 
@@ -94,7 +94,7 @@ func newer(obs [2]Observation) (winner int, by string) {
 	if a.Extended && b.Extended && a.Epoch != b.Epoch {
 		return higher(a.Epoch, b.Epoch), "epoch"
 	}
-	if a.Extended == b.Extended && sameCount(a.Session, b.Session, a.Sequence, b.Sequence) && a.Sequence != b.Sequence {
+	if a.Extended == b.Extended && comparableSequences(a.Session, b.Session, a.Sequence, b.Sequence) && a.Sequence != b.Sequence {
 		return higher(a.Sequence, b.Sequence), "role sequence"
 	}
 	return -1, ""
@@ -108,7 +108,7 @@ func higher(a, b int64) int {
 }
 
 // sameCount says whether two role sequences count in the same mirroring session.
-func sameCount(s1, s2 string, n1, n2 int64) bool { return s1 == s2 && n1 > 0 && n2 > 0 }
+func comparableSequences(s1, s2 string, n1, n2 int64) bool { return s1 == s2 && n1 > 0 && n2 > 0 }
 
 // The reasons a claim is not believed, for the counters.
 const (
@@ -132,11 +132,11 @@ func Stale(o Observation, acc Accepted) (kind, why string) {
 		return FencedEpoch, fmt.Sprintf("claims epoch %d, and %d was accepted", o.Epoch, acc.Epoch)
 	case acc.Extended && o.Extended && o.Epoch > acc.Epoch:
 		return "", ""
-	case o.Grouped:
+	case o.InGroup:
 		// A group's number counts changes of its configuration too. It orders two
 		// claims, and is too weak a word to shut out the only one.
 		return "", ""
-	case sameCount(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
+	case comparableSequences(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
 		return fencedSequence, fmt.Sprintf("claims role sequence %d, and %d was accepted", o.Sequence, acc.Sequence)
 	}
 	return "", ""
@@ -145,20 +145,20 @@ func Stale(o Observation, acc Accepted) (kind, why string) {
 // mustTake says whether o's epoch is still that of somebody before it. While a
 // principal simply goes on, a name we don't know in its row is that of another
 // proxy's configuration and no reason to fence that proxy.
-func mustTake(o, other Observation, acc Accepted) bool {
+func mustTakeEpoch(o, other Observation, acc Accepted) bool {
 	if !o.Extended {
 		return false
 	}
 	n := NamesOf(o, other)
-	if n.mine(o.EpochServer) {
+	if n.isOwn(o.EpochServer) {
 		return false
 	}
-	goesOn := o.Partner == acc.Partner && (o.Grouped || Agree(o.Sequence, acc.Sequence)) && Agree(o.Session, acc.Session)
-	return !goesOn || o.EpochServer == "" || n.theirs(o.EpochServer)
+	unchanged := o.Partner == acc.Partner && (o.InGroup || Agree(o.Sequence, acc.Sequence)) && Agree(o.Session, acc.Session)
+	return !unchanged || o.EpochServer == "" || n.isOther(o.EpochServer)
 }
 
 // bothSeen says whether two claims are more than the two ends of one switch:
 // each must have been made after the other's began to be answered.
-func bothSeen(obs [2]Observation) bool {
+func claimsOverlap(obs [2]Observation) bool {
 	return obs[0].Since.Before(obs[1].Began) && obs[1].Since.Before(obs[0].Began)
 }

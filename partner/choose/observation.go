@@ -17,38 +17,38 @@ const (
 // Observation is what one probe of one partner learned. The zero value says
 // that the partner was never asked.
 type Observation struct {
-	Partner   Name
-	Address   string        // as configured
-	Began     time.Time     // when the probe began, on our clock
-	GoodUntil time.Time     // after that it proves nothing
-	Since     time.Time     // when the first of an unbroken row of probes ended in which it claimed to be principal
-	Asked     uint64        // the pair's count of questions when the probe began
-	Fresh     bool          // made on a connection of its own, not on the parked one
-	Reachable bool          // the server answered, if only to refuse
-	Latency   time.Duration // round trip of the status query
-	Clock     time.Duration // its clock minus ours, half a round trip taken off
-	Err       error         // what went wrong, also where the server is reachable
-	Pending   time.Time     // when the question was asked that has no answer yet, and still may get one; zero: nothing is awaited
-	Confirmed bool          // a probe since was not answered, but calls sent after it began succeeded
-	LastCall  time.Time     // when the newest call that succeeded there was sent; zero: none was
+	Partner          Name
+	Address          string        // as configured
+	Began            time.Time     // when the probe began, on our clock
+	ValidUntil       time.Time     // after that it proves nothing
+	Since            time.Time     // when the first of an unbroken row of probes ended in which it claimed to be principal
+	Request          uint64        // the pair's count of questions when the probe began
+	Fresh            bool          // made on a connection of its own, not on the parked one
+	Reachable        bool          // the server answered, if only to refuse
+	Latency          time.Duration // round trip of the status query
+	ClockOffset      time.Duration // its clock minus ours, half a round trip taken off
+	Err              error         // what went wrong, also where the server is reachable
+	PendingSince     time.Time     // when the question was asked that has no answer yet, and still may get one; zero: nothing is awaited
+	ConfirmedByCalls bool          // a probe since was not answered, but calls sent after it began succeeded
+	LastCall         time.Time     // when the newest call that succeeded there was sent; zero: none was
 
-	ServerName   string // @@SERVERNAME
-	Known        bool   // it has a database of that name
-	State        string // sys.databases.state_desc
-	ReadOnly     bool
-	UserAccess   string
-	Updateable   string // READ_WRITE, READ_ONLY, or empty: it doesn't say
-	Grouped      bool   // it is in an availability group: what follows is told in mirroring's words
-	Unseen       string // why the role is unknown: which right the login lacks; empty: nothing is known to be missing
-	Session      string // mirroring_guid, or the group's id behind groupPrefix; empty: neither, or not for our eyes
-	Role         Role   // RoleUnknown also where it is simply not mirrored
-	Mirroring    string // mirroring_state_desc, or what a group's databases say (see groupReplica.said)
-	Sequence     int64  // mirroring_role_sequence, or a group's sequence_number; 0: unknown
-	Safety       string
-	PartnerName  string // TCP://… of the other's endpoint
-	OtherName    string // mirroring_partner_instance
-	WitnessState string
-	WitnessName  string // empty: no witness, or not told
+	ServerName      string // @@SERVERNAME
+	Known           bool   // it has a database of that name
+	State           string // sys.databases.state_desc
+	ReadOnly        bool
+	UserAccess      string
+	Updateable      string // READ_WRITE, READ_ONLY, or empty: it doesn't say
+	InGroup         bool   // it is in an availability group: what follows is told in mirroring's words
+	MissingRight    string // why the role is unknown: which right the login lacks; empty: nothing is known to be missing
+	Session         string // mirroring_guid, or the group's id behind groupPrefix; empty: neither, or not for our eyes
+	Role            Role   // RoleUnknown also where it is simply not mirrored
+	Mirroring       string // mirroring_state_desc, or what a group's databases say (see groupReplica.said)
+	Sequence        int64  // mirroring_role_sequence, or a group's sequence_number; 0: unknown
+	Safety          string
+	PartnerName     string // TCP://… of the other's endpoint
+	PartnerInstance string // mirroring_partner_instance
+	WitnessState    string
+	WitnessName     string // empty: no witness, or not told
 
 	Opens       bool   // the database itself could be opened
 	Extended    bool   // it has the epoch row
@@ -71,7 +71,7 @@ func (o Observation) Refusal(now time.Time) string {
 		return "not asked yet"
 	case !o.Reachable:
 		return "does not answer"
-	case now.After(o.GoodUntil):
+	case now.After(o.ValidUntil):
 		return "has not answered lately"
 	case !o.Known:
 		return "has no such database"
@@ -93,7 +93,7 @@ func (o Observation) Refusal(now time.Time) string {
 
 // Mirrored says whether the partner told of its role in a mirroring session or
 // an availability group.
-func (o Observation) Mirrored() bool { return o.Role != RoleUnknown && o.Role != "" }
+func (o Observation) HasRole() bool { return o.Role != RoleUnknown && o.Role != "" }
 
 // Exposed says whether this principal acknowledges what its mirror does not have.
 func (o Observation) Exposed() bool {
@@ -101,30 +101,30 @@ func (o Observation) Exposed() bool {
 }
 
 // Mirrors says whether the principal says that its mirror has all that is acknowledged.
-func (o Observation) Mirrors() bool { return o.Role == RolePrincipal && !o.Exposed() }
+func (o Observation) MirrorSynchronized() bool { return o.Role == RolePrincipal && !o.Exposed() }
 
 // names are a partner's names in the epoch row: the server's own, or its
 // configured address where both servers call themselves the same.
-type names struct {
+type epochNames struct {
 	Own, other string // what to write; what the other partner writes
-	also       string // accepted as ours too, while nothing speaks against it
+	alias      string // accepted as ours too, while nothing speaks against it
 }
 
 // NamesOf tells the names of o, whose partner is other.
-func NamesOf(o, other Observation) names {
+func NamesOf(o, other Observation) epochNames {
 	if o.ServerName == "" || strings.EqualFold(o.ServerName, other.ServerName) {
-		return names{Own: o.Address, other: other.Address}
+		return epochNames{Own: o.Address, other: other.Address}
 	}
-	return names{Own: o.ServerName, other: other.ServerName, also: o.Address}
+	return epochNames{Own: o.ServerName, other: other.ServerName, alias: o.Address}
 }
 
 // mine says whether server, of an epoch row, is the partner itself.
-func (n names) mine(server string) bool {
-	return strings.EqualFold(server, n.Own) || n.also != "" && strings.EqualFold(server, n.also)
+func (n epochNames) isOwn(server string) bool {
+	return strings.EqualFold(server, n.Own) || n.alias != "" && strings.EqualFold(server, n.alias)
 }
 
 // theirs says whether it is the other partner.
-func (n names) theirs(server string) bool {
+func (n epochNames) isOther(server string) bool {
 	return n.other != "" && strings.EqualFold(server, n.other)
 }
 

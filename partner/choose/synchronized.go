@@ -3,11 +3,11 @@ package choose
 import "time"
 
 // word is what a partner last said of the mirroring session.
-type word struct {
-	at      time.Time // when it was heard
-	session string
-	synced  bool // SYNCHRONIZED under FULL
-	witness bool // there is a witness of SQL Server's own
+type mirroringReport struct {
+	received     time.Time // when it was heard
+	session      string
+	synchronized bool // SYNCHRONIZED under FULL
+	witness      bool // there is a witness of SQL Server's own
 }
 
 // hear notes a partner's word, and with the principal's whether a forced
@@ -18,18 +18,18 @@ type word struct {
 //
 // A principal that does not answer may still have acknowledged calls. One that was sent after its mirror told of the loss is on
 // the principal alone. While only its calls tell that it is there, the mirror itself must go on answering.
-func (v *View) hear(i int, o Observation, now time.Time) {
+func (v *View) noteMirroring(i int, o Observation, now time.Time) {
 	if !o.Reachable {
-		if mirror := v.words[1-i]; o.Partner == v.Accepted.Partner &&
-			(!mirror.synced && o.LastCall.After(mirror.at) || o.Confirmed && !v.Observed[1-i].Reachable) {
+		if mirror := v.mirroring[1-i]; o.Partner == v.Accepted.Partner &&
+			(!mirror.synchronized && o.LastCall.After(mirror.received) || o.ConfirmedByCalls && !v.Observed[1-i].Reachable) {
 			v.Synchronized = false
 		}
 		return
 	}
-	before, other := v.words[i], v.words[1-i]
-	w := word{at: now, session: o.Session, synced: o.Mirroring == "SYNCHRONIZED" && o.Safety == "FULL"}
+	before, other := v.mirroring[i], v.mirroring[1-i]
+	w := mirroringReport{received: now, session: o.Session, synchronized: o.Mirroring == "SYNCHRONIZED" && o.Safety == "FULL"}
 	if o.Role == RoleMirror && (o.Safety == "UNKNOWN" || o.Safety == "") {
-		w.synced = o.Mirroring == "SYNCHRONIZED" // the principal knows the level
+		w.synchronized = o.Mirroring == "SYNCHRONIZED" // the principal knows the level
 	}
 	switch {
 	case o.WitnessName != "" || o.WitnessState == "CONNECTED" || o.WitnessState == "DISCONNECTED":
@@ -37,7 +37,7 @@ func (v *View) hear(i int, o Observation, now time.Time) {
 	case o.Role == RoleMirror:
 		w.witness = before.witness // a mirror's own NULL is no proof that there is none
 	}
-	v.words[i] = w
+	v.mirroring[i] = w
 	if o.Role == RoleMirror {
 		if v.Accepted.Partner == o.Partner {
 			v.Synchronized = false // no principal any more; the next one has to earn it
@@ -47,9 +47,9 @@ func (v *View) hear(i int, o Observation, now time.Time) {
 	if o.Partner != v.Accepted.Partner {
 		return
 	}
-	mirrored := other.synced && Agree(other.session, o.Session)
-	if other.at.After(o.Began) {
+	mirrored := other.synchronized && Agree(other.session, o.Session)
+	if other.received.After(o.Began) {
 		mirrored = mirrored || v.Synchronized
 	}
-	v.Synchronized = o.Role == RolePrincipal && w.synced && mirrored
+	v.Synchronized = o.Role == RolePrincipal && w.synchronized && mirrored
 }

@@ -15,22 +15,22 @@ type View struct {
 	Decision Decision
 	Serving  bool // the decision's choice was acted on
 
-	met    [2]time.Time // since when each has answered every probe; zero: it doesn't
-	Lost   [2]time.Time // since when none was answered, on a fresh connection; zero: they are
-	Claims [2]Claim     // of a split brain
-	Fenced [2]string    // why each one's claim is not believed; empty: it is, or there is none
+	reachableSince   [2]time.Time // since when each has answered every probe; zero: it doesn't
+	UnreachableSince [2]time.Time // since when none was answered, on a fresh connection; zero: they are
+	Claims           [2]Claim     // of a split brain
+	Fenced           [2]string    // why each one's claim is not believed; empty: it is, or there is none
 
-	words        [2]word // what each last said of the mirroring session
-	Synchronized bool    // when the principal last answered, its mirror had all it acknowledged
+	mirroring    [2]mirroringReport // what each last said of the mirroring session
+	Synchronized bool               // when the principal last answered, its mirror had all it acknowledged
 }
 
 // With is the view after one more observation.
 func (v View) With(i int, o Observation, now time.Time) View {
 	was := v.Observed[i]
-	if o.Confirmed && o.Partner == v.Accepted.Partner && was.Refusal(now) == "" {
+	if o.ConfirmedByCalls && o.Partner == v.Accepted.Partner && was.Refusal(now) == "" {
 		return v.confirmed(i, o, now)
 	}
-	o.Confirmed = false
+	o.ConfirmedByCalls = false
 	o.Since = now
 	if o.Refusal(now) == "" && was.Refusal(now) == "" {
 		o.Since = was.Since
@@ -38,26 +38,26 @@ func (v View) With(i int, o Observation, now time.Time) View {
 	if o.ServerName == "" {
 		o.ServerName = was.ServerName // what it is called does not change when it is away
 	}
-	v.hear(i, o, now)
+	v.noteMirroring(i, o, now)
 	v.Observed[i] = o
 	if o.Reachable {
 		v.Seen[i] = now
 	}
 	// A row of answers, or of silence, is broken where nobody asked for a while:
 	// this process may have slept.
-	broken := o.Began.After(was.GoodUntil)
+	broken := o.Began.After(was.ValidUntil)
 	if o.Reachable {
-		v.Lost[i] = time.Time{}
-		if v.met[i].IsZero() || broken {
-			v.met[i] = now
+		v.UnreachableSince[i] = time.Time{}
+		if v.reachableSince[i].IsZero() || broken {
+			v.reachableSince[i] = now
 		}
 	} else {
-		v.met[i] = time.Time{}
+		v.reachableSince[i] = time.Time{}
 		if broken {
-			v.Lost[i] = time.Time{}
+			v.UnreachableSince[i] = time.Time{}
 		}
-		if v.Lost[i].IsZero() && o.Fresh {
-			v.Lost[i] = o.Began
+		if v.UnreachableSince[i].IsZero() && o.Fresh {
+			v.UnreachableSince[i] = o.Began
 		}
 	}
 	if o.Latency > 0 {
@@ -70,27 +70,27 @@ func (v View) With(i int, o Observation, now time.Time) View {
 // principal last said of itself goes on counting, as of the time it was asked; it is not gone, and not new either.
 func (v View) confirmed(i int, o Observation, now time.Time) View {
 	was := v.Observed[i]
-	was.GoodUntil, was.Err, was.Confirmed = o.GoodUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
-	v.hear(i, o, now)
-	v.Observed[i], v.Seen[i], v.Lost[i] = was, now, time.Time{}
+	was.ValidUntil, was.Err, was.ConfirmedByCalls = o.ValidUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
+	v.noteMirroring(i, o, now)
+	v.Observed[i], v.Seen[i], v.UnreachableSince[i] = was, now, time.Time{}
 	return v
 }
 
 // Since is from when on partner i has been as it is, reachable or not; zero: unknown,
 // also where the last probe is too old to say.
 func (v *View) Since(i int) time.Time {
-	if time.Now().After(v.Observed[i].GoodUntil) {
+	if time.Now().After(v.Observed[i].ValidUntil) {
 		return time.Time{}
 	}
 	if v.Observed[i].Reachable {
-		return v.met[i]
+		return v.reachableSince[i]
 	}
-	return v.Lost[i]
+	return v.UnreachableSince[i]
 }
 
 // JudgeClaims notes which claims there are: both of a split brain, and those
 // that are too old to be believed, by the reason.
-func (v *View) JudgeClaims(now time.Time, acc Accepted) {
+func (v *View) NoteClaims(now time.Time, acc Accepted) {
 	v.Claims, v.Fenced = [2]Claim{}, [2]string{}
 	for i, o := range v.Observed {
 		if v.Decision.SplitBrain {
@@ -109,10 +109,10 @@ func (v View) Serves(n Name) bool {
 
 // The words for how the two servers belong together.
 const (
-	TopologyMirroring = "mirroring"
-	TopologyGroup     = "availability-group"
-	TopologyPlain     = "plain"   // a principal serves that is neither mirrored nor in a group
-	TopologyUnknown   = "unknown" // nobody could tell yet
+	topologyMirroring = "mirroring"
+	topologyGroup     = "availability-group"
+	topologyPlain     = "plain"   // a principal serves that is neither mirrored nor in a group
+	topologyUnknown   = "unknown" // nobody could tell yet
 )
 
 // Topology is what the partners tell of themselves, now
@@ -124,22 +124,22 @@ func (v View) Topology() string {
 	plain := false
 	for _, o := range v.Observed {
 		switch {
-		case o.Grouped:
-			return TopologyGroup
-		case o.Mirrored() || o.Session != "":
-			return TopologyMirroring
+		case o.InGroup:
+			return topologyGroup
+		case o.HasRole() || o.Session != "":
+			return topologyMirroring
 		}
 		plain = plain || o.Opens
 	}
 	switch {
 	case GroupSession(v.Accepted.Session):
-		return TopologyGroup
+		return topologyGroup
 	case v.Accepted.Session != "":
-		return TopologyMirroring
+		return topologyMirroring
 	case plain:
-		return TopologyPlain
+		return topologyPlain
 	}
-	return TopologyUnknown
+	return topologyUnknown
 }
 
 // GroupPrefix stands before the id of an availability group where otherwise a

@@ -11,17 +11,17 @@ import (
 func TestView_CallsAndTheWatchdog(t *testing.T) {
 	now := time.Now()
 	at := func(d time.Duration) time.Time { return now.Add(d) }
-	principal := says(A, RolePrincipal, 1, func(o *Observation) {
-		o.Mirroring, o.Safety, o.Began, o.GoodUntil = "SYNCHRONIZED", "FULL", now, at(time.Minute)
+	principal := observation(A, RolePrincipal, 1, func(o *Observation) {
+		o.Mirroring, o.Safety, o.Began, o.ValidUntil = "SYNCHRONIZED", "FULL", now, at(time.Minute)
 	})
 	mirror := func(state string) Observation {
-		return says(B, RoleMirror, 1, func(o *Observation) {
-			o.Mirroring, o.Safety, o.Began, o.GoodUntil = state, "FULL", now, at(time.Minute)
+		return observation(B, RoleMirror, 1, func(o *Observation) {
+			o.Mirroring, o.Safety, o.Began, o.ValidUntil = state, "FULL", now, at(time.Minute)
 		})
 	}
 	silent := func(sent time.Time, confirmed bool) Observation {
-		return Observation{Partner: A, Began: at(4 * time.Second), GoodUntil: at(time.Minute), Err: errors.New("silence"),
-			Fresh: true, Pending: at(3 * time.Second), Confirmed: confirmed, LastCall: sent}
+		return Observation{Partner: A, Began: at(4 * time.Second), ValidUntil: at(time.Minute), Err: errors.New("silence"),
+			Fresh: true, PendingSince: at(3 * time.Second), ConfirmedByCalls: confirmed, LastCall: sent}
 	}
 	for _, tt := range []struct {
 		name         string
@@ -48,7 +48,7 @@ func TestView_CallsAndTheWatchdog(t *testing.T) {
 			if v.Synchronized != tt.synchronized {
 				t.Errorf("synchronized %v, want %v", v.Synchronized, tt.synchronized)
 			}
-			if gone := !v.Lost[0].IsZero(); gone != tt.gone || v.Observed[0].Reachable == tt.gone {
+			if gone := !v.UnreachableSince[0].IsZero(); gone != tt.gone || v.Observed[0].Reachable == tt.gone {
 				t.Errorf("gone %v, reachable %v, want %v", gone, v.Observed[0].Reachable, tt.gone)
 			}
 		})

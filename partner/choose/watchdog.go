@@ -21,26 +21,26 @@ const (
 )
 
 // SightingFresh is how long an observer's word counts.
-const SightingFresh = 500 * time.Millisecond
+const SightingMaxAge = 500 * time.Millisecond
 
 // Situation is everything the watchdog's decision follows from.
 type Situation struct {
-	Config       WatchdogConfig
-	Observed     [2]Observation
-	Lost         [2]time.Time // since when each does not answer fresh connections
-	Accepted     Accepted
-	serving      bool
-	Synchronized bool
-	Witness      bool
-	Sightings    []Sighting
-	NotBefore    time.Time // a cool-down ends then
-	Pause        string    // which one
+	Config           WatchdogConfig
+	Observed         [2]Observation
+	UnreachableSince [2]time.Time // since when each does not answer fresh connections
+	Accepted         Accepted
+	serving          bool
+	Synchronized     bool
+	Witness          bool
+	Sightings        []Sighting
+	NotBefore        time.Time // a cool-down ends then
+	PauseReason      string    // which one
 }
 
 // SituationOf gathers what the view gives.
 func SituationOf(cfg WatchdogConfig, v View) Situation {
-	return Situation{Config: cfg, Observed: v.Observed, Lost: v.Lost, Accepted: v.Accepted, serving: v.Serving,
-		Synchronized: v.Synchronized, Witness: v.words[0].witness || v.words[1].witness}
+	return Situation{Config: cfg, Observed: v.Observed, UnreachableSince: v.UnreachableSince, Accepted: v.Accepted, serving: v.Serving,
+		Synchronized: v.Synchronized, Witness: v.mirroring[0].witness || v.mirroring[1].witness}
 }
 
 // Sides gives the accepted principal's index and the other's.
@@ -69,7 +69,7 @@ func DecideWatchdog(now time.Time, in Situation) (WatchdogAction, string) {
 	case in.Accepted.Partner == "":
 		return WatchdogBlock, "no principal was ever accepted"
 	}
-	for _, step := range []func(time.Time, Situation) (WatchdogAction, string){missed, mirrorAlone, permitted, inTime, observed} {
+	for _, step := range []func(time.Time, Situation) (WatchdogAction, string){principalUnreachable, mirrorDisconnected, forceAllowed, longEnough, observersAgree} {
 		if action, reason := step(now, in); action != "" {
 			return action, reason
 		}
@@ -83,27 +83,27 @@ func DecideWatchdog(now time.Time, in Situation) (WatchdogAction, string) {
 }
 
 // missed asks whether the principal is out of our own reach.
-func missed(now time.Time, in Situation) (WatchdogAction, string) {
+func principalUnreachable(now time.Time, in Situation) (WatchdogAction, string) {
 	p, _ := in.Sides()
 	switch o := in.Observed[p]; {
 	case o.Began.IsZero():
 		return WatchdogWait, fmt.Sprintf("%s was not asked yet", in.Accepted.Partner)
 	case o.Reachable:
 		return WatchdogIdle, fmt.Sprintf("%s answers", o.Partner)
-	case now.After(o.GoodUntil):
+	case now.After(o.ValidUntil):
 		return WatchdogWait, fmt.Sprintf("%s has not been asked lately", o.Partner)
-	case in.Lost[p].IsZero():
+	case in.UnreachableSince[p].IsZero():
 		return WatchdogWait, fmt.Sprintf("%s has not been missed on a fresh connection yet", o.Partner)
 	}
 	return "", ""
 }
 
 // mirrorAlone asks whether the mirror is one, and says that it lost its partner.
-func mirrorAlone(now time.Time, in Situation) (WatchdogAction, string) {
+func mirrorDisconnected(now time.Time, in Situation) (WatchdogAction, string) {
 	_, m := in.Sides()
 	o := in.Observed[m]
 	switch {
-	case o.Began.IsZero() || !o.Reachable || now.After(o.GoodUntil):
+	case o.Began.IsZero() || !o.Reachable || now.After(o.ValidUntil):
 		return WatchdogBlock, "the mirror does not answer either"
 	case o.Role != RoleMirror:
 		return WatchdogBlock, fmt.Sprintf("%s does not say that it is the mirror", o.Partner)
@@ -111,14 +111,14 @@ func mirrorAlone(now time.Time, in Situation) (WatchdogAction, string) {
 		return WatchdogBlock, fmt.Sprintf("the mirror %s is %s: it has not lost its partner", o.Partner, o.Mirroring)
 	case !Agree(o.Session, in.Accepted.Session):
 		return WatchdogBlock, fmt.Sprintf("%s is the mirror of another session than the last principal's", o.Partner)
-	case sameCount(o.Session, in.Accepted.Session, o.Sequence, in.Accepted.Sequence) && o.Sequence < in.Accepted.Sequence:
+	case comparableSequences(o.Session, in.Accepted.Session, o.Sequence, in.Accepted.Sequence) && o.Sequence < in.Accepted.Sequence:
 		return WatchdogBlock, fmt.Sprintf("the mirror %s has not seen the last change of roles", o.Partner)
 	}
 	return "", ""
 }
 
 // permitted asks whether anything forbids it, whatever happens.
-func permitted(_ time.Time, in Situation) (WatchdogAction, string) {
+func forceAllowed(_ time.Time, in Situation) (WatchdogAction, string) {
 	if why := in.obstacle(); why != "" {
 		return WatchdogBlock, why
 	}
@@ -130,7 +130,7 @@ func (in Situation) obstacle() string {
 	switch {
 	case in.Witness:
 		return "SQL Server's own witness decides"
-	case in.Observed[0].Grouped || in.Observed[1].Grouped || GroupSession(in.Accepted.Session):
+	case in.Observed[0].InGroup || in.Observed[1].InGroup || GroupSession(in.Accepted.Session):
 		// Its cluster decides; without one a lost primary comes back as a primary.
 		return "this is an availability group, which only an operator forces"
 	}
@@ -154,12 +154,12 @@ func (in Situation) obstacle() string {
 }
 
 // inTime asks whether it has lasted long enough.
-func inTime(now time.Time, in Situation) (WatchdogAction, string) {
+func longEnough(now time.Time, in Situation) (WatchdogAction, string) {
 	p, _ := in.Sides()
 	switch {
 	case now.Before(in.NotBefore):
-		return WatchdogWait, in.Pause
-	case now.Sub(in.Lost[p]) < in.Config.After:
+		return WatchdogWait, in.PauseReason
+	case now.Sub(in.UnreachableSince[p]) < in.Config.After:
 		return WatchdogWait, fmt.Sprintf("%s has been gone for less than %s", in.Accepted.Partner, in.Config.After)
 	}
 	return "", ""
@@ -167,12 +167,12 @@ func inTime(now time.Time, in Situation) (WatchdogAction, string) {
 
 // observed asks whether every observer has missed the principal as long. One
 // that can't be asked has not said so.
-func observed(now time.Time, in Situation) (WatchdogAction, string) {
+func observersAgree(now time.Time, in Situation) (WatchdogAction, string) {
 	if len(in.Sightings) != len(in.Config.Observers) {
 		return WatchdogAsk, ""
 	}
 	for _, s := range in.Sightings {
-		if s.Partner != in.Accepted.Partner || now.Sub(s.At) > SightingFresh {
+		if s.Partner != in.Accepted.Partner || now.Sub(s.At) > SightingMaxAge {
 			return WatchdogAsk, ""
 		}
 	}

@@ -11,7 +11,7 @@ const oldTLS = "the server speaks TLS 1.0 or 1.1 only: install Microsoft's TLS 1
 // refusals are the ways a certificate is not believed, and what an operator can do about
 // each. The driver flattens most of these errors to text, so the words are looked for.
 // Source: crypto/x509's verify.go, go-mssqldb's tds.go and msdsn; those of the handshake were seen.
-var refusals = []struct{ says, advice string }{
+var certificateErrors = []struct{ says, advice string }{
 	{"signed by unknown authority", "nobody this machine believes has signed the certificate (SQL Server makes itself one if it was given none): " +
 		"name the root with ca_file, or pin the server's own certificate with certificate_file"},
 	{"is not trusted", "nobody this machine believes has signed the certificate: name the root with ca_file, or pin the certificate with certificate_file"},
@@ -30,18 +30,18 @@ var refusals = []struct{ says, advice string }{
 }
 
 // Advised returns err with what to do about it, if it is about a certificate or a named instance that was not found.
-func Advised(err error) error {
+func WithAdvice(err error) error {
 	if advice := certificateAdvice(err); advice != "" {
 		err = fmt.Errorf("%w; %s", err, advice)
 	}
-	return advisedOfBrowser(err)
+	return withBrowserAdvice(err)
 }
 
 // certificateAdvice says what to do about a certificate that is not believed; empty: err is
 // about something else.
 func certificateAdvice(err error) string {
 	text := err.Error()
-	for _, r := range refusals {
+	for _, r := range certificateErrors {
 		if strings.Contains(text, r.says) {
 			return r.advice
 		}
@@ -55,7 +55,7 @@ func certificateAdvice(err error) string {
 const noInstance = "no instance matching"
 
 // advisedOfBrowser is err, and what to do about it if a named instance was not found.
-func advisedOfBrowser(err error) error {
+func withBrowserAdvice(err error) error {
 	if err == nil || !strings.Contains(err.Error(), noInstance) {
 		return err
 	}

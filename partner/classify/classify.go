@@ -73,7 +73,7 @@ var sqlClasses = map[int32]Class{
 
 // rank orders the classes where one reply carries several errors: a mirror's
 // 4060 comes with an 18456, and the former is the news.
-var rank = [...]int{Again: 5, Moved: 4, Wait: 3, Ambiguous: 2, Permanent: 1, Down: 0, CallerGone: 0}
+var priority = [...]int{Again: 5, Moved: 4, Wait: 3, Ambiguous: 2, Permanent: 1, Down: 0, CallerGone: 0}
 
 // Classify says what to do about an error that is not nil. It is pure: it looks
 // at the error and the phase alone. A context error without more is the
@@ -91,7 +91,7 @@ func Classify(err error, phase Phase) Class {
 	case errors.Is(err, context.Canceled):
 		return CallerGone
 	case errors.Is(err, context.DeadlineExceeded):
-		return silence(phase)
+		return noAnswer(phase)
 	}
 	if e, ok := errors.AsType[mssql.Error](err); ok {
 		return classifySQL(err, e, phase)
@@ -108,7 +108,7 @@ func Errors(e mssql.Error) []mssql.Error {
 }
 
 // silence is the class of no answer.
-func silence(phase Phase) Class {
+func noAnswer(phase Phase) Class {
 	if phase == Connecting {
 		return Down
 	}
@@ -124,13 +124,13 @@ func classifySQL(err error, e mssql.Error, phase Phase) Class {
 	}
 	for _, one := range Errors(e) {
 		fatal = fatal || one.Class >= 20
-		if c, ok := sqlClasses[one.Number]; ok && (!known || rank[c] > rank[best]) {
+		if c, ok := sqlClasses[one.Number]; ok && (!known || priority[c] > priority[best]) {
 			best, known = c, true
 		}
 	}
 	switch {
 	case known && best == Ambiguous, !known && fatal:
-		return silence(phase)
+		return noAnswer(phase)
 	default:
 		return best
 	}
@@ -139,7 +139,7 @@ func classifySQL(err error, e mssql.Error, phase Phase) Class {
 // classifyTransport is for errors the server did not send.
 func classifyTransport(err error, phase Phase) Class {
 	if phase == Connecting {
-		if isTLSRefusal(err) {
+		if isTLSError(err) {
 			return Permanent // the same certificate will be shown again
 		}
 		return Down
@@ -166,7 +166,7 @@ func classifyTransport(err error, phase Phase) Class {
 
 // isTLSRefusal finds certificate errors. The driver flattens those of the
 // handshake inside TDS to text, hence the look at the words.
-func isTLSRefusal(err error) bool { return certificateAdvice(err) != "" }
+func isTLSError(err error) bool { return certificateAdvice(err) != "" }
 
 // Fatal says whether a connection that brought this error must not be used
 // again. The driver notices only some of these: an error of class 20 or above

@@ -66,28 +66,28 @@ const (
 // Where writes are kept apart, they have a gate and lanes of their own. These stay shut while the
 // principal is exposed.
 type Hold[T any] struct {
-	cfg   Config
-	apart bool // writes are kept apart
+	cfg            Config
+	separateWrites bool // writes are kept apart
 
 	// gate is the term that calls start on at once; nil unless the state is open. writeGate is the same
 	// for writes that are kept apart, and nil while the principal is exposed. Both are written under mu.
 	gate, writeGate atomic.Pointer[Term[T]]
 
 	// drainable wakes the goroutine in drain.
-	drainable chan struct{}
+	drainWake chan struct{}
 
-	mu        sync.Mutex      // guards all below; held only while list entries move
-	state     state           // shut, settling, draining or open
-	term      *Term[T]        // where calls are released to; nil while shut
-	cutOff    cutOff[T]       // the calls that the state settling waits for
-	doubted   *Term[T]        // the last term that a call doubted
-	doubtedAt uint64          // a probe asked before this number can't open the hold to it again
-	tokens    int             // calls that may be released now
-	tickets   uint64          // the last ticket given to a call
-	lanes     [ranks]lanes[T] // by rank
-	exposed   bool            // the principal commits without its mirror: writes that are kept apart wait
-	stats     Stats           // Held and Bytes are filled in when read
-	closed    bool
+	mu          sync.Mutex      // guards all below; held only while list entries move
+	state       state           // shut, settling, draining or open
+	term        *Term[T]        // where calls are released to; nil while shut
+	interrupted interrupted[T]  // the calls that the state settling waits for
+	doubted     *Term[T]        // the last term that a call doubted
+	doubtedAt   uint64          // a probe asked before this number can't open the hold to it again
+	tokens      int             // calls that may be released now
+	tickets     uint64          // the last ticket given to a call
+	lanes       [ranks]lanes[T] // by rank
+	exposed     bool            // the principal commits without its mirror: writes that are kept apart wait
+	stats       Stats           // Held and Bytes are filled in when read
+	closed      bool
 }
 
 // lanes are the queues of one rank. reads holds every call where writes are not kept apart.
@@ -96,31 +96,31 @@ type lanes[T any] struct{ reads, writes lane[T] }
 // cutOff stands for the calls that had an attempt under way on a term when the hold opened again. What they
 // began may be done already, and a session remembers an operation only until others have followed it.
 // So these calls go first. The zero value stands for no calls.
-type cutOff[T any] struct {
+type interrupted[T any] struct {
 	from  *Term[T]
 	until time.Time // the others wait no longer than that
 }
 
 // back reports whether none of the calls is on its way back any more, or their time is over.
-func (c cutOff[T]) back(now time.Time) bool {
-	return c.from == nil || c.from.underWay.Load() <= 0 || now.After(c.until)
+func (c interrupted[T]) returned(now time.Time) bool {
+	return c.from == nil || c.from.unfinished.Load() <= 0 || now.After(c.until)
 }
 
 // New returns a hold that is shut. apart says whether writes are kept apart.
-func New[T any](cfg Config, apart bool) *Hold[T] {
-	return &Hold[T]{cfg: cfg, apart: apart, drainable: make(chan struct{}, 1)}
+func New[T any](cfg Config, separateWrites bool) *Hold[T] {
+	return &Hold[T]{cfg: cfg, separateWrites: separateWrites, drainWake: make(chan struct{}, 1)}
 }
 
 // gateOf returns the gate that the call passes.
 func (h *Hold[T]) gateOf(c *Call) *atomic.Pointer[Term[T]] {
-	if h.apart && c.Write {
+	if h.separateWrites && c.Write {
 		return &h.writeGate
 	}
 	return &h.gate
 }
 
 // Ready returns the term that the call starts on at once, or nil if it must wait.
-func (h *Hold[T]) Ready(ps *Pass[T]) *Term[T] { return h.gateOf(&ps.call).Load() }
+func (h *Hold[T]) OpenTerm(cs *CallState[T]) *Term[T] { return h.gateOf(&cs.call).Load() }
 
 // lane returns the queue that the call waits in.
 func (h *Hold[T]) lane(c *Call, sent bool) *lane[T] {
@@ -131,7 +131,7 @@ func (h *Hold[T]) lane(c *Call, sent bool) *lane[T] {
 	case c.HoldsLock:
 		rank = rankLock
 	}
-	if h.apart && c.Write {
+	if h.separateWrites && c.Write {
 		return &h.lanes[rank].writes
 	}
 	return &h.lanes[rank].reads
@@ -140,8 +140,8 @@ func (h *Hold[T]) lane(c *Call, sent bool) *lane[T] {
 // Wait returns the term to run on, as soon as there is one. It returns ctx's error when ctx ends. After limit
 // it returns errTurn where a principal serves, and errExpired otherwise. A sent call, which may have
 // had an effect already, is let in although the hold is full: there are no more of these than connections.
-func (h *Hold[T]) Wait(ctx context.Context, ps *Pass[T], limit time.Duration, sent bool) (*Term[T], error) {
-	w, t, err := h.enter(ps, sent)
+func (h *Hold[T]) Wait(ctx context.Context, cs *CallState[T], limit time.Duration, sent bool) (*Term[T], error) {
+	w, t, err := h.enter(cs, sent)
 	if w == nil {
 		return t, err
 	}
@@ -149,53 +149,53 @@ func (h *Hold[T]) Wait(ctx context.Context, ps *Pass[T], limit time.Duration, se
 	defer timer.Stop()
 	select {
 	case t, ok := <-w.released:
-		return w.result(ps, t, ok)
+		return w.result(cs, t, ok)
 	case <-timer.C:
 		err = ErrExpired
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err, left := h.leave(w, &ps.call, err); left {
+	if err, left := h.leave(w, &cs.call, err); left {
 		return nil, err
 	}
 	// It was released at the same moment: it goes, and the caller's context decides.
 	t, ok := <-w.released
-	return w.result(ps, t, ok)
+	return w.result(cs, t, ok)
 }
 
 // result returns the term that the waiter was released to, or why it was refused.
-func (w *waiter[T]) result(ps *Pass[T], t *Term[T], ok bool) (*Term[T], error) {
+func (w *waiter[T]) result(cs *CallState[T], t *Term[T], ok bool) (*Term[T], error) {
 	if !ok {
 		return nil, w.refused
 	}
-	ps.queued = true
+	cs.drained = true
 	return t, nil
 }
 
 // enter returns the term where the gate is open, and otherwise a place in the queue, or an error.
-func (h *Hold[T]) enter(ps *Pass[T], sent bool) (*waiter[T], *Term[T], error) {
-	c := &ps.call
+func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], error) {
+	c := &cs.call
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, nil, ErrClosed
 	}
-	defer ps.Leave()
+	defer cs.Finish()
 	if t := h.gateOf(c).Load(); t != nil {
 		return nil, t, nil
 	}
 	l := h.lane(c, sent)
 	if !sent {
-		if err := h.roomLocked(l, c); err != nil {
+		if err := h.makeRoomLocked(l, c); err != nil {
 			h.stats.Rejected++
 			return nil, nil, err
 		}
 	}
-	if ps.ticket == 0 {
+	if cs.ticket == 0 {
 		h.tickets++
-		ps.ticket = h.tickets
+		cs.ticket = h.tickets
 	}
-	w := &waiter[T]{ticket: ps.ticket, part: shares.Part[*waiter[T]]{Bytes: c.Bytes}, since: time.Now(), released: make(chan *Term[T], 1)}
+	w := &waiter[T]{ticket: cs.ticket, part: shares.Part[*waiter[T]]{Bytes: c.Bytes}, since: time.Now(), released: make(chan *Term[T], 1)}
 	l.insert(w, c.Caller)
 	h.stats.Total++
 	h.advanceLocked()
@@ -203,12 +203,12 @@ func (h *Hold[T]) enter(ps *Pass[T], sent bool) (*waiter[T], *Term[T], error) {
 }
 
 // roomLocked makes room for a call in a lane, where another caller has more of it.
-func (h *Hold[T]) roomLocked(l *lane[T], c *Call) error {
-	gone, full, ok := makeRoom(&l.held, &h.cfg, c)
-	for _, part := range gone {
+func (h *Hold[T]) makeRoomLocked(l *lane[T], c *Call) error {
+	evicted, full, ok := makeRoom(&l.pool, &h.cfg, c)
+	for _, part := range evicted {
 		l.refuse(part.Value, full)
 	}
-	h.stats.Evicted += uint64(len(gone))
+	h.stats.Evicted += uint64(len(evicted))
 	if !ok {
 		return full
 	}
@@ -217,7 +217,7 @@ func (h *Hold[T]) roomLocked(l *lane[T], c *Call) error {
 
 // makeRoom makes room for a call in a pool that has the hold's bounds. It returns the parts that must go, and the
 // error for their callers. Where there is no room, that error is the call's own.
-func makeRoom[P any](pool *shares.Pool[P], cfg *Config, c *Call) (gone []*shares.Part[P], full error, ok bool) {
+func makeRoom[P any](pool *shares.Pool[P], cfg *Config, c *Call) (evicted []*shares.Part[P], full error, ok bool) {
 	more, limit := shares.Size{Count: 1, Bytes: c.Bytes}, shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}
 	switch short := pool.Short(more, limit); short {
 	case shares.Enough:
@@ -227,8 +227,8 @@ func makeRoom[P any](pool *shares.Pool[P], cfg *Config, c *Call) (gone []*shares
 	default:
 		full = &FullError{string(short), cfg.Bytes}
 	}
-	gone, ok = pool.Room(c.Caller, more, limit)
-	return gone, full, ok
+	evicted, ok = pool.Room(c.Caller, more, limit)
+	return evicted, full, ok
 }
 
 // leave removes a waiter and returns why it went: errTurn where its time was over and
@@ -236,19 +236,19 @@ func makeRoom[P any](pool *shares.Pool[P], cfg *Config, c *Call) (gone []*shares
 func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.in == nil {
+	if w.lane == nil {
 		return why, false
 	}
 	switch {
 	case why != context.Canceled && h.servesLocked(c):
-		why = ErrTurn
+		why = ErrBusy
 		h.stats.Late++
 	case why == ErrExpired:
 		h.stats.Expired++
 	default:
 		h.stats.Left++
 	}
-	w.in.remove(w)
+	w.lane.remove(w)
 	h.advanceLocked()
 	return why, true
 }
@@ -256,29 +256,29 @@ func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool)
 // Open begins to release calls to t, and reports whether the hold was shut or released to another term. It
 // does nothing if t was doubted after the probe numbered asked began. Calls cut off on the term before go
 // first; if there was none and t was used before, those cut off on t.
-func (h *Hold[T]) Open(t, before *Term[T], asked uint64) bool {
+func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.term == t || t == h.doubted && asked < h.doubtedAt {
+	if h.closed || h.term == t || t == h.doubted && request < h.doubtedAt {
 		return false
 	}
-	if before == nil && t.confirmed.Load() > 0 {
+	if before == nil && t.opened.Load() > 0 {
 		before = t
 	}
-	h.term, h.cutOff = t, cutOff[T]{from: before, until: time.Now().Add(settleTime)}
-	t.confirmed.Add(1)
-	h.beginLocked()
+	h.term, h.interrupted = t, interrupted[T]{from: before, until: time.Now().Add(settleTime)}
+	t.opened.Add(1)
+	h.startDrainLocked()
 	return true
 }
 
 // beginLocked begins a drain.
-func (h *Hold[T]) beginLocked() {
+func (h *Hold[T]) startDrainLocked() {
 	h.shutGatesLocked()
 	h.tokens, h.state = DrainFirst, settling
 	h.advanceLocked()
 	if h.state != open {
 		select {
-		case h.drainable <- struct{}{}:
+		case h.drainWake <- struct{}{}:
 		default:
 		}
 	}
@@ -288,10 +288,10 @@ func (h *Hold[T]) beginLocked() {
 func (h *Hold[T]) advanceLocked() {
 	if h.state == settling {
 		h.releaseLocked(&h.lanes[rankSent])
-		if !h.cutOff.back(time.Now()) {
+		if !h.interrupted.returned(time.Now()) {
 			return
 		}
-		h.state, h.cutOff = draining, cutOff[T]{}
+		h.state, h.interrupted = draining, interrupted[T]{}
 	}
 	if h.state != draining {
 		return
@@ -329,33 +329,33 @@ func (h *Hold[T]) releaseLaneLocked(l *lane[T]) {
 // waitingLocked returns how many calls wait for nothing but their turn.
 func (h *Hold[T]) waitingLocked() (n int) {
 	for i := range h.lanes {
-		n += h.lanes[i].reads.n()
+		n += h.lanes[i].reads.count()
 		if !h.exposed {
-			n += h.lanes[i].writes.n()
+			n += h.lanes[i].writes.count()
 		}
 	}
 	return n
 }
 
 // Expose notes whether the principal commits without its mirror. Writes that are kept apart wait as long as it does.
-func (h *Hold[T]) Expose(exposed bool) {
+func (h *Hold[T]) SetExposed(exposed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.apart || h.exposed == exposed {
+	if !h.separateWrites || h.exposed == exposed {
 		return
 	}
 	h.exposed = exposed
 	if h.state != shut {
-		h.beginLocked()
+		h.startDrainLocked()
 	}
 }
 
 // Doubt shuts the hold to t until a probe that begins from now on: next numbers it. It does nothing, and returns false, if t
 // was confirmed again since the caller saw it confirmed for the gen-th time.
-func (h *Hold[T]) Doubt(t *Term[T], gen uint64, next func() uint64) bool {
+func (h *Hold[T]) Doubt(t *Term[T], openings uint64, next func() uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.term != t || t.confirmed.Load() != gen {
+	if h.term != t || t.opened.Load() != openings {
 		return false
 	}
 	h.shutLocked()
@@ -395,15 +395,15 @@ func (h *Hold[T]) Close() {
 }
 
 // Completed notes that an attempt has ended, well or not. If the drain released the call to it, others follow.
-func (h *Hold[T]) Completed(ps *Pass[T]) {
-	if ps.queued {
-		ps.queued = false
-		h.more(drainPerDone)
+func (h *Hold[T]) AttemptDone(cs *CallState[T]) {
+	if cs.drained {
+		cs.drained = false
+		h.releaseMore(drainPerDone)
 	}
 }
 
 // more releases up to n more calls, and reports whether the drain must go on.
-func (h *Hold[T]) more(n int) bool {
+func (h *Hold[T]) releaseMore(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == settling || h.state == draining {
@@ -421,15 +421,15 @@ func (h *Hold[T]) Drain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.drainable:
+		case <-h.drainWake:
 		}
-		for goesOn := true; goesOn; {
+		for more := true; more; {
 			tick.Reset(drainInterval)
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				goesOn = h.more(drainPerTick)
+				more = h.releaseMore(drainPerTick)
 			}
 		}
 	}
@@ -443,7 +443,7 @@ func (h *Hold[T]) Stats() Stats {
 	s.Held, s.Bytes = 0, 0
 	for i := range h.lanes {
 		for _, l := range []*lane[T]{&h.lanes[i].reads, &h.lanes[i].writes} {
-			size := l.held.Size()
+			size := l.pool.Size()
 			s.Held += size.Count
 			s.Bytes += size.Bytes
 		}
@@ -453,7 +453,7 @@ func (h *Hold[T]) Stats() Stats {
 
 // Holding reports whether calls are held, or only writes. It takes no lock.
 func (h *Hold[T]) Holding() bool {
-	return h.gate.Load() == nil || h.apart && h.writeGate.Load() == nil
+	return h.gate.Load() == nil || h.separateWrites && h.writeGate.Load() == nil
 }
 
 // Serves reports whether calls like c are released to a partner, each in its turn.

@@ -9,13 +9,13 @@ import (
 // lane is a queue in order of tickets, and what each caller has of it.
 type lane[T any] struct {
 	head, tail *waiter[T]
-	held       shares.Pool[*waiter[T]]
+	pool       shares.Pool[*waiter[T]]
 }
 
 // waiter is one call in the hold.
 type waiter[T any] struct {
 	prev, next *waiter[T]
-	in         *lane[T] // nil: let go, or gone
+	lane       *lane[T] // nil: let go, or gone
 	ticket     uint64
 	part       shares.Part[*waiter[T]]
 	since      time.Time
@@ -24,27 +24,27 @@ type waiter[T any] struct {
 }
 
 // n is how many wait.
-func (l *lane[T]) n() int { return l.held.Size().Count }
+func (l *lane[T]) count() int { return l.pool.Size().Count }
 
 // insert puts a caller's w behind every waiter with a lower ticket. Calls that come back
 // are older than most, new ones younger than all; so it looks from both ends.
 func (l *lane[T]) insert(w *waiter[T], caller string) {
-	w.in = l
+	w.lane = l
 	w.part.Value, w.part.Order = w, w.ticket
-	l.held.Add(caller, &w.part)
+	l.pool.Add(caller, &w.part)
 	if l.tail == nil || l.tail.ticket < w.ticket {
-		l.link(l.tail, w, nil)
+		l.insertBetween(l.tail, w, nil)
 		return
 	}
 	next := l.head
 	for next.ticket < w.ticket {
 		next = next.next
 	}
-	l.link(next.prev, w, next)
+	l.insertBetween(next.prev, w, next)
 }
 
 // link puts w between two neighbours, of which either may be missing.
-func (l *lane[T]) link(prev, w, next *waiter[T]) {
+func (l *lane[T]) insertBetween(prev, w, next *waiter[T]) {
 	w.prev, w.next = prev, next
 	if prev == nil {
 		l.head = w
@@ -70,8 +70,8 @@ func (l *lane[T]) remove(w *waiter[T]) {
 	} else {
 		w.next.prev = w.prev
 	}
-	w.in, w.prev, w.next = nil, nil, nil
-	l.held.Remove(&w.part)
+	w.lane, w.prev, w.next = nil, nil, nil
+	l.pool.Remove(&w.part)
 }
 
 // refuse removes w. Its caller gets the error.

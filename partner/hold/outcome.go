@@ -11,7 +11,7 @@ var (
 	// ErrExpired: no partner was principal within the limit.
 	ErrExpired = errors.New("no partner was principal in time")
 	// ErrTurn: a partner was principal, and the call's turn did not come within the limit.
-	ErrTurn = errors.New("a partner is principal, and the call's turn did not come in time")
+	ErrBusy = errors.New("a partner is principal, and the call's turn did not come in time")
 	// ErrFull: too many calls, or too many bytes, wait already. See FullError.
 	ErrFull = errors.New("the hold is full")
 	// ErrClosed: the hold is closed.
@@ -56,7 +56,7 @@ func OutcomeOf(err error) Outcome {
 		return Drained
 	case errors.Is(err, ErrFull):
 		return Rejected
-	case errors.Is(err, ErrTurn):
+	case errors.Is(err, ErrBusy):
 		return Late
 	case errors.Is(err, ErrExpired):
 		return Expired

@@ -26,20 +26,20 @@ type Queue struct {
 func NewQueue(cfg Config, conns int) *Queue { return &Queue{cfg: cfg, conns: int64(conns)} }
 
 // Evictions returns how many calls were refused while they waited, to make room for another caller.
-func (l *Queue) Evictions() uint64 { return l.evicted.Load() }
+func (q *Queue) Evictions() uint64 { return q.evicted.Load() }
 
 // Size returns how many calls want a connection or have one, and how much waits: calls that carry no lock, and calls that carry one.
-func (l *Queue) Size() (wanted int64, plain, locks shares.Size) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.wanted.Load(), l.waiting[0].Size(), l.waiting[1].Size()
+func (q *Queue) Size() (wanted int64, plain, locks shares.Size) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.wanted.Load(), q.waiting[0].Size(), q.waiting[1].Size()
 }
 
 // Place is what a call has of the line; nil: it needs none.
 type Place struct {
-	l    *Queue
-	pool *shares.Pool[*Place]
-	part shares.Part[*Place]
+	queue *Queue
+	pool  *shares.Pool[*Place]
+	part  shares.Part[*Place]
 
 	cancel  context.CancelCauseFunc // ends the waiting
 	refused error                   // why it had to go
@@ -48,24 +48,24 @@ type Place struct {
 // Enter gives a call its Place, which it leaves when it has its connection; done ends what enter began, whatever
 // it answers. Where there is no Place, the newest calls of whoever has most make room: cancel ends their waiting.
 // sent calls are not refused, and stay: there are no more of them than connections.
-func (l *Queue) Enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*Place, error) {
-	if l.wanted.Add(1) <= l.conns {
+func (q *Queue) Enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*Place, error) {
+	if q.wanted.Add(1) <= q.conns {
 		return nil, nil
 	}
-	pl := &Place{l: l, pool: &l.waiting[0], cancel: cancel}
+	pl := &Place{queue: q, pool: &q.waiting[0], cancel: cancel}
 	pl.part.Value, pl.part.Bytes = pl, c.Bytes
 	if c.HoldsLock {
-		pl.pool = &l.waiting[1]
+		pl.pool = &q.waiting[1]
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if !sent && pl.pool.Size().Count > 0 { // an item larger than the bound waits alone
-		gone, full, ok := makeRoom(pl.pool, &l.cfg, c)
-		for _, part := range gone {
+		evicted, full, ok := makeRoom(pl.pool, &q.cfg, c)
+		for _, part := range evicted {
 			part.Value.refused = full
 			part.Value.cancel(full)
 		}
-		l.evicted.Add(uint64(len(gone)))
+		q.evicted.Add(uint64(len(evicted)))
 		if !ok {
 			return nil, full
 		}
@@ -80,11 +80,11 @@ func (pl *Place) Leave() error {
 	if pl == nil {
 		return nil
 	}
-	pl.l.mu.Lock()
-	defer pl.l.mu.Unlock()
+	pl.queue.mu.Lock()
+	defer pl.queue.mu.Unlock()
 	pl.pool.Remove(&pl.part)
 	return pl.refused
 }
 
 // Done says that the call has given its connection back, or wants none.
-func (l *Queue) Done() { l.wanted.Add(-1) }
+func (q *Queue) Done() { q.wanted.Add(-1) }

@@ -28,9 +28,9 @@ type connector struct {
 	login   time.Duration
 	grace   time.Duration
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
-	over  error              // guarded by mu; why the connector was cut, nil while it lives
+	mu      sync.Mutex
+	conns   map[*conn]struct{} // guarded by mu
+	aborted error              // guarded by mu; why the connector was cut, nil while it lives
 }
 
 // newConnector makes a connector to database with the partner's settings.
@@ -60,9 +60,9 @@ func (c *connector) Driver() driver.Driver { return c.driver.Driver() }
 // budget at the latest.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	s := new(sockets)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, socketsKey{}, s), c.login, errLoginTime)
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, socketsKey{}, s), c.login, errLoginTimeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, s.cut)
+	stop := context.AfterFunc(ctx, s.close)
 	defer stop()
 	inner, err := c.driver.Connect(ctx)
 	if err == nil && !stop() {
@@ -71,48 +71,48 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
-		return nil, &LoginError{c.partner, classify.Advised(err)}
+		return nil, &LoginError{c.partner, classify.WithAdvice(err)}
 	}
 	mc, ok := inner.(*mssql.Conn)
 	if !ok {
 		_ = inner.Close()
 		return nil, &LoginError{c.partner, fmt.Errorf("the driver made a %T", inner)}
 	}
-	return c.keep(&conn{Conn: mc, owner: c, sockets: s})
+	return c.register(&conn{Conn: mc, owner: c, sockets: s})
 }
 
 // keep adds a new connection to the set, unless the connector was cut meanwhile.
-func (c *connector) keep(cn *conn) (driver.Conn, error) {
+func (c *connector) register(cn *conn) (driver.Conn, error) {
 	c.mu.Lock()
-	over := c.over
-	if over == nil {
+	aborted := c.aborted
+	if aborted == nil {
 		c.conns[cn] = struct{}{}
 	}
 	c.mu.Unlock()
-	if over != nil {
-		cn.sockets.cut()
-		return nil, &LoginError{c.partner, over}
+	if aborted != nil {
+		cn.sockets.close()
+		return nil, &LoginError{c.partner, aborted}
 	}
 	return cn, nil
 }
 
 // cut ends every connection there is, whoever waits on it, and every one that
 // is being made. Their attempts' contexts end with cause.
-func (c *connector) cut(cause error) {
+func (c *connector) abort(cause error) {
 	c.mu.Lock()
-	c.over = cause
+	c.aborted = cause
 	all := make([]*conn, 0, len(c.conns))
 	for cn := range c.conns {
 		all = append(all, cn)
 	}
 	c.mu.Unlock()
 	for _, cn := range all {
-		cn.cut(cause)
+		cn.abort(cause)
 	}
 }
 
 // forget takes a closed connection out of the set.
-func (c *connector) forget(cn *conn) {
+func (c *connector) unregister(cn *conn) {
 	c.mu.Lock()
 	delete(c.conns, cn)
 	c.mu.Unlock()
@@ -125,9 +125,9 @@ type conn struct {
 	owner   *connector
 	sockets *sockets
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // guarded by mu; of the attempt that has the connection, or nil
-	ended  error                   // guarded by mu; why it was cut
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc // guarded by mu; of the attempt that has the connection, or nil
+	aborted error                   // guarded by mu; why it was cut
 }
 
 // Close implements driver.Conn. A connection that broke or was cut only has its
@@ -135,9 +135,9 @@ type conn struct {
 // connection while its reader may still be at work in it, and one caller could
 // see another's bytes.
 func (c *conn) Close() error {
-	c.owner.forget(c)
-	if c.sockets.isCut() || !c.Conn.IsValid() {
-		c.sockets.cut()
+	c.owner.unregister(c)
+	if c.sockets.isClosed() || !c.Conn.IsValid() {
+		c.sockets.close()
 		return nil
 	}
 	return c.Conn.Close()
@@ -147,10 +147,10 @@ func (c *conn) Close() error {
 func (c *conn) begin(cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	c.cancel = cancel
-	ended := c.ended
+	aborted := c.aborted
 	c.mu.Unlock()
-	if ended != nil {
-		cancel(ended)
+	if aborted != nil {
+		cancel(aborted)
 	}
 }
 
@@ -162,15 +162,15 @@ func (c *conn) end() {
 }
 
 // cut ends the connection now.
-func (c *conn) cut(cause error) {
+func (c *conn) abort(cause error) {
 	c.mu.Lock()
-	c.ended = cause
+	c.aborted = cause
 	cancel := c.cancel
 	c.mu.Unlock()
 	if cancel != nil {
 		cancel(cause)
 	}
-	c.sockets.cut()
+	c.sockets.close()
 }
 
 // LoginError is an error of making a connection: nothing was sent for the call.
@@ -188,27 +188,27 @@ func (e *LoginError) Unwrap() error { return e.Err }
 // sockets are the network connections made for one login: one, or a few where
 // a name has several addresses or an instance has to be looked up.
 type sockets struct {
-	broke    atomic.Bool  // a read or a write failed
+	broken   atomic.Bool  // a read or a write failed
 	received atomic.Int64 // bytes read
 
-	mu   sync.Mutex
-	all  []net.Conn // guarded by mu
-	shut bool       // guarded by mu
+	mu     sync.Mutex
+	conns  []net.Conn // guarded by mu
+	closed bool       // guarded by mu
 }
 
 // watchedSocket notes that it broke, and counts what comes. The driver's own errors do not always tell: what ends in
 // the middle of a long item is an error of a text to it.
 type watchedSocket struct {
 	net.Conn
-	of *sockets
+	sockets *sockets
 }
 
 // Read implements net.Conn.
 func (s *watchedSocket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
-	s.of.received.Add(int64(n))
+	s.sockets.received.Add(int64(n))
 	if err != nil {
-		s.of.broke.Store(true)
+		s.sockets.broken.Store(true)
 	}
 	return n, err
 }
@@ -217,7 +217,7 @@ func (s *watchedSocket) Read(b []byte) (int, error) {
 func (s *watchedSocket) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
 	if err != nil {
-		s.of.broke.Store(true)
+		s.sockets.broken.Store(true)
 	}
 	return n, err
 }
@@ -225,28 +225,28 @@ func (s *watchedSocket) Write(b []byte) (int, error) {
 type socketsKey struct{}
 
 // isCut says whether cut was called.
-func (s *sockets) isCut() bool {
+func (s *sockets) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shut
+	return s.closed
 }
 
 // add records a new socket, and closes it at once if time is over.
 func (s *sockets) add(c net.Conn) {
 	s.mu.Lock()
-	s.all = append(s.all, c)
-	shut := s.shut
+	s.conns = append(s.conns, c)
+	closed := s.closed
 	s.mu.Unlock()
-	if shut {
+	if closed {
 		_ = c.Close()
 	}
 }
 
 // cut closes them all; whoever reads or writes there gets an error at once.
-func (s *sockets) cut() {
+func (s *sockets) close() {
 	s.mu.Lock()
-	s.shut = true
-	all := s.all
+	s.closed = true
+	all := s.conns
 	s.mu.Unlock()
 	for _, c := range all {
 		_ = c.Close()

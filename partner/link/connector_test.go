@@ -19,9 +19,9 @@ func TestConnector_LoginIsBounded(t *testing.T) {
 			addr, _, closed := wiretest.SilentServer(t)
 			b := Budgets{}.WithDefaults()
 			b.Login = 500 * time.Millisecond
-			c := newConnector(choose.A, wiretest.DsnFor(t, addr, encrypt), "ASPState", b)
+			c := newConnector(choose.A, wiretest.DSN(t, addr, encrypt), "ASPState", b)
 			_, err := c.Connect(t.Context())
-			if !errors.Is(err, errLoginTime) || classify.Classify(err, classify.Connecting) != classify.Down {
+			if !errors.Is(err, errLoginTimeout) || classify.Classify(err, classify.Connecting) != classify.Down {
 				t.Errorf("got %v", err)
 			}
 			<-closed
@@ -31,7 +31,7 @@ func TestConnector_LoginIsBounded(t *testing.T) {
 
 func TestConnector_LoginEndsWithItsCaller(t *testing.T) {
 	addr, accepted, closed := wiretest.SilentServer(t)
-	c := newConnector(choose.A, wiretest.DsnFor(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -53,7 +53,7 @@ func TestConnector_RefusedAndUnknownNamesAreDown(t *testing.T) {
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	_ = ln.Close()
-	c := newConnector(choose.A, wiretest.DsnFor(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	_, err = c.Connect(t.Context())
 	if classify.Classify(err, classify.Connecting) != classify.Down {
 		t.Errorf("refused: %v", err)
@@ -64,9 +64,9 @@ func TestServer_ProbeOfASilentServer(t *testing.T) {
 	addr, _, closed := wiretest.SilentServer(t)
 	b := Budgets{}.WithDefaults()
 	b.Login = 500 * time.Millisecond
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DsnFor(t, addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
-	o := s.Probe(t.Context(), Ask{})
+	o := s.Probe(t.Context(), ProbeRequest{})
 	if o.Reachable || !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("got %+v", o)
 	}

@@ -18,7 +18,7 @@ import (
 // it is first needed, and again after the connection broke. One goroutine at a time.
 type Console struct {
 	server *Server
-	parked *masterConn
+	conn   *masterConn
 }
 
 var _ operate.Server = (*Console)(nil)
@@ -35,23 +35,23 @@ func NewConsole(pc PartnerConfig, b Budgets) (*Console, error) {
 
 // Close gives the connection up.
 func (c *Console) Close() {
-	if c.parked != nil {
-		c.parked.close()
-		c.parked = nil
+	if c.conn != nil {
+		c.conn.close()
+		c.conn = nil
 	}
 }
 
 // on lends f the connection. What breaks it, or ctx's end, makes the next call dial anew.
-func (c *Console) on(ctx context.Context, f func(m *masterConn) error) error {
-	if c.parked == nil {
+func (c *Console) withConn(ctx context.Context, f func(m *masterConn) error) error {
+	if c.conn == nil {
 		m, err := c.server.dialMaster(ctx)
 		if err != nil {
 			return err
 		}
-		c.parked = m
+		c.conn = m
 	}
-	m := c.parked
-	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(context.Cause(ctx)) })
+	m := c.conn
+	stop := context.AfterFunc(ctx, func() { m.pool.connector.abort(context.Cause(ctx)) })
 	err := f(m)
 	if !stop() || err != nil && classify.Fatal(err) {
 		c.Close()
@@ -64,16 +64,16 @@ func (c *Console) on(ctx context.Context, f func(m *masterConn) error) error {
 
 // Exec implements operate.Server.
 func (c *Console) Exec(ctx context.Context, statement string) error {
-	return c.on(ctx, func(m *masterConn) error {
+	return c.withConn(ctx, func(m *masterConn) error {
 		_, err := m.conn.ExecContext(ctx, statement)
-		return cause(err)
+		return firstError(err)
 	})
 }
 
 // cause gives an error of several messages the first one's number and text. SQL Server names the cause first and then what
 // came of it: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is terminating). The driver's error is
 // the last one's. The severity is the highest of all, since it tells whether the connection goes on.
-func cause(err error) error {
+func firstError(err error) error {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok || len(e.All) < 2 {
 		return err
@@ -89,10 +89,10 @@ func cause(err error) error {
 // Query implements operate.Server. A parked connection that broke while nobody looked is
 // no answer: a query is asked once more on a new one.
 func (c *Console) Query(ctx context.Context, query string) (rows []operate.Row, err error) {
-	parked := c.parked != nil
-	err = c.on(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
-	if err != nil && parked && c.parked == nil && ctx.Err() == nil && !classify.FromServer(err) {
-		err = c.on(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
+	reused := c.conn != nil
+	err = c.withConn(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
+	if err != nil && reused && c.conn == nil && ctx.Err() == nil && !classify.FromServer(err) {
+		err = c.withConn(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
 	}
 	return rows, err
 }
@@ -101,9 +101,9 @@ func (c *Console) Query(ctx context.Context, query string) (rows []operate.Row, 
 func readRows(ctx context.Context, m *masterConn, query string) (all []operate.Row, err error) {
 	rows, err := m.conn.QueryContext(ctx, query)
 	if err != nil {
-		return nil, cause(err)
+		return nil, firstError(err)
 	}
-	defer func() { err = cause(errors.Join(err, rows.Close())) }()
+	defer func() { err = firstError(errors.Join(err, rows.Close())) }()
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const (
 
 // unseenGroup is why the role of a replica is unknown: the want of a right is no failure of the server, and has to be said
 // all the same, or nobody finds out why writes wait (pair.exposed: refuse).
-const unseenGroup = "the login may not see the availability group's state, and so not this replica's role: GRANT VIEW SERVER STATE to it on both servers"
+const missingGroupRight = "the login may not see the availability group's state, and so not this replica's role: GRANT VIEW SERVER STATE to it on both servers"
 
 // groupReplica is what one replica says of the database in its group.
 type groupReplica struct {
@@ -28,7 +28,7 @@ type groupReplica struct {
 type groupRows struct {
 	group, role sql.NullString
 	sequence    sql.NullInt64
-	here        groupReplica
+	local       groupReplica
 	others      []groupReplica
 }
 
@@ -36,9 +36,9 @@ type groupRows struct {
 // words: the primary is the principal, a secondary the mirror, and a replica that is
 // RESOLVING neither. Where the login may not see them, the role stays unknown, and o.Unseen says why.
 func (m *masterConn) readGroup(ctx context.Context, o *choose.Observation) error {
-	g, err := m.askGroup(ctx)
+	g, err := m.fetchGroup(ctx)
 	if hasNumber(err, errNoServerState) || hasNumber(err, errNoPermission) {
-		o.Unseen = unseenGroup
+		o.MissingRight = missingGroupRight
 		return nil
 	}
 	if err != nil || !g.group.Valid {
@@ -48,10 +48,10 @@ func (m *masterConn) readGroup(ctx context.Context, o *choose.Observation) error
 	switch g.role.String {
 	case "PRIMARY":
 		o.Role = choose.RolePrincipal
-		o.Mirroring, o.Safety = bestOf(g.others, g.here.mode.String)
+		o.Mirroring, o.Safety = primaryState(g.others, g.local.mode.String)
 	case "SECONDARY":
 		o.Role = choose.RoleMirror
-		o.Mirroring, o.Safety = g.here.said(), g.here.safety()
+		o.Mirroring, o.Safety = g.local.mirroringState(), g.local.safety()
 	case "RESOLVING":
 		o.Role = choose.RoleMirror // neither; it opens for nobody
 		o.Mirroring = "RESOLVING"
@@ -60,17 +60,17 @@ func (m *masterConn) readGroup(ctx context.Context, o *choose.Observation) error
 }
 
 // askGroup sends queryGroup, or what a server before 2017 understands of it.
-func (m *masterConn) askGroup(ctx context.Context) (g groupRows, err error) {
+func (m *masterConn) fetchGroup(ctx context.Context) (g groupRows, err error) {
 	if !m.server.before2017.Load() {
-		if g, err = m.groupRows(ctx, queryGroup); !hasNumber(err, errNoColumn) {
+		if g, err = m.scanGroup(ctx, queryGroup); !hasNumber(err, errNoColumn) {
 			return g, err
 		}
 		m.server.before2017.Store(true) // until the process ends: a server that was upgraded meanwhile loses a hint
 	}
-	return m.groupRows(ctx, queryGroupBefore2017)
+	return m.scanGroup(ctx, queryGroupBefore2017)
 }
 
-func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, err error) {
+func (m *masterConn) scanGroup(ctx context.Context, query string) (g groupRows, err error) {
 	rows, err := m.conn.QueryContext(ctx, query, sql.Named("db", m.server.database))
 	if err != nil {
 		return g, err
@@ -78,7 +78,7 @@ func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, 
 	defer rows.Close()
 	for rows.Next() {
 		var other groupReplica
-		if err := rows.Scan(&g.group, &g.sequence, &g.role, &g.here.connected, &g.here.mode, &g.here.state, &g.here.suspended,
+		if err := rows.Scan(&g.group, &g.sequence, &g.role, &g.local.connected, &g.local.mode, &g.local.state, &g.local.suspended,
 			&other.connected, &other.mode, &other.state, &other.suspended, &other.participates); err != nil {
 			return g, err
 		}
@@ -89,7 +89,7 @@ func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, 
 
 // said is the state of a replica's database in one word: SUSPENDED, DISCONNECTED,
 // or its synchronization_state_desc. DISCONNECTED means that it and the primary don't see each other.
-func (r groupReplica) said() string {
+func (r groupReplica) mirroringState() string {
 	switch {
 	case r.connected.String == "DISCONNECTED":
 		return "DISCONNECTED"
@@ -113,10 +113,10 @@ func (r groupReplica) safety() string {
 
 // bestOf is the state of a primary: that of the secondary that has most. A
 // commit waits for the other only if both replicas are synchronous.
-func bestOf(others []groupReplica, mode string) (state, safety string) {
+func primaryState(others []groupReplica, mode string) (state, safety string) {
 	state, safety = "DISCONNECTED", "OFF"
 	for _, r := range others {
-		if s := r.said(); s != "" && state != "SYNCHRONIZED" {
+		if s := r.mirroringState(); s != "" && state != "SYNCHRONIZED" {
 			state = s
 		}
 		if mode != "ASYNCHRONOUS_COMMIT" && r.safety() == "FULL" {

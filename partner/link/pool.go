@@ -15,9 +15,9 @@ import (
 
 // Why an attempt's context ended, for context.Cause.
 var (
-	ErrTermOver    = errors.New("the principal moved")
-	ErrAttemptTime = fmt.Errorf("the attempt's time is over: %w", context.DeadlineExceeded)
-	errLoginTime   = fmt.Errorf("the login's time is over: %w", context.DeadlineExceeded)
+	ErrTermOver       = errors.New("the principal moved")
+	ErrAttemptTimeout = fmt.Errorf("the attempt's time is over: %w", context.DeadlineExceeded)
+	errLoginTimeout   = fmt.Errorf("the login's time is over: %w", context.DeadlineExceeded)
 )
 
 // maxIdleTime closes connections nobody used for so long: the fewer idle ones
@@ -32,11 +32,11 @@ type Pool interface {
 	// warm makes n connections, for the calls to come, and returns when it has tried.
 	Warm(n int)
 	// purge closes the idle connections.
-	Purge()
+	CloseIdle()
 	// stats tells what they are doing.
 	Stats() sql.DBStats
 	// cut ends every connection at once, and the pool. Whoever waits for one gets an error.
-	Cut(cause error)
+	Abort(cause error)
 }
 
 // Lease is a connection checked out.
@@ -52,20 +52,20 @@ type Lease interface {
 
 // sqlPool is a pool of database/sql.
 type sqlPool struct {
-	db  *sql.DB
-	c   *connector
-	max int
+	db        *sql.DB
+	connector *connector
+	max       int
 
-	uncut  context.Context // ends with cut
-	ending context.CancelFunc
+	ctx    context.Context // ends with cut
+	cancel context.CancelFunc
 }
 
 var _ Pool = (*sqlPool)(nil)
 
 // newPool makes a pool of at most limit connections. It dials nothing yet.
 func newPool(c *connector, limit int) *sqlPool {
-	p := &sqlPool{db: sql.OpenDB(c), c: c, max: limit}
-	p.uncut, p.ending = context.WithCancel(context.Background())
+	p := &sqlPool{db: sql.OpenDB(c), connector: c, max: limit}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.db.SetMaxOpenConns(limit)
 	p.db.SetMaxIdleConns(limit)
 	p.db.SetConnMaxIdleTime(maxIdleTime)
@@ -81,19 +81,19 @@ func (p *sqlPool) Get(ctx context.Context, cancel context.CancelCauseFunc) (Leas
 		}
 		return nil, err
 	}
-	l := &sqlLease{sc: sc}
+	l := &sqlLease{conn: sc}
 	err = sc.Raw(func(dc any) error {
-		l.dc = dc.(*conn)
+		l.raw = dc.(*conn)
 		return nil
 	})
 	if err != nil {
 		_ = sc.Close()
 		return nil, err
 	}
-	l.dc.begin(cancel)
+	l.raw.begin(cancel)
 	// The driver gives an unanswered cancel request five seconds. A call whose
 	// context ended shall not wait so long.
-	l.unwatch = context.AfterFunc(ctx, l.expire)
+	l.stopTimer = context.AfterFunc(ctx, l.expire)
 	return l, nil
 }
 
@@ -102,7 +102,7 @@ func (p *sqlPool) Warm(n int) {
 	var wg sync.WaitGroup
 	for range min(n, p.max) {
 		wg.Go(func() {
-			if c, err := p.db.Conn(p.uncut); err == nil {
+			if c, err := p.db.Conn(p.ctx); err == nil {
 				_ = c.Close() // gives it back
 			}
 		})
@@ -111,7 +111,7 @@ func (p *sqlPool) Warm(n int) {
 }
 
 // Purge implements pool.
-func (p *sqlPool) Purge() {
+func (p *sqlPool) CloseIdle() {
 	p.db.SetMaxIdleConns(-1)
 	p.db.SetMaxIdleConns(p.max)
 }
@@ -121,46 +121,46 @@ func (p *sqlPool) Stats() sql.DBStats { return p.db.Stats() }
 
 // Cut implements pool. The sockets go first: closing the pool waits for nobody,
 // but idle connections would say goodbye to a server that may not listen.
-func (p *sqlPool) Cut(cause error) {
-	p.ending()
-	p.c.cut(cause)
+func (p *sqlPool) Abort(cause error) {
+	p.cancel()
+	p.connector.abort(cause)
 	_ = p.db.Close()
 }
 
 // sqlLease is a lease of a sqlPool.
 type sqlLease struct {
-	sc      *sql.Conn
-	dc      *conn
-	unwatch func() bool
-	settled atomic.Bool // set once, by release or by the cut, whichever comes first
+	conn      *sql.Conn
+	raw       *conn
+	stopTimer func() bool
+	finished  atomic.Bool // set once, by release or by the cut, whichever comes first
 }
 
 // Conn implements lease.
-func (l *sqlLease) Conn() *sql.Conn { return l.sc }
+func (l *sqlLease) Conn() *sql.Conn { return l.conn }
 
 // Broke implements lease.
-func (l *sqlLease) Broke() bool { return l.dc.sockets.broke.Load() }
+func (l *sqlLease) Broke() bool { return l.raw.sockets.broken.Load() }
 
 // Received implements lease.
-func (l *sqlLease) Received() int64 { return l.dc.sockets.received.Load() }
+func (l *sqlLease) Received() int64 { return l.raw.sockets.received.Load() }
 
 // expire cuts the socket if the lease is still out when the grace is over.
 func (l *sqlLease) expire() {
-	time.AfterFunc(l.dc.owner.grace, func() {
-		if l.settled.CompareAndSwap(false, true) {
-			l.dc.sockets.cut()
+	time.AfterFunc(l.raw.owner.grace, func() {
+		if l.finished.CompareAndSwap(false, true) {
+			l.raw.sockets.close()
 		}
 	})
 }
 
 // Release implements lease.
 func (l *sqlLease) Release(broken bool) {
-	l.unwatch()
-	l.dc.end()
-	if !l.settled.CompareAndSwap(false, true) || broken {
-		l.dc.sockets.cut()
+	l.stopTimer()
+	l.raw.end()
+	if !l.finished.CompareAndSwap(false, true) || broken {
+		l.raw.sockets.close()
 		// The only way database/sql has to say: throw this one away.
-		_ = l.sc.Raw(func(any) error { return driver.ErrBadConn })
+		_ = l.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	_ = l.sc.Close()
+	_ = l.conn.Close()
 }

@@ -12,9 +12,9 @@ import (
 
 func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 4)
-	defer pool.Cut(ErrTermOver)
+	defer pool.Abort(ErrTermOver)
 	var out []Lease
 	for range 3 {
 		l, err := pool.Get(t.Context(), func(error) {})
@@ -29,7 +29,7 @@ func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 	if n := pool.db.Stats().OpenConnections; n != 3 {
 		t.Fatalf("%d open, want 3", n)
 	}
-	pool.Purge()
+	pool.CloseIdle()
 	if n := pool.db.Stats().OpenConnections; n != 1 {
 		t.Errorf("%d open after the purge, want the one in use", n)
 	}
@@ -41,7 +41,7 @@ func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 
 func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l, err := pool.Get(ctx, cancel)
@@ -59,8 +59,8 @@ func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 		_, err := l.Conn().ExecContext(ctx, "Work")
 		hanging <- err
 	}()
-	<-w.Ends[0].Hung
-	pool.Cut(ErrTermOver)
+	<-w.Servers[0].Blocked
+	pool.Abort(ErrTermOver)
 	if err := <-hanging; err == nil || !errors.Is(context.Cause(ctx), ErrTermOver) {
 		t.Errorf("the one that hung: %v, its context ended by %v", err, context.Cause(ctx))
 	}
@@ -71,7 +71,7 @@ func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 	if _, err := pool.Get(t.Context(), func(error) {}); err == nil {
 		t.Error("a connection of a pool that is over")
 	}
-	if _, err := pool.c.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
+	if _, err := pool.connector.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
 		t.Errorf("a login that ended after the cut: %v", err)
 	}
 }

@@ -16,14 +16,14 @@ func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	w := scripted(t)
 	b := Budgets{}.WithDefaults()
 	b.Probe = time.Second // before it freezes, it has to answer within that
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DsnFor(t, w.Ends[0].Addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
-	if o := s.Probe(t.Context(), Ask{}); !o.Reachable || !o.Opens {
+	if o := s.Probe(t.Context(), ProbeRequest{}); !o.Reachable || !o.Opens {
 		t.Fatalf("before: %+v", o)
 	}
 	w.Freeze(0)
 	began := time.Now()
-	if o := s.Probe(t.Context(), Ask{}); o.Reachable || o.Fresh || !errors.Is(o.Err, context.DeadlineExceeded) {
+	if o := s.Probe(t.Context(), ProbeRequest{}); o.Reachable || o.Fresh || !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("frozen: %+v; want the silence reported at once, without another login", o)
 	}
 	if d := time.Since(began); d > 4*time.Second {
@@ -36,41 +36,41 @@ func TestServer_PatienceGrows(t *testing.T) {
 	w := scripted(t)
 	b := Budgets{}.WithDefaults()
 	b.Probe = 500 * time.Millisecond // half of it is more than a busy machine takes
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DsnFor(t, w.Ends[0].Addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
-	if o := s.Probe(t.Context(), Ask{}); !o.Opens {
+	if o := s.Probe(t.Context(), ProbeRequest{}); !o.Opens {
 		t.Fatalf("before: %+v", o)
 	}
-	quick := w.Slow(0)
+	quick := w.SlowProbes(0)
 	defer quick()
 	asked := time.Now()
-	o := s.Probe(t.Context(), Ask{Number: 7})
-	if d := time.Since(asked); o.Reachable || o.Pending.IsZero() || d > 4*time.Second {
+	o := s.Probe(t.Context(), ProbeRequest{Number: 7})
+	if d := time.Since(asked); o.Reachable || o.PendingSince.IsZero() || d > 4*time.Second {
 		t.Fatalf("slow: %+v after %s; want silence, and the answer awaited", o, d)
 	}
-	defer w.Slow(0)() // the next question gets no answer before the test ends
+	defer w.SlowProbes(0)() // the next question gets no answer before the test ends
 	time.AfterFunc(b.Probe/2, quick)
-	o = s.Probe(t.Context(), Ask{Number: 8})
-	if !o.Opens || o.Asked != 7 || o.Began.Sub(asked) > b.Probe || o.Latency < b.Probe {
+	o = s.Probe(t.Context(), ProbeRequest{Number: 8})
+	if !o.Opens || o.Request != 7 || o.Began.Sub(asked) > b.Probe || o.Latency < b.Probe {
 		t.Errorf("late: %+v; want the answer to the question before, as of the time it was asked", o)
 	}
 	// A second time, as slow as the first.
-	logins := w.Logins(0)
-	quick = w.Slow(0)
+	logins := w.ProbeLogins(0)
+	quick = w.SlowProbes(0)
 	defer quick()
 	time.AfterFunc(2*b.Probe, quick)
-	if o = s.Probe(t.Context(), Ask{}); !o.Opens || !o.Pending.IsZero() || w.Logins(0) != logins {
-		t.Errorf("again: %+v, %d logins; want an answer on the same connection", o, w.Logins(0)-logins)
+	if o = s.Probe(t.Context(), ProbeRequest{}); !o.Opens || !o.PendingSince.IsZero() || w.ProbeLogins(0) != logins {
+		t.Errorf("again: %+v, %d logins; want an answer on the same connection", o, w.ProbeLogins(0)-logins)
 	}
 	// But not where calls hang, which were quick before.
-	calls := &Evidence{born: time.Now().Add(-time.Minute)}
-	calls.Begin(time.Now().Add(-2 * b.Probe))
-	quick = w.Slow(0)
+	calls := &CallTimes{start: time.Now().Add(-time.Minute)}
+	calls.Sent(time.Now().Add(-2 * b.Probe))
+	quick = w.SlowProbes(0)
 	defer quick()
-	if o = s.Probe(t.Context(), Ask{Calls: calls}); o.Pending.IsZero() || s.patience <= b.Probe {
-		t.Errorf("frozen: %+v, patience %s; want silence before the patience is over", o, s.patience)
+	if o = s.Probe(t.Context(), ProbeRequest{Calls: calls}); o.PendingSince.IsZero() || s.timeout <= b.Probe {
+		t.Errorf("frozen: %+v, patience %s; want silence before the patience is over", o, s.timeout)
 	}
-	if d := time.Since(o.Pending); d > s.patience {
-		t.Errorf("noticed after %s, the patience is %s", d, s.patience)
+	if d := time.Since(o.PendingSince); d > s.timeout {
+		t.Errorf("noticed after %s, the patience is %s", d, s.timeout)
 	}
 }

@@ -20,7 +20,7 @@ import (
 type Endpoint interface {
 	// probe asks the partner for its role. It always gives an Observation, with
 	// what could be learned; it ends with the budgets. An answer that comes later is given by a later probe.
-	Probe(ctx context.Context, ask Ask) Answer
+	Probe(ctx context.Context, ask ProbeRequest) ProbeResult
 	// exec runs one operators' statement in master, on a connection of its own.
 	Exec(ctx context.Context, statement string) error
 	// raise takes an epoch above the given one under the server's name, on a connection of its own.
@@ -32,19 +32,19 @@ type Endpoint interface {
 }
 
 // Answer is an Observation, and what its endpoint tells its watcher beside it.
-type Answer struct {
+type ProbeResult struct {
 	choose.Observation
-	Late     bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
-	Taken    string        // the name that the epoch was taken under; empty: it was not
-	Patience time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
+	Late    bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
+	TakenAs string        // the name that the epoch was taken under; empty: it was not
+	Timeout time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
 }
 
 // Ask says what a probe shall do beside reading.
-type Ask struct {
-	Fresh  bool      // do not believe the parked connection: dial
-	Take   string    // take the next epoch under this name, if the database opens; empty: don't
-	Number uint64    // the pair's count of questions when it was asked
-	Calls  *Evidence // what the calls to the partner say
+type ProbeRequest struct {
+	Fresh       bool       // do not believe the parked connection: dial
+	TakeEpochAs string     // take the next epoch under this name, if the database opens; empty: don't
+	Number      uint64     // the pair's count of questions when it was asked
+	Calls       *CallTimes // what the calls to the partner say
 }
 
 // Server is the endpoint that speaks TDS.
@@ -56,9 +56,9 @@ type Server struct {
 	maxConns int
 
 	// Owned by the goroutine that probes.
-	parked   *masterConn   // nil: none
-	late     *question     // the question that was not answered in time, and still may be; nil: none
-	patience time.Duration // how long the next answer is waited for, where that is more than the probe's budget
+	probeConn *masterConn   // nil: none
+	pending   *pendingProbe // the question that was not answered in time, and still may be; nil: none
+	timeout   time.Duration // how long the next answer is waited for, where that is more than the probe's budget
 
 	before2017 atomic.Bool // it knows no sequence_number of a group
 }
@@ -67,10 +67,10 @@ var _ Endpoint = (*Server)(nil)
 
 // masterConn is a connection in master, with the pool of one that it needs to live in.
 type masterConn struct {
-	server *Server
-	pool   *sqlPool
-	conn   *sql.Conn
-	word   choose.Observation // the last status the server gave on it, and when it was asked for
+	server     *Server
+	pool       *sqlPool
+	conn       *sql.Conn
+	lastStatus choose.Observation // the last status the server gave on it, and when it was asked for
 }
 
 // dialMaster logs in to master, within the login budget.
@@ -78,7 +78,7 @@ func (s *Server) dialMaster(ctx context.Context) (*masterConn, error) {
 	p := newPool(newConnector(s.name, s.dsn, "master", s.budgets), 1)
 	c, err := p.db.Conn(ctx)
 	if err != nil {
-		p.Cut(ErrTermOver)
+		p.Abort(ErrTermOver)
 		return nil, err
 	}
 	return &masterConn{server: s, pool: p, conn: c}, nil
@@ -86,7 +86,7 @@ func (s *Server) dialMaster(ctx context.Context) (*masterConn, error) {
 
 // close cuts the connection without a word: the server may not be listening.
 func (m *masterConn) close() {
-	m.pool.c.cut(net.ErrClosed)
+	m.pool.connector.abort(net.ErrClosed)
 	_ = m.conn.Close()
 	_ = m.pool.db.Close()
 }
@@ -98,14 +98,14 @@ func (s *Server) NewPool() Pool {
 
 // Close implements endpoint.
 func (s *Server) Close() {
-	s.unask()
-	s.unpark()
+	s.dropPending()
+	s.closeProbeConn()
 }
 
-func (s *Server) unpark() {
-	if s.parked != nil {
-		s.parked.close()
-		s.parked = nil
+func (s *Server) closeProbeConn() {
+	if s.probeConn != nil {
+		s.probeConn.close()
+		s.probeConn = nil
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *Server) unpark() {
 func (s *Server) Exec(ctx context.Context, statement string) error {
 	return s.inMaster(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, statement)
-		return cause(err)
+		return firstError(err)
 	})
 }
 
@@ -133,7 +133,7 @@ func (s *Server) inMaster(ctx context.Context, f func(*sql.Conn) error) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { m.pool.connector.abort(context.Cause(ctx)) })
 	defer m.close()
 	defer stop()
 	return f(m.conn)

@@ -7,19 +7,19 @@ var pairMutants = []mutant{
 	{
 		invariant: "I1", name: "answers at once where it should hold",
 		file: "partner/do.go",
-		old:  `limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))`,
+		old:  `limit := min(r.waitingSince.Add(r.p.cfg.Hold.Window).Sub(now), r.deadline().Sub(now))`,
 		new:  `limit := time.Duration(0)`,
 		pkg:  "partner", test: "TestDo_HeldThroughAGap",
 	},
 	{
 		invariant: "I1", name: "leaves the calls alone that hang on a former principal",
 		file: "partner/term.go",
-		old:  `	t.pool.Cut(link.ErrTermOver)`,
+		old:  `	t.pool.Abort(link.ErrTermOver)`,
 		new:  ``,
 		pkg:  "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
 	},
 	{
-		invariant: "I1", name: "keeps the door open to a principal in doubt",
+		invariant: "I1", name: "keeps the hold open to a doubted principal",
 		file: "partner/hold/hold.go",
 		old: `	h.shutLocked()
 	h.doubted, h.doubtedAt`,
@@ -36,7 +36,7 @@ var pairMutants = []mutant{
 	{
 		invariant: "I1", name: "does not hurry when a call finds the principal gone",
 		file: "partner/do.go",
-		old: `	p.inTrouble()
+		old: `	p.startSearch()
 }`,
 		new: `}`,
 		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
@@ -51,8 +51,8 @@ var pairMutants = []mutant{
 	{
 		invariant: "I1", name: "calls itself not ready while calls are held",
 		file: "partner/status.go",
-		old:  `return p.troubled() < p.cfg.Hold.Window }`,
-		new:  `return p.troubled() < 0 }`,
+		old:  `return p.withoutPrincipal() < p.cfg.Hold.Window }`,
+		new:  `return p.withoutPrincipal() < 0 }`,
 		pkg:  "partner", test: "TestReady_ForAsLongAsCallsAreHeld",
 	},
 	{
@@ -198,7 +198,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "acknowledges what one server alone has, told to refuse that",
 		file: "partner/exposed.go",
-		old:  `	if !r.p.refusesExposed() || !r.pass.Call().Write {`,
+		old:  `	if !r.p.refusesExposed() || !r.state.Call().Write {`,
 		new:  `	if true {`,
 		pkg:  "partner", test: "TestExposed_FoundAfterTheCommit",
 	},
@@ -278,7 +278,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives an attempt all the time there is",
 		file: "partner/attempt.go",
-		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))`,
+		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
 		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
 	},
@@ -313,7 +313,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "waits for ever for a login",
 		file: "partner/link/connector.go",
-		old:  `stop := context.AfterFunc(ctx, s.cut)`,
+		old:  `stop := context.AfterFunc(ctx, s.close)`,
 		new:  `stop := func() bool { return true }`,
 		pkg:  "partner/link", test: "TestConnector_LoginIsBounded", hangs: true,
 	},
@@ -327,15 +327,15 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives the driver its seconds for a cancel request",
 		file: "partner/link/pool.go",
-		old:  `l.unwatch = context.AfterFunc(ctx, l.expire)`,
-		new:  `l.unwatch = func() bool { return true }`,
+		old:  `l.stopTimer = context.AfterFunc(ctx, l.expire)`,
+		new:  `l.stopTimer = func() bool { return true }`,
 		pkg:  "partner", test: "TestWire_UnansweredCancelEndsWithTheGrace",
 	},
 	{
 		invariant: "I9", name: "waits for the driver's seconds in a probe",
 		file: "partner/link/probe.go",
-		old:  `if time.Since(began) >= s.patience || a.Calls`,
-		new:  `if time.Since(began) >= s.patience+5*time.Second || a.Calls`,
+		old:  `if time.Since(began) >= s.timeout || a.Calls`,
+		new:  `if time.Since(began) >= s.timeout+5*time.Second || a.Calls`,
 		pkg:  "partner/link", test: "TestServer_ProbeOfAFrozenServer",
 	},
 	{
@@ -383,8 +383,8 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "tries a call again and again",
 		file: "partner/do.go",
-		old:  `r.again > againLimit {`,
-		new:  `r.again > 1000 {`,
+		old:  `r.retries > retryLimit {`,
+		new:  `r.retries > 1000 {`,
 		pkg:  "partner", test: "TestDo_Again",
 	},
 }

@@ -30,7 +30,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "does not say that a call was sent before",
 		file: "partner/attempt.go",
-		old: `		r.try.Resent = true
+		old: `		r.att.Resent = true
 `,
 		new: ``,
 		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
@@ -38,24 +38,24 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "forgets when a call was sent first",
 		file: "partner/attempt.go",
-		old: `	if !r.try.Resent {
-		r.firstOut = now
+		old: `	if !r.att.Resent {
+		r.firstSent = now
 	}`,
-		new: `	r.firstOut = now`,
+		new: `	r.firstSent = now`,
 		pkg: "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
 	},
 	{
 		invariant: "I4", name: "tells a call's end by the wrong clock",
 		file: "partner/attempt.go",
-		old:  `r.try.Sent, r.try.NotAfter = clock.earliest(now), clock.earliest(end)`,
-		new:  `r.try.Sent, r.try.NotAfter = clock.earliest(now), end.UTC()`,
+		old:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), clock.earliest(end)`,
+		new:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), end.UTC()`,
 		pkg:  "partner", test: "TestDo_HealthyPrincipal",
 	},
 	{
 		invariant: "I4", name: "dates what was sent to one partner by the clock of the other",
 		file: "partner/attempt.go",
-		old:  `r.try.FirstSent = r.p.earliest(r.firstOut)`,
-		new:  `r.try.FirstSent = clock.earliest(r.firstOut)`,
+		old:  `r.att.FirstSent = r.p.earliest(r.firstSent)`,
+		new:  `r.att.FirstSent = clock.earliest(r.firstSent)`,
 		pkg:  "partner", test: "TestDo_FirstSentByEitherClock",
 	},
 	{
@@ -82,16 +82,16 @@ var sessionMutants = []mutant{
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},
 	{
-		invariant: "I4", name: "lets others go before those that were cut off are back",
+		invariant: "I4", name: "releases other calls before the interrupted ones are back",
 		file: "partner/hold/hold.go",
-		old:  `if !h.cutOff.back(time.Now()) {`,
+		old:  `if !h.interrupted.returned(time.Now()) {`,
 		new:  `if false {`,
 		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
 	},
 	{
-		invariant: "I4", name: "lets others go first when a connection broke and the principal did not change",
+		invariant: "I4", name: "releases other calls first when a connection broke and the principal did not change",
 		file: "partner/hold/hold.go",
-		old:  `if before == nil && t.confirmed.Load() > 0 {`,
+		old:  `if before == nil && t.opened.Load() > 0 {`,
 		new:  `if false {`,
 		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
 	},
@@ -100,7 +100,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "says not applied of a write that nobody answered",
 		file: "partner/do.go",
-		old: `	if r.open {
+		old: `	if r.unanswered {
 		e.Result = Unknown
 	}`,
 		new: ``,
@@ -109,7 +109,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
-		old:  `errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call())`,
+		old:  `errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call())`,
 		new:  `false`,
 		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
 	},
