@@ -2,22 +2,24 @@ package choose
 
 import "time"
 
-// word is what a partner last said of the mirroring session.
+// mirroringReport is what a partner last reported about the mirroring session.
 type mirroringReport struct {
-	received     time.Time // when it was heard
+	received     time.Time // when the answer was received
 	session      string
 	synchronized bool // SYNCHRONIZED under FULL
-	witness      bool // there is a witness of SQL Server's own
+	witness      bool // the mirroring session has a witness
 }
 
-// hear notes a partner's word, and with the principal's whether a forced
-// service on the mirror would lose nothing. It is settled only when the
-// principal answers: what the mirror says after that, alone, is about its loss.
-// A mirror that had lost its partner before the principal was asked, though, was
-// not getting what the principal acknowledged.
+// noteMirroring records what partner i reports about mirroring. It also updates Synchronized: whether forced
+// service on the mirror would lose nothing.
 //
-// A principal that does not answer may still have acknowledged calls. One that was sent after its mirror told of the loss is on
-// the principal alone. While only its calls tell that it is there, the mirror itself must go on answering.
+// Synchronized changes mainly when the principal answers. If the mirror alone later reports a disconnect, the
+// principal was lost, and the mirror has what was acknowledged before. If the mirror reported the disconnect
+// before the principal was probed, the principal may have acknowledged more.
+//
+// A principal that does not answer probes may still acknowledge calls. If a successful call was sent after the
+// mirror reported the disconnect, only the principal has that commit. While only calls confirm the principal,
+// the mirror itself must answer.
 func (v *View) noteMirroring(i int, o Observation, now time.Time) {
 	if !o.Reachable {
 		if mirror := v.mirroring[1-i]; o.Partner == v.Accepted.Partner &&
@@ -29,18 +31,18 @@ func (v *View) noteMirroring(i int, o Observation, now time.Time) {
 	before, other := v.mirroring[i], v.mirroring[1-i]
 	w := mirroringReport{received: now, session: o.Session, synchronized: o.Mirroring == "SYNCHRONIZED" && o.Safety == "FULL"}
 	if o.Role == RoleMirror && (o.Safety == "UNKNOWN" || o.Safety == "") {
-		w.synchronized = o.Mirroring == "SYNCHRONIZED" // the principal knows the level
+		w.synchronized = o.Mirroring == "SYNCHRONIZED" // only the principal knows the safety level
 	}
 	switch {
 	case o.WitnessName != "" || o.WitnessState == "CONNECTED" || o.WitnessState == "DISCONNECTED":
 		w.witness = true
 	case o.Role == RoleMirror:
-		w.witness = before.witness // a mirror's own NULL is no proof that there is none
+		w.witness = before.witness // a NULL on the mirror does not prove that there is no witness
 	}
 	v.mirroring[i] = w
 	if o.Role == RoleMirror {
 		if v.Accepted.Partner == o.Partner {
-			v.Synchronized = false // no principal any more; the next one has to earn it
+			v.Synchronized = false // the next principal must report it again
 		}
 		return
 	}
