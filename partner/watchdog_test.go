@@ -168,14 +168,14 @@ func TestWatchdog_HoldsBack(t *testing.T) {
 		script func(a, b *fakeServer)
 		want   string
 	}{
-		{"dry run", func(c *Config, _ *fakeObserver) { c.Watchdog.DryRun = true }, nil, "would-force: a answers nobody"},
+		{"dry run", func(c *Config, _ *fakeObserver) { c.Watchdog.DryRun = true }, nil, "would-force: a is unreachable"},
 		{"an observer reaches it", func(_ *Config, observer *fakeObserver) { observer.reaches.Store(true) }, nil, "block: observer 1 reaches a"},
 		{"an observer is away", func(_ *Config, observer *fakeObserver) { observer.fails.Store(true) }, nil, "block: observer 1 can't be asked"},
-		{"no observers", func(c *Config, _ *fakeObserver) { c.Watchdog.Observers = nil }, nil, "block: there are no observers"},
+		{"no observers", func(c *Config, _ *fakeObserver) { c.Watchdog.Observers = nil }, nil, "block: no observers are configured"},
 		{"off", func(c *Config, _ *fakeObserver) { c.Watchdog.Enabled = false }, nil, "off: "},
-		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: SQL Server's own witness"},
-		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not last seen"},
-		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not last seen"},
+		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: the witness decides"},
+		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not SYNCHRONIZED"},
+		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not SYNCHRONIZED"},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
