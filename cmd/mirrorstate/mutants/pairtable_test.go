@@ -20,7 +20,7 @@ var pairMutants = []mutant{
 	},
 	{
 		invariant: "I1", name: "keeps the hold open to a doubted principal",
-		file: "partner/hold/hold.go",
+		file: "partner/hold/state.go",
 		old: `	h.shutLocked()
 	h.doubted, h.doubtedAt`,
 		new: `	h.doubted, h.doubtedAt`,
@@ -284,14 +284,14 @@ func (w *witness) Elect(sequence int64) bool {
 	},
 	{
 		invariant: "I9", name: "holds any number of calls",
-		file: "partner/hold/hold.go",
+		file: "partner/hold/bounds.go",
 		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
 		new:  `shares.Size{Bytes: cfg.Bytes}`,
 		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "holds any number of bytes",
-		file: "partner/hold/hold.go",
+		file: "partner/hold/bounds.go",
 		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
 		new:  `shares.Size{Count: cfg.Size}`,
 		pkg:  "partner/hold", test: "TestHold_Bounds",

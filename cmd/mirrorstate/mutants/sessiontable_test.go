@@ -83,14 +83,14 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "releases other calls before the interrupted ones are back",
-		file: "partner/hold/hold.go",
+		file: "partner/hold/drain.go",
 		old:  `if !h.interrupted.returned(time.Now()) {`,
 		new:  `if false {`,
 		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
 	},
 	{
 		invariant: "I4", name: "releases other calls first when a connection broke and the principal did not change",
-		file: "partner/hold/hold.go",
+		file: "partner/hold/state.go",
 		old:  `if before == nil && t.opened.Load() > 0 {`,
 		new:  `if false {`,
 		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
