@@ -2,50 +2,52 @@ package hold
 
 import "sync/atomic"
 
-// Call is what the hold takes a call by.
+// Call describes a call to the hold.
 type Call struct {
-	Caller    string // who it is for: each caller has a share of what is bounded
-	HoldsLock bool   // its caller holds a session's lock: it has places of its own and drains first
-	Write     bool   // it may change data
-	Bytes     int64  // memory that it keeps while it waits
+	Caller    string // for whom the call is made; each caller gets a share of the bounds
+	HoldsLock bool   // its caller holds a session's lock: it has places of its own and is released first
+	Write     bool   // the call may change data
+	Bytes     int64  // memory in bytes that the call keeps while it waits
 }
 
-// Term is one partner's time as principal, as the hold knows it. on is what the calls run on.
+// Term is the period in which one partner is principal, as the hold sees it. Target is what calls run on. The
+// zero value is ready to use. A Term must not be copied.
 type Term[T any] struct {
 	Target T
 
-	opened     atomic.Uint64 // how often the hold opened to it
-	unfinished atomic.Int64  // calls with an attempt here that are not back yet
+	opened     atomic.Uint64 // how often the hold opened to this term
+	unfinished atomic.Int64  // calls whose last attempt ran on this term and that have not come back yet
 }
 
-// Times returns how often the hold opened to the term.
+// Openings returns how often the hold opened to the term. Safe for concurrent use.
 func (t *Term[T]) Openings() uint64 { return t.opened.Load() }
 
-// Pass is what the hold knows of one call. One goroutine at a time uses it.
+// CallState is what the hold records about one call. Only one goroutine at a time may use it.
 type CallState[T any] struct {
 	call    Call
-	ticket  uint64   // its place in the order of arrival; kept when it waits again
-	drained bool     // the drain released it, and waits for its completion
-	term    *Term[T] // where its last attempt ran, until the call is back or has ended
+	ticket  uint64   // the call's number in the order of arrival; 0 before its first wait, then unchanged
+	drained bool     // the drain released the call, and its attempt has not ended yet
+	term    *Term[T] // where the last attempt ran; nil if the call waits or has ended
 }
 
-// NewPass returns the pass of a new call.
+// NewCallState returns the state of a new call.
 func NewCallState[T any](c Call) CallState[T] { return CallState[T]{call: c} }
 
-// Call returns the call.
+// Call returns the description of the call. It must not be changed.
 func (cs *CallState[T]) Call() *Call { return &cs.call }
 
-// Released reports whether the drain released the call, and its attempt has not completed.
+// Released reports whether the drain released the call and its attempt has not ended yet.
 func (cs *CallState[T]) Released() bool { return cs.drained }
 
-// Start notes that an attempt begins on t.
+// Start records that an attempt begins on t. It implies Finish for the attempt before.
 func (cs *CallState[T]) Start(t *Term[T]) {
 	cs.Finish()
 	t.unfinished.Add(1)
 	cs.term = t
 }
 
-// Leave notes that the call is back from its last attempt, or has ended.
+// Finish records that the call has come back from its last attempt: it waits again, or has ended. A second call
+// does nothing.
 func (cs *CallState[T]) Finish() {
 	if cs.term != nil {
 		cs.term.unfinished.Add(-1)

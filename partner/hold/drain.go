@@ -5,32 +5,34 @@ import (
 	"time"
 )
 
-// How a drain begins: drainFirst calls at once, drainPerDone more for each call that
-// completes, and drainPerTick more every drainInterval.
+// How fast the hold drains. DrainFirst calls are released at once. Each completed call releases drainPerDone
+// more, and each drainInterval releases drainPerTick more.
 const (
+	// DrainFirst is the number of calls released at once, so the number of connections to make in advance.
 	DrainFirst    = 8
 	drainPerDone  = 2
 	drainPerTick  = 8
 	drainInterval = 2 * time.Millisecond
 )
 
-// settleTime is how long calls that were cut off may take to come back before others are released.
+// settleTime is the longest time that the hold waits for interrupted calls to come back, before it releases
+// others.
 const settleTime = 250 * time.Millisecond
 
-// cutOff stands for the calls that had an attempt under way on a term when the hold opened again. What they
-// began may be done already, and a session remembers an operation only until others have followed it.
-// So these calls go first. The zero value stands for no calls.
+// interrupted are the calls that had an attempt on a term when the hold opened again. They may have been
+// executed already. The database remembers an operation only until a few others have followed, so these calls
+// are released first. The zero value means that there are none.
 type interrupted[T any] struct {
 	from  *Term[T]
-	until time.Time // the others wait no longer than that
+	until time.Time // other calls wait no longer than this time
 }
 
-// back reports whether none of the calls is on its way back any more, or their time is over.
+// returned reports whether every interrupted call has come back, or the time for that is over.
 func (c interrupted[T]) returned(now time.Time) bool {
 	return c.from == nil || c.from.unfinished.Load() <= 0 || now.After(c.until)
 }
 
-// beginLocked begins a drain.
+// startDrainLocked starts a drain to the current term.
 func (h *Hold[T]) startDrainLocked() {
 	h.shutGatesLocked()
 	h.tokens, h.state = DrainFirst, settling
@@ -43,7 +45,8 @@ func (h *Hold[T]) startDrainLocked() {
 	}
 }
 
-// advanceLocked releases as many calls as the state and the tokens allow, and takes the next state where nobody is left to wait for.
+// advanceLocked releases as many calls as the state and the tokens allow, and changes the state when no call is
+// left to wait for.
 func (h *Hold[T]) advanceLocked() {
 	if h.state == settling {
 		h.releaseLocked(&h.lanes[rankSent])
@@ -67,7 +70,8 @@ func (h *Hold[T]) advanceLocked() {
 	}
 }
 
-// releaseLocked releases calls of one rank while there are tokens.
+// releaseLocked releases calls of one rank while there are tokens. Separate writes are released only if the
+// principal is not exposed.
 func (h *Hold[T]) releaseLocked(l *lanes[T]) {
 	h.releaseLaneLocked(&l.reads)
 	if !h.exposed {
@@ -85,7 +89,8 @@ func (h *Hold[T]) releaseLaneLocked(l *lane[T]) {
 	}
 }
 
-// waitingLocked returns how many calls wait for nothing but their turn.
+// waitingLocked returns the number of calls that wait only for their turn. Writes that wait for the mirror do
+// not count.
 func (h *Hold[T]) waitingLocked() (n int) {
 	for i := range h.lanes {
 		n += h.lanes[i].reads.count()
@@ -96,7 +101,8 @@ func (h *Hold[T]) waitingLocked() (n int) {
 	return n
 }
 
-// Completed notes that an attempt has ended, well or not. If the drain released the call to it, others follow.
+// AttemptDone records that an attempt has ended, successfully or not. If the drain released the call to it,
+// more calls follow.
 func (h *Hold[T]) AttemptDone(cs *CallState[T]) {
 	if cs.drained {
 		cs.drained = false
@@ -104,7 +110,7 @@ func (h *Hold[T]) AttemptDone(cs *CallState[T]) {
 	}
 }
 
-// more releases up to n more calls, and reports whether the drain must go on.
+// releaseMore releases up to n more calls, and reports whether the hold still settles or drains.
 func (h *Hold[T]) releaseMore(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,7 +121,8 @@ func (h *Hold[T]) releaseMore(n int) bool {
 	return h.state == settling || h.state == draining
 }
 
-// Drain releases a few more calls every drainInterval while the hold settles or drains. It runs until ctx ends.
+// Drain releases more calls every drainInterval while the hold settles or drains. It runs until ctx ends. Only
+// one goroutine may run it.
 func (h *Hold[T]) Drain(ctx context.Context) {
 	tick := time.NewTimer(drainInterval)
 	defer tick.Stop()

@@ -9,78 +9,80 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// Hold is where calls wait for a principal. In the state open a call reads one atomic pointer and touches
-// nothing else.
+// Hold is where calls wait for a principal. All methods may be called concurrently. A call in the state open
+// reads one atomic pointer and nothing else.
 //
-// Calls drain by rank, and in order of arrival within a rank. The drain is ramped, so that a server that
-// has just become principal is not overloaded.
+// Calls are released by rank, and in order of arrival within a rank. They are released a few at a time, so that
+// a server that has just become principal is not overloaded.
 //
-// A full lane makes room for a caller that has less in it than another: the newest calls of the caller
-// with the most are refused. Each lane has the whole bound, so that calls without a lock take no place from
-// calls that carry one. Calls that were sent before have no bound: they are not refused.
+// If a lane is full, the newest calls of the caller with the most waiting calls are refused. They make room for
+// callers with fewer. Each lane has the whole bound, so calls without a lock take no place from calls with one.
+// Calls that may have been executed already are never refused.
 //
-// Where writes are kept apart, they have a gate and lanes of their own. These stay shut while the
-// principal is exposed.
+// If writes are separate, they have a gate and lanes of their own. These stay shut while the principal is
+// exposed.
 type Hold[T any] struct {
 	cfg            Config
-	separateWrites bool // writes are kept apart
+	separateWrites bool // writes have their own gate and lanes
 
-	// gate is the term that calls start on at once; nil unless the state is open. writeGate is the same
-	// for writes that are kept apart, and nil while the principal is exposed. Both are written under mu.
+	// gate is the term that calls start on at once. It is nil unless the state is open. writeGate is the same
+	// for separate writes, and is also nil while the principal is exposed. Both are written under mu.
 	gate, writeGate atomic.Pointer[Term[T]]
 
-	// drainable wakes the goroutine in drain.
+	// drainWake wakes the goroutine in Drain.
 	drainWake chan struct{}
 
-	mu          sync.Mutex      // guards all below; held only while list entries move
+	mu          sync.Mutex      // guards all fields below; held only while list entries move
 	state       state           // shut, settling, draining or open
-	term        *Term[T]        // where calls are released to; nil while shut
-	interrupted interrupted[T]  // the calls that the state settling waits for
-	doubted     *Term[T]        // the last term that a call doubted
-	doubtedAt   uint64          // a probe asked before this number can't open the hold to it again
-	tokens      int             // calls that may be released now
-	tickets     uint64          // the last ticket given to a call
+	term        *Term[T]        // the term that calls are released to; nil while shut
+	interrupted interrupted[T]  // calls that the state settling waits for
+	doubted     *Term[T]        // the term that a call doubted last
+	doubtedAt   uint64          // only a probe with this request number or a later one may open the hold to doubted
+	tokens      int             // number of calls that may be released now
+	tickets     uint64          // the last ticket given out
 	lanes       [ranks]lanes[T] // by rank
-	exposed     bool            // the principal commits without its mirror: writes that are kept apart wait
-	stats       Stats           // Held and Bytes are filled in when read
+	exposed     bool            // the principal commits without its mirror: separate writes wait
+	stats       Stats           // Held and Bytes are computed when read
 	closed      bool
 }
 
-// state says what the hold does with calls.
+// state is what the hold does with calls. It changes in this order: shut, settling, draining, open. It can change
+// to shut from every state. SetExposed makes it settle and drain again.
 type state int
 
 const (
-	// shut: no principal is known. Every call waits.
+	// shut means that no principal is known. Every call waits.
 	shut state = iota
-	// settling: a principal is known, and calls that were cut off are on their way back. Only calls
-	// that were sent before are released.
+	// settling means that a principal is known, and interrupted calls may still come back. Only calls that may
+	// have been executed already are released.
 	settling
-	// draining: waiting calls are released, a few at a time. New calls queue behind them.
+	// draining means that waiting calls are released, a few at a time. New calls wait behind them.
 	draining
-	// open: nobody waits. Calls start at once.
+	// open means that no call waits. New calls start at once.
 	open
 )
 
-// lanes are the queues of one rank. reads holds every call where writes are not kept apart.
+// lanes are the queues of one rank. If writes are not separate, reads holds every call.
 type lanes[T any] struct{ reads, writes lane[T] }
 
-// The ranks of the calls in the hold, in the order in which they drain.
+// The ranks of calls, in the order in which they are released.
 const (
-	rankSent  = iota // calls that may have had an effect already
-	rankLock         // calls that carry a lock: they free others
-	rankOther        // the rest
+	rankSent  = iota // calls that may have been executed already
+	rankLock         // calls that hold a session's lock: others wait for them
+	rankOther        // all other calls
 	ranks
 )
 
-// New returns a hold that is shut. apart says whether writes are kept apart.
+// New returns a hold that is shut. separateWrites says whether writes have their own gate, so that SetExposed
+// can shut it.
 func New[T any](cfg Config, separateWrites bool) *Hold[T] {
 	return &Hold[T]{cfg: cfg, separateWrites: separateWrites, drainWake: make(chan struct{}, 1)}
 }
 
-// Ready returns the term that the call starts on at once, or nil if it must wait.
+// OpenTerm returns the term that the call may start on at once, or nil if the call must wait. It takes no lock.
 func (h *Hold[T]) OpenTerm(cs *CallState[T]) *Term[T] { return h.gateOf(&cs.call).Load() }
 
-// gateOf returns the gate that the call passes.
+// gateOf returns the gate for the call.
 func (h *Hold[T]) gateOf(c *Call) *atomic.Pointer[Term[T]] {
 	if h.separateWrites && c.Write {
 		return &h.writeGate
@@ -88,7 +90,7 @@ func (h *Hold[T]) gateOf(c *Call) *atomic.Pointer[Term[T]] {
 	return &h.gate
 }
 
-// lane returns the queue that the call waits in.
+// lane returns the queue for the call; sent means that the call may have been executed already.
 func (h *Hold[T]) lane(c *Call, sent bool) *lane[T] {
 	rank := rankOther
 	switch {
@@ -103,9 +105,15 @@ func (h *Hold[T]) lane(c *Call, sent bool) *lane[T] {
 	return &h.lanes[rank].reads
 }
 
-// Wait returns the term to run on, as soon as there is one. It returns ctx's error when ctx ends. After limit
-// it returns errTurn where a principal serves, and errExpired otherwise. A sent call, which may have
-// had an effect already, is let in although the hold is full: there are no more of these than connections.
+// Wait waits until the call may run, and returns the term to run on. It returns
+//
+//   - ctx's error if ctx ends first,
+//   - ErrBusy after limit if a principal serves, and ErrExpired if none does,
+//   - a *FullError if the hold is full,
+//   - ErrClosed if the hold is closed.
+//
+// sent means that the call may have been executed already. Such a call is accepted even if the hold is full:
+// there are never more of them than connections.
 func (h *Hold[T]) Wait(ctx context.Context, cs *CallState[T], limit time.Duration, sent bool) (*Term[T], error) {
 	w, t, err := h.enter(cs, sent)
 	if w == nil {
@@ -124,12 +132,12 @@ func (h *Hold[T]) Wait(ctx context.Context, cs *CallState[T], limit time.Duratio
 	if err, left := h.leave(w, &cs.call, err); left {
 		return nil, err
 	}
-	// It was released at the same moment: it goes, and the caller's context decides.
+	// The call was released at the same moment. It runs, and ctx decides then.
 	t, ok := <-w.released
 	return w.result(cs, t, ok)
 }
 
-// result returns the term that the waiter was released to, or why it was refused.
+// result returns the term that the waiter was released to, or the error that it was refused with.
 func (w *waiter[T]) result(cs *CallState[T], t *Term[T], ok bool) (*Term[T], error) {
 	if !ok {
 		return nil, w.refused
@@ -138,7 +146,7 @@ func (w *waiter[T]) result(cs *CallState[T], t *Term[T], ok bool) (*Term[T], err
 	return t, nil
 }
 
-// enter returns the term where the gate is open, and otherwise a place in the queue, or an error.
+// enter returns the term if the gate is open. Otherwise it returns a place in a lane, or an error.
 func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], error) {
 	c := &cs.call
 	h.mu.Lock()
@@ -168,8 +176,8 @@ func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], erro
 	return w, nil, nil
 }
 
-// leave removes a waiter and returns why it went: errTurn where its time was over and
-// others are released. left is false if the waiter was released before.
+// leave removes a waiter and returns the error for its call. That is ErrBusy if the time is over and calls are
+// being released. left is false if the waiter was released before.
 func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -190,12 +198,12 @@ func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool)
 	return why, true
 }
 
-// Holding reports whether calls are held, or only writes. It takes no lock.
+// Holding reports whether calls have to wait, or only separate writes have to. It takes no lock.
 func (h *Hold[T]) Holding() bool {
 	return h.gate.Load() == nil || h.separateWrites && h.writeGate.Load() == nil
 }
 
-// Serves reports whether calls like c are released to a partner, each in its turn.
+// Serves reports whether calls like c are being released to a partner.
 func (h *Hold[T]) Serves(c *Call) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -204,7 +212,7 @@ func (h *Hold[T]) Serves(c *Call) bool {
 
 func (h *Hold[T]) servesLocked(c *Call) bool { return h.state != shut && !(h.exposed && c.Write) }
 
-// Serving returns the term that calls are released to, or nil.
+// Serving returns the term that calls are released to, or nil if the hold is shut.
 func (h *Hold[T]) Serving() *Term[T] {
 	h.mu.Lock()
 	defer h.mu.Unlock()

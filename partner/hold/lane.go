@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// lane is a queue in order of tickets, and what each caller has of it.
+// lane is a queue of waiters ordered by ticket. pool counts what each caller has in it.
 type lane[T any] struct {
 	head, tail *waiter[T]
 	pool       shares.Pool[*waiter[T]]
@@ -15,19 +15,19 @@ type lane[T any] struct {
 // waiter is one call in the hold.
 type waiter[T any] struct {
 	prev, next *waiter[T]
-	lane       *lane[T] // nil: let go, or gone
+	lane       *lane[T] // nil after it was released or removed
 	ticket     uint64
 	part       shares.Part[*waiter[T]]
 	since      time.Time
-	released   chan *Term[T] // receives one term, or is closed
-	refused    error         // why it was closed; set before
+	released   chan *Term[T] // receives one term, or is closed if the waiter is refused
+	refused    error         // the error for the call; set before released is closed
 }
 
-// n is how many wait.
+// count returns the number of waiters.
 func (l *lane[T]) count() int { return l.pool.Size().Count }
 
-// insert puts a caller's w behind every waiter with a lower ticket. Calls that come back
-// are older than most, new ones younger than all; so it looks from both ends.
+// insert puts w behind every waiter with a lower ticket. New calls have the highest ticket, so the tail is
+// tried first. Calls that come back are older than most, so the search starts at the head.
 func (l *lane[T]) insert(w *waiter[T], caller string) {
 	w.lane = l
 	w.part.Value, w.part.Order = w, w.ticket
@@ -43,7 +43,7 @@ func (l *lane[T]) insert(w *waiter[T], caller string) {
 	l.insertBetween(next.prev, w, next)
 }
 
-// link puts w between two neighbours, of which either may be missing.
+// insertBetween puts w between prev and next. Either may be nil.
 func (l *lane[T]) insertBetween(prev, w, next *waiter[T]) {
 	w.prev, w.next = prev, next
 	if prev == nil {
@@ -58,7 +58,7 @@ func (l *lane[T]) insertBetween(prev, w, next *waiter[T]) {
 	}
 }
 
-// remove takes w out.
+// remove removes w.
 func (l *lane[T]) remove(w *waiter[T]) {
 	if w.prev == nil {
 		l.head = w.next
@@ -74,7 +74,7 @@ func (l *lane[T]) remove(w *waiter[T]) {
 	l.pool.Remove(&w.part)
 }
 
-// refuse removes w. Its caller gets the error.
+// refuse removes w. Its call ends with the error why.
 func (l *lane[T]) refuse(w *waiter[T], why error) {
 	l.remove(w)
 	w.refused = why

@@ -2,9 +2,11 @@ package hold
 
 import "time"
 
-// Open begins to release calls to t, and reports whether the hold was shut or released to another term. It
-// does nothing if t was doubted after the probe numbered asked began. Calls cut off on the term before go
-// first; if there was none and t was used before, those cut off on t.
+// Open begins to release calls to t. It reports whether the hold was shut or released calls to another term.
+//
+// It does nothing if t was doubted after the probe with the given request number began. Calls that were
+// interrupted on the term before are released first. If before is nil and t was used before, these are the
+// calls interrupted on t.
 func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -20,8 +22,9 @@ func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
 	return true
 }
 
-// Doubt shuts the hold to t until a probe that begins from now on: next numbers it. It does nothing, and returns false, if t
-// was confirmed again since the caller saw it confirmed for the gen-th time.
+// Doubt shuts the hold to t after a call failed there. Only a probe that begins later can open it to t again;
+// next returns the request number of that probe. Doubt returns false and does nothing if the hold opened to t
+// again after the caller saw the given number of openings.
 func (h *Hold[T]) Doubt(t *Term[T], openings uint64, next func() uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,7 +36,7 @@ func (h *Hold[T]) Doubt(t *Term[T], openings uint64, next func() uint64) bool {
 	return true
 }
 
-// Shut shuts the hold, whichever term it is open to, and reports whether it was open to one.
+// Shut shuts the hold. It reports whether the hold was open to a term.
 func (h *Hold[T]) Shut() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,7 +45,7 @@ func (h *Hold[T]) Shut() bool {
 	return was
 }
 
-// Expose notes whether the principal commits without its mirror. Writes that are kept apart wait as long as it does.
+// SetExposed sets whether the principal commits without its mirror. Separate writes wait as long as it does.
 func (h *Hold[T]) SetExposed(exposed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +58,7 @@ func (h *Hold[T]) SetExposed(exposed bool) {
 	}
 }
 
-// Close ends the hold: every waiter gets errHoldClosed.
+// Close closes the hold. Every waiting call and every later one gets ErrClosed.
 func (h *Hold[T]) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -24,7 +24,7 @@ var pairMutants = []mutant{
 		old: `	h.shutLocked()
 	h.doubted, h.doubtedAt`,
 		new: `	h.doubted, h.doubtedAt`,
-		pkg: "partner/hold", test: "TestHold_ShutsInTheMiddleOfADrain",
+		pkg: "partner/hold", test: "TestHold_ShutsDuringADrain",
 	},
 	{
 		invariant: "I1", name: "hands a mirror's refusal to the caller",
@@ -46,7 +46,7 @@ var pairMutants = []mutant{
 		file: "partner/hold/hold.go",
 		old:  `		rank = rankLock`,
 		new:  ``,
-		pkg:  "partner/hold", test: "TestHold_LockHoldersFirstThenOrderOfArrival",
+		pkg:  "partner/hold", test: "TestHold_ReleasesLockHoldersFirstThenByArrival",
 	},
 	{
 		invariant: "I1", name: "calls itself not ready while calls are held",
@@ -301,14 +301,14 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "shares/shares.go",
 		old:  `left > will && s.caller != asks && s.goes(by)`,
 		new:  `left > will && s.caller == asks && s.goes(by)`,
-		pkg:  "partner/hold", test: "TestHold_EachCallerHasATurn",
+		pkg:  "partner/hold", test: "TestHold_SharesItsBoundsBetweenCallers",
 	},
 	{
 		invariant: "I9", name: "holds past the window",
 		file: "partner/hold/hold.go",
 		old:  `timer := time.NewTimer(limit)`,
 		new:  `timer := time.NewTimer(time.Hour)`,
-		pkg:  "partner/hold", test: "TestHold_WindowAndLeavers",
+		pkg:  "partner/hold", test: "TestHold_TimeLimitAndCallersThatLeave",
 	},
 	{
 		invariant: "I9", name: "waits for ever for a login",

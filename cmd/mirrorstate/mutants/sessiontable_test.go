@@ -86,14 +86,14 @@ var sessionMutants = []mutant{
 		file: "partner/hold/drain.go",
 		old:  `if !h.interrupted.returned(time.Now()) {`,
 		new:  `if false {`,
-		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
+		pkg:  "partner/hold", test: "TestHold_ReleasesInterruptedCallsFirst",
 	},
 	{
 		invariant: "I4", name: "releases other calls first when a connection broke and the principal did not change",
 		file: "partner/hold/state.go",
 		old:  `if before == nil && t.opened.Load() > 0 {`,
 		new:  `if false {`,
-		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
+		pkg:  "partner/hold", test: "TestHold_ReleasesInterruptedCallsFirst_sameTerm",
 	},
 
 	// I5: a caller is told the truth.
