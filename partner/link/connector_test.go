@@ -12,8 +12,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-// The driver alone would wait for ever here, in each of these modes.
-func TestConnector_LoginIsBounded(t *testing.T) {
+// In each of these modes, the driver itself would wait forever.
+func TestConnector_BoundsTheLogin(t *testing.T) {
 	for _, encrypt := range []string{"disable", "false", "true", "strict"} {
 		t.Run(encrypt, func(t *testing.T) {
 			addr, _, closed := wiretest.SilentServer(t)
@@ -29,7 +29,7 @@ func TestConnector_LoginIsBounded(t *testing.T) {
 	}
 }
 
-func TestConnector_LoginEndsWithItsCaller(t *testing.T) {
+func TestConnector_LoginEndsWithItsContext(t *testing.T) {
 	addr, accepted, closed := wiretest.SilentServer(t)
 	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -46,7 +46,7 @@ func TestConnector_LoginEndsWithItsCaller(t *testing.T) {
 	<-closed
 }
 
-func TestConnector_RefusedAndUnknownNamesAreDown(t *testing.T) {
+func TestConnector_RefusedConnectionIsDown(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestConnector_RefusedAndUnknownNamesAreDown(t *testing.T) {
 	}
 }
 
-func TestServer_ProbeOfASilentServer(t *testing.T) {
+func TestServer_ProbeOfAServerThatDoesNotAnswer(t *testing.T) {
 	addr, _, closed := wiretest.SilentServer(t)
 	b := Budgets{}.WithDefaults()
 	b.Login = 500 * time.Millisecond

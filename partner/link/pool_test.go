@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-func TestWire_PurgeClosesIdleConnections(t *testing.T) {
+func TestPool_CloseIdle(t *testing.T) {
 	w := scripted(t)
 	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 4)
@@ -31,15 +31,15 @@ func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 	}
 	pool.CloseIdle()
 	if n := pool.db.Stats().OpenConnections; n != 1 {
-		t.Errorf("%d open after the purge, want the one in use", n)
+		t.Errorf("%d open after CloseIdle, want the one in use", n)
 	}
 	out[0].Release(true)
 	if n := pool.db.Stats().OpenConnections; n != 0 {
-		t.Errorf("%d open after a broken one came back", n)
+		t.Errorf("%d open after a broken connection was released", n)
 	}
 }
 
-func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
+func TestPool_AbortEndsCallsThatHoldOrWaitForAConnection(t *testing.T) {
 	w := scripted(t)
 	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 1)
@@ -62,17 +62,17 @@ func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 	<-w.Servers[0].Blocked
 	pool.Abort(ErrTermOver)
 	if err := <-hanging; err == nil || !errors.Is(context.Cause(ctx), ErrTermOver) {
-		t.Errorf("the one that hung: %v, its context ended by %v", err, context.Cause(ctx))
+		t.Errorf("the call that hung: %v, its context ended by %v", err, context.Cause(ctx))
 	}
 	l.Release(true)
 	if err := <-waiting; err == nil || classify.Classify(err, classify.Connecting) != classify.Down {
-		t.Errorf("the one that waited: %v", err)
+		t.Errorf("the call that waited: %v", err)
 	}
 	if _, err := pool.Get(t.Context(), func(error) {}); err == nil {
-		t.Error("a connection of a pool that is over")
+		t.Error("an aborted pool returned a connection")
 	}
 	if _, err := pool.connector.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
-		t.Errorf("a login that ended after the cut: %v", err)
+		t.Errorf("a login that ended after Abort: %v", err)
 	}
 }
 

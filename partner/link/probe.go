@@ -13,23 +13,25 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// SQL Server's numbers for a table and a procedure that aren't there: the database opens,
-// and has no mirrorstate extension.
+// SQL Server's error numbers for a table and a procedure that do not exist. With one of them the database is
+// open and has no mirrorstate extension.
 const (
 	errInvalidObject = 208
-	ErrNoProcedure   = 2812
+	// ErrNoProcedure is the number of the error for a stored procedure that does not exist.
+	ErrNoProcedure = 2812
 )
 
-// Probe implements endpoint. A parked connection that broke says nothing about
-// the server: before it is called unreachable, it gets one fresh dial. Silence is
-// another matter, and reported when the patience is over. The question then stays asked for a
-// while: a slow server's answer is taken when it comes, whoever is dialled meanwhile.
+// Probe implements Endpoint.
+//
+// A broken connection kept from an earlier probe proves nothing about the server, so the probe tries one new
+// connection. A probe without an answer ends with the time-out, but stays pending for a while: if the answer
+// comes later, a later probe returns it.
 func (s *Server) Probe(ctx context.Context, a ProbeRequest) ProbeResult {
 	if s.pending.answered() && s.pending.broken {
-		s.dropPending() // which says nothing about the server either
+		s.dropPending() // a broken connection proves nothing about the server
 	}
 	if q := s.pending; q != nil && (q.answered() || a.Calls.SucceededSince(q.sent, time.Now(), s.budgets.Probe)) && !a.Fresh {
-		return s.await(ctx, q, a) // while calls succeed there, another connection would find out nothing
+		return s.await(ctx, q, a) // while calls succeed, a new connection would not tell more
 	}
 	if q := s.pending; q != nil && time.Since(q.sent) >= s.budgets.SlowProbe {
 		s.dropPending()
@@ -41,7 +43,7 @@ func (s *Server) Probe(ctx context.Context, a ProbeRequest) ProbeResult {
 	return s.probeOnce(ctx, a)
 }
 
-// probeOnce asks on the parked connection, or on a new one if there is none.
+// probeOnce probes on the kept connection, or on a new one if there is none.
 func (s *Server) probeOnce(ctx context.Context, a ProbeRequest) ProbeResult {
 	if a.Fresh {
 		s.closeProbeConn()
@@ -56,11 +58,11 @@ func (s *Server) probeOnce(ctx context.Context, a ProbeRequest) ProbeResult {
 			return ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: true, Err: err, Reachable: classify.FromServer(err)}}
 		}
 	}
-	s.probeConn = nil // until it has answered
+	s.probeConn = nil // until the server has answered on it
 	return s.await(ctx, m.send(ctx, a, fresh), a)
 }
 
-// dialBesides dials, and gives up if a late answer comes meanwhile.
+// dialUnlessAnswered dials, and stops if the answer to the pending probe comes meanwhile.
 func (s *Server) dialUnlessAnswered(ctx context.Context) (*masterConn, error) {
 	if s.pending == nil {
 		return s.dialMaster(ctx)
@@ -76,11 +78,12 @@ func (s *Server) dialUnlessAnswered(ctx context.Context) (*masterConn, error) {
 	return s.dialMaster(ctx)
 }
 
-// patienceStep is how often, in parts of the probe's budget, a probe that is waited for longer looks at what the calls say.
+// timeoutChecks is into how many parts the probe budget is divided when a probe waits longer. After each part
+// it checks CallTimes.
 const timeoutChecks = 10
 
-// await waits for the answer to q, or for a late one to the question before, and no longer than the patience lasts. That is the
-// probe's budget; more where the server is known to be slow, and its calls do not hang.
+// await waits for the answer to q, or for the late answer to the pending probe before it. It waits for the
+// probe budget, and longer if the server is known to be slow and its calls do not stall.
 func (s *Server) await(ctx context.Context, q *pendingProbe, a ProbeRequest) ProbeResult {
 	began := time.Now()
 	var pending <-chan struct{}
@@ -114,12 +117,12 @@ func (s *Server) await(ctx context.Context, q *pendingProbe, a ProbeRequest) Pro
 	}
 }
 
-// answer takes the answer to q. How long it took says how long the next may take.
+// result returns the answer to q. The time that it took sets the time-out of the next probe.
 func (s *Server) result(q *pendingProbe) ProbeResult {
 	o := ProbeResult{Observation: q.observation}
 	if q == s.pending {
 		s.pending = nil
-		o.Late, o.Began, o.Request, o.TakenAs = true, q.sent, q.request.Number, q.request.TakeEpochAs // it is of the time it was asked
+		o.Late, o.Began, o.Request, o.TakenAs = true, q.sent, q.request.Number, q.request.TakeEpochAs // the answer describes the time when the probe was sent
 	}
 	s.dropPending()
 	if q.broken {
@@ -133,8 +136,9 @@ func (s *Server) result(q *pendingProbe) ProbeResult {
 	return o
 }
 
-// silence is what is told of a question that has no answer yet. It stays asked, unless one before it is: a server that is slow shall
-// not be dialled again and again. A server that let a connection in and then does not answer is given more time on the next one.
+// timedOut returns the result of a probe without an answer. The probe becomes the pending one, unless an
+// earlier probe already is: a slow server must not be dialled again and again. A server that accepted a
+// connection and did not answer gets more time on the next one.
 func (s *Server) timedOut(q *pendingProbe) ProbeResult {
 	o := ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh && q != s.pending, PendingSince: q.sent, Err: errProbeTimeout}}
 	if q.fresh && q != s.pending {
@@ -152,7 +156,7 @@ func (s *Server) timedOut(q *pendingProbe) ProbeResult {
 	return o
 }
 
-// unask gives up the question that has no answer yet, if there is one.
+// dropPending abandons the pending probe, if there is one.
 func (s *Server) dropPending() {
 	if s.pending != nil {
 		s.pending.abandon()
@@ -160,27 +164,27 @@ func (s *Server) dropPending() {
 	}
 }
 
-// question is the queries of one probe, on their way on a connection that nothing else uses meanwhile.
+// pendingProbe is a probe whose queries were sent on a connection that nothing else uses meanwhile.
 type pendingProbe struct {
 	conn    *masterConn
 	request ProbeRequest
-	fresh   bool            // the connection was made for it
-	sent    time.Time       // when it was sent
-	done    context.Context // ends with the answer; what follows may be read then
+	fresh   bool            // the connection was made for this probe
+	sent    time.Time       // when the queries were sent
+	done    context.Context // ends with the answer; the fields below may be read after that
 
 	observation choose.Observation
-	broken      bool // the connection is of no use any more
+	broken      bool // the connection must not be used again
 	took        time.Duration
 }
 
-// begin sends the queries of one probe. Whoever calls it takes the answer, or drops the question.
+// send sends the queries of one probe. The caller must wait for the answer, or abandon the probe.
 func (m *masterConn) send(ctx context.Context, a ProbeRequest, fresh bool) *pendingProbe {
 	q := &pendingProbe{conn: m, request: a, fresh: fresh, sent: time.Now()}
 	q.observation = choose.Observation{Partner: m.server.name, Role: choose.RoleUnknown, Fresh: fresh}
 	over, end := context.WithCancel(context.Background())
 	q.done = over
-	// The driver would wait seconds for an answer to its cancel request: nothing is cancelled, and where the answer is
-	// waited for no longer the socket is cut.
+	// The queries are not cancelled, because the driver would wait seconds for an answer to its cancel request.
+	// To stop waiting, abandon closes the socket.
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer end()
@@ -191,10 +195,10 @@ func (m *masterConn) send(ctx context.Context, a ProbeRequest, fresh bool) *pend
 	return q
 }
 
-// answered reports whether the answer is there, or the connection broke.
+// answered reports whether the answer has come, or the connection broke.
 func (q *pendingProbe) answered() bool { return q != nil && q.done.Err() != nil }
 
-// drop cuts the connection, and waits until nobody uses it any more.
+// abandon closes the connection and waits until it is not used any more.
 func (q *pendingProbe) abandon() {
 	q.conn.pool.connector.abort(errProbeTimeout)
 	<-q.done.Done()
@@ -203,11 +207,11 @@ func (q *pendingProbe) abandon() {
 
 var errProbeTimeout = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
 
-// wordFresh is how long a status is not asked for again before an epoch is taken: the take itself
-// fails where the database can't be opened and written any more.
+// statusMaxAge is how old a status may be when an epoch is taken without asking for the status again. Taking
+// the epoch itself fails if the database cannot be opened for writing any more.
 const statusMaxAge = 100 * time.Millisecond
 
-// ask runs the queries of one probe.
+// runQueries runs the queries of one probe and stores what they show in o.
 func (m *masterConn) runQueries(ctx context.Context, a ProbeRequest, o *choose.Observation) error {
 	began := time.Now()
 	if a.TakeEpochAs != "" && m.lastStatus.MayOpen() && began.Sub(m.lastStatus.Began) < statusMaxAge {
@@ -221,7 +225,7 @@ func (m *masterConn) runQueries(ctx context.Context, a ProbeRequest, o *choose.O
 		return nil
 	}
 	if a.TakeEpochAs != "" {
-		// To take it answers all that reading it does.
+		// Taking the epoch also returns all that reading it would.
 		switch err := m.takeEpoch(ctx, a.TakeEpochAs, o); {
 		case err == nil:
 			return nil
@@ -237,7 +241,7 @@ func (m *masterConn) runQueries(ctx context.Context, a ProbeRequest, o *choose.O
 	return nil
 }
 
-// askStatus asks what the server says of the database without opening it.
+// fetchStatus asks for the status of the database without opening it.
 func (m *masterConn) fetchStatus(ctx context.Context, o *choose.Observation) error {
 	began := time.Now()
 	if err := m.scanStatus(ctx, o); err != nil {
@@ -245,7 +249,7 @@ func (m *masterConn) fetchStatus(ctx context.Context, o *choose.Observation) err
 		return fmt.Errorf("read role of %s: %w", m.server.name, err)
 	}
 	o.Latency = time.Since(began)
-	o.ClockOffset += o.Latency / 2 // its clock was read half-way through
+	o.ClockOffset += o.Latency / 2 // the clock was read about half-way through the round trip
 	if o.InGroup {
 		if err := m.readGroup(ctx, o); err != nil {
 			o.Reachable = classify.FromServer(err)
@@ -257,7 +261,7 @@ func (m *masterConn) fetchStatus(ctx context.Context, o *choose.Observation) err
 	return nil
 }
 
-// readStatus reads the one row of queryStatus; none leaves o.Known false.
+// scanStatus reads the row of QueryStatus. If there is no row, o.Known stays false.
 func (m *masterConn) scanStatus(ctx context.Context, o *choose.Observation) error {
 	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name, replica sql.NullString
 	var readOnly sql.NullBool
@@ -288,10 +292,10 @@ func (m *masterConn) scanStatus(ctx context.Context, o *choose.Observation) erro
 	return nil
 }
 
-// errNoEpochRow: the extension was installed by halves.
+// errNoEpochRow means that the extension is only partly installed.
 var errNoEpochRow = errors.New("the table MirrorStateEpoch has no row: run mirrorstate install again")
 
-// readEpoch opens the database and reads its fencing row, if it has one.
+// readEpoch opens the database and reads its epoch row, if it has one.
 func (m *masterConn) readEpoch(ctx context.Context, o *choose.Observation) error {
 	row := m.conn.QueryRowContext(ctx, ForDatabase(QueryEpoch, m.server.database))
 	err := row.Scan(&o.Epoch, &o.EpochServer)
@@ -309,7 +313,7 @@ func (m *masterConn) readEpoch(ctx context.Context, o *choose.Observation) error
 	return nil
 }
 
-// takeEpoch fences whoever was principal before.
+// takeEpoch takes the next epoch under the server name as. It fences the former principal.
 func (m *masterConn) takeEpoch(ctx context.Context, as string, o *choose.Observation) error {
 	row := m.conn.QueryRowContext(ctx, ForDatabase(callTakeEpoch, m.server.database), sql.Named("server", as))
 	if err := row.Scan(&o.Epoch, &o.EpochServer); err != nil {
@@ -319,7 +323,7 @@ func (m *masterConn) takeEpoch(ctx context.Context, as string, o *choose.Observa
 	return nil
 }
 
-// hasNumber says whether an error is the server's, of that number.
+// hasNumber reports whether err is an error of the server with that number.
 func hasNumber(err error, number int32) bool {
 	e, ok := errors.AsType[mssql.Error](err)
 	return ok && e.Number == number

@@ -315,7 +315,7 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/link/connector.go",
 		old:  `stop := context.AfterFunc(ctx, s.close)`,
 		new:  `stop := func() bool { return true }`,
-		pkg:  "partner/link", test: "TestConnector_LoginIsBounded", hangs: true,
+		pkg:  "partner/link", test: "TestConnector_BoundsTheLogin", hangs: true,
 	},
 	{
 		invariant: "I9", name: "lets any number of calls wait for a connection",
