@@ -42,7 +42,7 @@ type Pool interface {
 	Abort(cause error)
 }
 
-// Lease is a connection that is checked out for one attempt. One goroutine uses it.
+// Lease is a connection that is checked out for one attempt. One goroutine uses it; Received may be called by others.
 type Lease interface {
 	// Conn returns the connection.
 	Conn() *sql.Conn

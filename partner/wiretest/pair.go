@@ -15,44 +15,43 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// Pair is a scripted pair that speaks TDS on loopback: what this package
-// says to a server, and no more.
+// Pair is a scripted pair of servers. Its database has the mirrorstate extension. Server 0 is the principal at
+// first.
 type Pair struct {
-	statusQuery, epochQuery string // the texts of the two queries that it answers
+	statusQuery, epochQuery string // the texts of the queries that are answered
 
-	Mu          sync.Mutex
+	Mu          sync.Mutex // guards everything below, and the servers
 	principal   int
 	sequence    int64
 	epoch       int64
 	epochServer string
 	Servers     [2]*server
-	barrier     *loginBarrier // of logins to the database; nil: each goes on at once
+	barrier     *loginBarrier // logins to the database wait here; nil: they do not wait
 }
 
-// gathering is logins that wait for each other.
+// loginBarrier is where logins wait for each other.
 type loginBarrier struct {
 	missing int
-	all     chan struct{} // closed when all are there
+	all     chan struct{} // closed when all have come
 }
 
-// wireServer is one of the two.
+// server is one of the two servers.
 type server struct {
 	pair    *Pair
 	index   int
 	Addr    *net.TCPAddr
-	frozen  chan struct{} // a call blocks until it is closed, whatever its client asks; nil: not frozen
-	Blocked chan struct{} // gets a value when a call of Work has begun to block
-	slow    chan struct{} // a probe blocks until it is closed, and nothing else does; nil: not slow
-	asked   int           // probes
-	logins  int           // to master
+	frozen  chan struct{} // every request waits until it is closed; nil: not frozen
+	Blocked chan struct{} // gets a value when a call of Work begins to wait while frozen
+	slow    chan struct{} // only probes wait until it is closed; nil: not slow
+	logins  int           // logins to master
 	conns   map[net.Conn]bool
 	Calls   int
 }
 
 var _ tds.Handler = (*server)(nil)
 
-// NewPair starts the pair until the test ends. status is the text of the query that asks for the role, epoch of the one that
-// reads the epoch row of ASPState.
+// NewPair starts a pair that runs until the test ends. status is the text of the query for the role, epoch that
+// of the query for the epoch row of ASPState.
 func NewPair(t testing.TB, status, epoch string) *Pair {
 	w := &Pair{statusQuery: status, epochQuery: epoch, sequence: 1}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -76,7 +75,7 @@ func NewPair(t testing.TB, status, epoch string) *Pair {
 	return w
 }
 
-// FailOver exchanges the roles; kill also ends every session with the old principal's database.
+// FailOver exchanges the roles. With kill it also breaks every connection to the old principal.
 func (w *Pair) FailOver(kill bool) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -88,7 +87,7 @@ func (w *Pair) FailOver(kill bool) {
 	}
 }
 
-// ResetLocked breaks every connection as a crash does, by RST.
+// ResetLocked breaks every connection with a TCP reset, as a crash does. The caller holds Mu.
 func (s *server) ResetLocked() {
 	for c := range s.conns {
 		_ = c.(*net.TCPConn).SetLinger(0)
@@ -97,12 +96,14 @@ func (s *server) ResetLocked() {
 	clear(s.conns)
 }
 
+// Freeze makes server i answer nothing, not even cancel requests, until the test ends.
 func (w *Pair) Freeze(i int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	w.Servers[i].frozen = make(chan struct{})
 }
 
+// unfreeze makes server i answer again.
 func (w *Pair) unfreeze(i int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -112,15 +113,15 @@ func (w *Pair) unfreeze(i int) {
 	}
 }
 
-// Gather has the next n logins to the database wait for each other. A pool that makes
-// n connections at once then has n: none is given back, for the next to take, before all are being made.
+// HoldLogins makes the next n logins to the database wait for each other. So a pool that makes n connections at
+// once really has n: none is given back and used again before all are being made.
 func (w *Pair) HoldLogins(n int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	w.barrier = &loginBarrier{n, make(chan struct{})}
 }
 
-// gathered waits until the last of them is there.
+// waitAtBarrier waits until all expected logins have come.
 func (w *Pair) waitAtBarrier(ctx context.Context) {
 	w.Mu.Lock()
 	b := w.barrier
@@ -174,7 +175,7 @@ func (*session) Commit(context.Context) error   { return errors.New("none here")
 func (*session) Rollback(context.Context) error { return errors.New("none here") }
 func (*session) Reset(context.Context) error    { return nil }
 
-// blocked waits while the server is frozen, deaf to cancel requests.
+// waitWhileFrozen waits while the server is frozen. It ignores cancel requests.
 func (s *session) waitWhileFrozen(by string) {
 	s.server.pair.Mu.Lock()
 	frozen := s.server.frozen
@@ -217,11 +218,10 @@ func (s *session) epochLocked(w *tds.Response) error {
 	return nil
 }
 
-// lagged waits while the server is slow to answer probes, or until the connection ends.
+// waitWhileSlow waits while probes are slow, or until the connection ends.
 func (s *session) waitWhileSlow(ctx context.Context) {
 	s.server.pair.Mu.Lock()
 	slow := s.server.slow
-	s.server.asked++
 	s.server.pair.Mu.Unlock()
 	if slow != nil {
 		select {
@@ -258,7 +258,7 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 	return &tds.Error{Number: 954, Class: 14, Message: "It is acting as a mirror database."}
 }
 
-// statusLocked answers queryStatus; column by column, as its comment says.
+// statusLocked answers link.QueryStatus, with the columns of its comment.
 func (s *session) statusLocked(w *tds.Response) error {
 	names := strings.Fields("state_desc is_read_only user_access_desc updateability mirroring_guid mirroring_role_desc mirroring_state_desc " +
 		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc mirroring_witness_name utc_now server_name replica_id")
@@ -281,7 +281,7 @@ func (s *session) statusLocked(w *tds.Response) error {
 	return err
 }
 
-// Slow has a server answer none of the probes that come until quick is called; its calls go on.
+// SlowProbes makes server i answer no probes until quick is called. It still answers calls.
 func (w *Pair) SlowProbes(i int) (quick func()) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -297,14 +297,15 @@ func (w *Pair) SlowProbes(i int) (quick func()) {
 	})
 }
 
-// Logins is how often a server was logged in to for probes.
+// ProbeLogins returns how many logins to master server i had. Probes make these.
 func (w *Pair) ProbeLogins(i int) int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return w.Servers[i].logins
 }
 
-// SilentServer accepts, and says nothing. It counts who hung up.
+// SilentServer starts a server that accepts connections and never answers. Each accepted and each closed
+// connection sends a value.
 func SilentServer(t *testing.T) (addr *net.TCPAddr, accepted, closed chan struct{}) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -334,7 +335,7 @@ func SilentServer(t *testing.T) (addr *net.TCPAddr, accepted, closed chan struct
 	return ln.Addr().(*net.TCPAddr), accepted, closed
 }
 
-// DsnFor parses a connection string for a server on loopback.
+// DSN returns the parsed connection string of a server on loopback, with this value of encrypt.
 func DSN(t testing.TB, addr *net.TCPAddr, encrypt string) msdsn.Config {
 	t.Helper()
 	dsn, err := msdsn.Parse("server=localhost;user id=u;password=p;trustservercertificate=true;encrypt=" + encrypt)
