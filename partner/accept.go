@@ -12,24 +12,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// adviceAccept goes with every refusal of Accept.
-const adviceAccept = "accept a partner that answers and opens its database for writing; make sure that it has the data you want to keep"
+// adviceAccept is the advice of every refusal of Accept.
+const adviceAccept = "accept a partner that answers and whose database is open for writing; make sure that it has the data you want to keep"
 
-// Accept makes a partner the accepted principal by the operator's word, against
-// what is remembered and against the other's claim: that claim, and older ones,
-// do not count again until that partner is a mirror, or makes a newer one. Where
-// the partner's epoch is not above every other known, it takes one that is, so
-// that other proxies follow. The reason is for the log and must not be empty.
+// Accept makes partner n the accepted principal because an operator says so. It overrides what is remembered
+// and the claim of the other partner. That claim and older ones are ignored until the other partner becomes a
+// mirror or makes a newer claim. If the epoch of n is not the highest one known, n takes a higher epoch, so
+// that other proxies follow. reason is logged and must not be empty.
 //
-// It returns nil when the partner serves. A *RefusedError means that it can't:
-// it must answer, and be a writable principal. Accepting the one that serves
-// already, unchallenged, changes nothing.
+// Accept returns nil when n serves. It returns a *RefusedError if n does not answer or is not a writable
+// principal. It changes nothing if n already serves and the other partner makes no claim. Safe for concurrent
+// use.
 func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	if n != choose.A && n != choose.B {
-		return &RefusedError{Message: fmt.Sprintf("there is no partner %q", n), Advice: "name a or b"}
+		return &RefusedError{Message: fmt.Sprintf("no such partner: %q", n), Advice: "name a or b"}
 	}
 	if reason == "" {
-		return &RefusedError{Message: "accepting a principal needs a reason", Advice: "say in a few words why; it goes to the log"}
+		return &RefusedError{Message: "accepting a principal needs a reason", Advice: "give a short reason; it is logged"}
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
@@ -56,7 +55,7 @@ func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	return p.apply(ctx, acc, reason)
 }
 
-// claimant asks both partners and checks that the i-th is a writable principal.
+// checkClaim probes both partners and checks that partner i is a writable principal.
 func (p *Pair) checkClaim(ctx context.Context, i int) ([2]choose.Observation, error) {
 	obs, err := p.probeBoth(ctx)
 	if err != nil {
@@ -68,7 +67,7 @@ func (p *Pair) checkClaim(ctx context.Context, i int) ([2]choose.Observation, er
 	return obs, nil
 }
 
-// raise takes the epoch, and says what is missing where it can't.
+// raiseEpoch takes an epoch above the given one on partner i. Its error says if the procedure is missing.
 func (p *Pair) raiseEpoch(ctx context.Context, i int, server string, above int64) error {
 	err := p.members[i].endpoint.Raise(ctx, server, above)
 	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {
@@ -77,7 +76,7 @@ func (p *Pair) raiseEpoch(ctx context.Context, i int, server string, above int64
 	return err
 }
 
-// impose hands the word to the loop and waits until it serves.
+// apply gives the accepted principal to the loop of Run, and waits until it serves.
 func (p *Pair) apply(ctx context.Context, acc choose.Accepted, reason string) error {
 	n := acc.Partner
 	select {
@@ -91,12 +90,12 @@ func (p *Pair) apply(ctx context.Context, acc choose.Accepted, reason string) er
 	p.publish(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
 	err := p.await(ctx, true, func(v choose.View) bool { return v.Serving && v.Accepted.Partner == n })
 	if err != nil {
-		return fmt.Errorf("accept %s: it does not serve: %w", n, err)
+		return fmt.Errorf("accept %s: the partner does not serve: %w", n, err)
 	}
 	return nil
 }
 
-// obey makes the operator's word what is accepted. The loop calls it.
+// applyAccept makes acc the accepted principal. Only the loop of Run calls it.
 func (p *Pair) applyAccept(acc choose.Accepted) {
 	before := p.view
 	v := before

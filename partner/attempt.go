@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// attempt runs the op once on t, and tells the meter.
+// attempt runs the op once on t and reports the result to the meter.
 func (r *run) attempt(ctx context.Context, t *term) (class classify.Class, err error) {
 	m := r.p.cfg.Meter
 	if m == nil {
@@ -28,11 +28,11 @@ func (r *run) attempt(ctx context.Context, t *term) (class classify.Class, err e
 	return class, err
 }
 
-// guarded is an attempt through the partner's breaker.
+// throughBreaker runs one attempt through the partner's breaker.
 func (r *run) throughBreaker(ctx context.Context, t *term) (class classify.Class, err error) {
-	reached := false
+	allowed := false
 	rejected := t.member.breaker.run(func() (struct{}, error) {
-		reached = true
+		allowed = true
 		var phase classify.Phase
 		phase, err = r.runOp(ctx, t)
 		if err == nil {
@@ -41,15 +41,15 @@ func (r *run) throughBreaker(ctx context.Context, t *term) (class classify.Class
 		class = r.classOf(ctx, t, phase, err)
 		return struct{}{}, breakerError(t, class, err)
 	})
-	if !reached {
+	if !allowed {
 		return classify.Down, rejected
 	}
 	return class, err
 }
 
-// once is one try: check out a connection, run the op, give it back. The time
-// limit is a cancellation rather than a deadline: one context less to make, and
-// the driver keeps a connection whose cancel request was answered.
+// runOp checks out a connection, runs the op once and releases the connection. It limits the time by cancelling
+// the context, and not by a deadline. This needs one context less, and the driver keeps a connection whose
+// cancel request was answered.
 func (r *run) runOp(ctx context.Context, t *term) (phase classify.Phase, err error) {
 	r.att.Number++
 	end, ours := r.timeLimit(ctx)
@@ -69,10 +69,10 @@ func (r *run) runOp(ctx context.Context, t *term) (phase classify.Phase, err err
 	if limit != nil {
 		limit.watch(l)
 	}
-	broken := true // unless the op returns
+	broken := true // unless the op returns normally
 	defer func() {
 		if broken {
-			cancel(nil) // ends the rows an op left open, which the release would wait for
+			cancel(nil) // closes rows that the op left open, for which the release would wait
 		}
 		l.Release(broken)
 	}()
@@ -80,21 +80,21 @@ func (r *run) runOp(ctx context.Context, t *term) (phase classify.Phase, err err
 	t.member.calls.Sent(sent)
 	err = r.op(ctx, &r.att)
 	if err == nil && (r.state.Call().Write || t.extended) && !t.ended.Load() {
-		t.member.calls.Succeeded(sent) // a read of a stock schema may have been answered by a copy
+		t.member.calls.Succeeded(sent) // a read on a stock schema may have been answered by a copy
 	}
 	if err != nil && l.Broke() && !classify.FromServer(err) && classify.Classify(err, classify.Executing) == classify.Permanent {
-		err = fmt.Errorf("%w: %w", errConnectionBroke, err) // whatever the driver made of half an answer
+		err = fmt.Errorf("%w: %w", errConnectionBroke, err) // the driver may return a mere text for an incomplete answer
 	}
 	broken = err != nil && classify.Fatal(err)
 	return classify.Executing, err
 }
 
-// errBroke: the connection broke during the attempt.
+// errConnectionBroke means that the connection broke during the attempt.
 var errConnectionBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
-// limit is when an attempt that begins now ends, unless a long answer is on its way,
-// and whether it is our limit rather than the caller's. The caller's deadline counts
-// also where the item could need more: every request ends by its deadline.
+// timeLimit returns when an attempt that begins now ends, unless a long answer is arriving. ours is false if
+// that is the caller's deadline. The caller's deadline counts even if the item needs more time: every request
+// ends by its deadline.
 func (r *run) timeLimit(ctx context.Context) (end time.Time, ours bool) {
 	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
 	if g := r.deadline(); g.Before(end) {
@@ -106,7 +106,7 @@ func (r *run) timeLimit(ctx context.Context) (end time.Time, ours bool) {
 	return end, true
 }
 
-// lastEnd is when an attempt that begins now ends, however long its answer is.
+// latestEnd returns when an attempt that begins now ends at the latest, however long its answer is.
 func (r *run) latestEnd() time.Time {
 	end := time.Now().Add(MaxAttempt)
 	if g := r.deadline(); g.Before(end) {
@@ -115,7 +115,7 @@ func (r *run) latestEnd() time.Time {
 	return end
 }
 
-// fill sets what the op is told. It returns when the attempt is sent.
+// fillAttempt sets the fields of the Attempt for the op. It returns when the attempt is sent.
 func (r *run) fillAttempt(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 	now = time.Now()
 	if !r.att.Resent {
@@ -126,17 +126,17 @@ func (r *run) fillAttempt(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 	clock := t.member.clock.Load()
 	r.att.Sent, r.att.NotAfter = clock.earliest(now), clock.earliest(end)
 	r.att.FirstSent = r.att.Sent
-	if r.att.Resent { // perhaps executed on the other partner, and dated by its clock
+	if r.att.Resent { // it may have been executed on the other partner, and dated by that clock
 		r.att.FirstSent = r.p.earliest(r.firstSent)
 	}
 	return now
 }
 
-// judge is Classify with the knowledge of whose context ended, and notes what
-// the attempt leaves open.
+// classOf returns the class of an attempt's error. It corrects classify.Classify with the knowledge of whose
+// context ended. It also records whether the attempt may have been executed.
 func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err error) classify.Class {
 	if phase == classify.Connecting && errors.Is(err, hold.ErrFull) {
-		return classify.Permanent // our own refusal; the partner had no part in it
+		return classify.Permanent // this process refused the call; the partner had no part in it
 	}
 	class := classify.Classify(err, phase)
 	silent := class == classify.CallerGone || class == classify.Down || class == classify.Ambiguous
@@ -148,7 +148,7 @@ func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err er
 	case ctx.Err() != nil && (silent || class == classify.Again && phase == classify.Connecting):
 		return classify.CallerGone
 	case silent && phase == classify.Executing:
-		return classify.Ambiguous // where it was our own hand that cut it, too
+		return classify.Ambiguous // also if this process closed the connection
 	case silent && t.ended.Load():
 		return classify.Moved
 	case class == classify.CallerGone:
@@ -157,7 +157,7 @@ func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err er
 	return class
 }
 
-// verdict is what an attempt says about its partner's reachability.
+// breakerError returns what the attempt tells the breaker about the partner's reachability.
 func breakerError(t *term, class classify.Class, err error) error {
 	switch {
 	case class == classify.CallerGone, t.ended.Load(), errors.Is(err, classify.ErrPoolBusy), errors.Is(err, hold.ErrFull):
@@ -168,7 +168,7 @@ func breakerError(t *term, class classify.Class, err error) error {
 	return nil
 }
 
-// connection checks one out.
+// checkOut checks out a connection of t. While all are in use, the call waits in the queue.
 func (r *run) checkOut(ctx context.Context, cancel context.CancelCauseFunc, t *term) (link.Lease, error) {
 	p := r.p
 	defer p.queued.Add(-1)

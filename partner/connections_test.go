@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/hold"
 )
 
-func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
+func TestDo_ABrokenIdleConnectionClosesTheOtherIdleOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -24,7 +24,7 @@ func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
 				return fmt.Errorf("op: %w", driver.ErrBadConn)
 			}
 			if a.Resent {
-				t.Error("what never left whole counts as sent")
+				t.Error("a request that was not sent completely counts as sent")
 			}
 			return nil
 		})
@@ -34,8 +34,8 @@ func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
 	})
 }
 
-// TestRun_ReadiesTheNextTerm: the first calls of a new principal find connections made while its epoch was taken.
-func TestRun_ReadiesTheNextTerm(t *testing.T) {
+// The first calls of a new principal find connections that were made while its epoch was taken.
+func TestRun_MakesConnectionsForTheNextTerm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
@@ -47,12 +47,12 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 		}
 		synctest.Wait()
 		if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].warmed != hold.DrainFirst || pools[0].aborted != nil {
-			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), hold.DrainFirst)
+			t.Errorf("%d pools on the new principal, want one with %d connections made", len(pools), hold.DrainFirst)
 		}
 	})
 }
 
-func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
+func TestMember_DropNextPoolClosesTheConnections(t *testing.T) {
 	f := newFakePair(t)
 	p := f.newPair()
 	m := p.members[1]
@@ -62,21 +62,21 @@ func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
 	m.dropNextPool()
 	m.dropNextPool()
 	if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].aborted == nil || m.nextPool != nil {
-		t.Errorf("%+v, kept %v; want one pool, cut, and none kept", pools, m.nextPool)
+		t.Errorf("%+v, kept %v; want one closed pool and none kept", pools, m.nextPool)
 	}
 }
 
-// TestDo_HalfAnAnswer: what the driver says of an answer that was cut off in its middle may be a mere text.
-func TestDo_HalfAnAnswer(t *testing.T) {
+// If an answer breaks off in the middle, the error of the driver may be a mere text.
+func TestDo_IncompleteAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		broke   bool
 		err     error
 		resends bool
 	}{
-		{"cut in the middle of an item", true, errors.New("Reading PLP type failed: unexpected EOF"), true},
-		{"the same words, and the connection is sound", false, errors.New("Reading PLP type failed: unexpected EOF"), false},
-		{"the server's own error, before the connection broke", true, mssql.Error{Number: 2627, Class: 14}, false},
+		{"the connection broke within an item", true, errors.New("Reading PLP type failed: unexpected EOF"), true},
+		{"the same text on a good connection", false, errors.New("Reading PLP type failed: unexpected EOF"), false},
+		{"an error of the server before the connection broke", true, mssql.Error{Number: 2627, Class: 14}, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
@@ -85,7 +85,7 @@ func TestDo_HalfAnAnswer(t *testing.T) {
 			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 				if attempts++; attempts > 1 {
 					if !a.Resent {
-						t.Errorf("%s: the second attempt is not told that the first may have been executed", c.name)
+						t.Errorf("%s: Resent is not set in the second attempt", c.name)
 					}
 					return nil
 				}

@@ -13,22 +13,27 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// The bounds of running a call again.
+// The bounds for retries of a call.
 const (
-	retryLimit = 10                     // times on the same partner after a deadlock or the like
-	backoffMin = time.Millisecond       // first pause, before jitter
-	backoffMax = 100 * time.Millisecond // longest pause
+	retryLimit = 10                     // retries on the same partner after a deadlock or a similar error
+	backoffMin = time.Millisecond       // the first pause, before jitter
+	backoffMax = 100 * time.Millisecond // the longest pause, before jitter
 )
 
-// Do runs op on the principal, as often as it takes, and returns nil when it
-// returned nil.
+// Do runs op on the principal until op returns nil or an error that a retry cannot change. It retries after a
+// failover, a lost connection, a deadlock and the like. Safe for concurrent use.
 //
-// It returns a *HoldFullError, a *CallError of kind ErrNoPrincipal (time over,
-// nothing done), ErrBusy (time over in the queue for a partner that serves, nothing
-// done), ErrOutcomeUnknown (a write was sent and never answered), ErrClosed
-// or the caller's context error, and otherwise op's own permanent error as it
-// is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
-// ends after the hold's window and one attempt at the latest.
+// It returns nil, or one of these:
+//
+//   - op's own error, or the server's, if its class is Permanent;
+//   - a *HoldFullError: too many calls wait already, and this one was not executed;
+//   - a *CallError of kind ErrNoPrincipal: no partner was principal in time, and the call was not executed;
+//   - a *CallError of kind ErrBusy: a partner is principal, but too many calls waited, and this one was not executed;
+//   - a *CallError of kind ErrOutcomeUnknown: a write was sent and never answered;
+//   - a *CallError of kind ErrClosed, or with the cause of ctx.
+//
+// OutcomeOf says for each of them what became of the call. If ctx has no deadline, the call ends after the
+// hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
 	r := &run{p: p, label: c.Label, op: op, began: time.Now()}
 	r.state = hold.NewCallState[*term](hold.Call{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes})
@@ -39,7 +44,7 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 			return r.noAnswer(ctx, err)
 		}
 		r.state.Start(&t.held)
-		seen := t.held.Openings()
+		openings := t.held.Openings()
 		class, err := r.attempt(ctx, t)
 		p.hold.AttemptDone(&r.state)
 		if err == nil {
@@ -59,14 +64,14 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 				return r.opError(class, err)
 			}
 			if errors.Is(err, driver.ErrBadConn) {
-				t.pool.CloseIdle() // it was broken while it was idle, and so may be all the others
+				t.pool.CloseIdle() // the connection broke while it was idle, so other idle ones may be broken too
 			}
 			if errors.Is(err, classify.ErrLate) && r.retries == 3 {
-				p.probeNow() // its clock may be another than the last probe read
+				p.probeNow() // a new probe reads the partner's clock again
 			}
 		default:
 			r.failures++
-			p.doubt(t, seen, class, err)
+			p.doubt(t, openings, class, err)
 		}
 		if err := r.backOff(ctx, class); err != nil {
 			return r.noAnswer(ctx, err)
@@ -74,30 +79,30 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 	}
 }
 
-// run is one call on its way.
+// run is one call in Do.
 type run struct {
 	p     *Pair
 	label string
 	op    func(ctx context.Context, a *Attempt) error
 
-	began        time.Time
-	waitingSince time.Time // when it first had to wait for a principal; zero: never
+	began        time.Time // when Do was called
+	waitingSince time.Time // when the call first had to wait for a principal; zero if never
 	state        hold.CallState[*term]
 	att          Attempt
-	firstSent    time.Time // when the first attempt that may have been executed was sent, on our clock
-	unanswered   bool      // a write was sent and nobody knows what became of it
-	retries      int
-	failures     int
-	lastErr      error
+	firstSent    time.Time // when the first attempt that may have been executed was sent, by this process's clock
+	unanswered   bool      // a write was sent, and its outcome is unknown
+	retries      int       // attempts that ended with class Again
+	failures     int       // attempts that ended with class Moved, Down, Wait or Ambiguous
+	lastErr      error     // of the last attempt; nil before the first has ended
 }
 
-// giveUp is when the call ends at the latest: after the window, and an attempt that
-// began just before.
+// deadline returns when the call ends at the latest: after the hold's window, and one attempt that began just
+// before its end.
 func (r *run) deadline() time.Time {
 	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
 }
 
-// door gives the term to run on: at once, or out of the hold.
+// waitForTerm returns the term to run on. If calls are held, it waits in the hold.
 func (r *run) waitForTerm(ctx context.Context) (*term, error) {
 	if t := r.p.hold.OpenTerm(&r.state); t != nil {
 		return t.Target, nil
@@ -109,7 +114,7 @@ func (r *run) waitForTerm(ctx context.Context) (*term, error) {
 	limit := min(r.waitingSince.Add(r.p.cfg.Hold.Window).Sub(now), r.deadline().Sub(now))
 	t, err := r.p.hold.Wait(ctx, &r.state, limit, r.att.Resent)
 	if errors.Is(err, hold.ErrBusy) && r.failures > 1 {
-		err = hold.ErrExpired // what is principal to a probe has not been one to this call, again and again
+		err = hold.ErrExpired // probes found a principal, but attempts on it failed again and again
 	}
 	if m := r.p.cfg.Meter; m != nil && (err != nil || r.state.Released()) {
 		m.Held(ctx, HoldEnd{Label: r.label, Waited: time.Since(now), Outcome: hold.OutcomeOf(err)})
@@ -133,8 +138,7 @@ func fromHold(err error) error {
 	return err
 }
 
-// rest pauses before the next attempt: after a first trouble not at all, for
-// the hold does that better.
+// backOff waits before the next attempt. After the first failure it does not wait, because the hold does.
 func (r *run) backOff(ctx context.Context, class classify.Class) error {
 	n := r.retries + r.failures
 	if class != classify.Again && r.failures < 2 {
@@ -157,9 +161,8 @@ func (r *run) backOff(ctx context.Context, class classify.Class) error {
 	}
 }
 
-// answer ends a call with an error of the op's own. Only if an earlier attempt
-// is still open, and this error is not the op's considered word but the server's,
-// a failed login's, or a refusal that ran out of tries, it says so.
+// opError returns the result of a call whose attempt ended with op's own error, or with that of the server. If
+// an earlier attempt may have been executed, the outcome is unknown, unless op itself decided on the error.
 func (r *run) opError(class classify.Class, err error) error {
 	_, atLogin := errors.AsType[*link.LoginError](err)
 	if r.unanswered && (classify.FromServer(err) || atLogin || class == classify.Again || errors.Is(err, hold.ErrFull)) {
@@ -171,7 +174,7 @@ func (r *run) opError(class classify.Class, err error) error {
 	return err
 }
 
-// finish ends a call that has no answer.
+// noAnswer returns the result of a call that ended for the reason why, without an answer.
 func (r *run) noAnswer(ctx context.Context, why error) error {
 	switch {
 	case errors.Is(why, hold.ErrFull):
@@ -186,7 +189,7 @@ func (r *run) noAnswer(ctx context.Context, why error) error {
 	if errors.Is(why, context.DeadlineExceeded) {
 		r.lastErr = errors.Join(r.lastErr, why)
 	}
-	// The call ended in the hold, or waiting for one of the principal's connections.
+	// The call ended in the hold, or while it waited for a connection to the principal.
 	if errors.Is(why, ErrBusy) || errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call()) {
 		return r.callError(ErrBusy)
 	}
@@ -196,7 +199,7 @@ func (r *run) noAnswer(ctx context.Context, why error) error {
 	return r.callError(ErrNoPrincipal)
 }
 
-// end makes the error that says how far the call came.
+// callError returns the *CallError of this call.
 func (r *run) callError(kind error) error {
 	e := &CallError{Label: r.label, Attempts: r.att.Number, Held: time.Since(r.began), Kind: kind, Cause: r.lastErr}
 	if r.unanswered {
@@ -205,22 +208,22 @@ func (r *run) callError(kind error) error {
 	return e
 }
 
-// doubt is called when t disappointed a call that saw it confirmed for the
-// seen-th time: nobody starts on it again before a probe, begun now, confirms it.
-func (p *Pair) doubt(t *term, seen uint64, class classify.Class, err error) {
+// doubt is called after an attempt on t failed. The caller had seen the given number of openings of t. No call
+// starts on t before a probe that begins now confirms it.
+func (p *Pair) doubt(t *term, openings uint64, class classify.Class, err error) {
 	if class == classify.Down || class == classify.Ambiguous {
 		t.member.suspect.Store(true)
 	}
-	if !p.hold.Doubt(&t.held, seen, func() uint64 { return p.probeRequests.Add(1) }) {
+	if !p.hold.Doubt(&t.held, openings, func() uint64 { return p.probeRequests.Add(1) }) {
 		return
 	}
 	if class == classify.Ambiguous && connectionBroke(err) {
-		t.pool.CloseIdle() // where one connection broke, the idle ones are suspects
+		t.pool.CloseIdle() // if one connection broke, the idle ones may be broken too
 	}
 	p.startSearch()
 }
 
-// brokeOff says whether the connection ended, rather than the patience.
+// connectionBroke reports whether the connection broke, rather than that the time was over.
 func connectionBroke(err error) bool {
 	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF)

@@ -10,14 +10,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// errExposed is why a write waits, or ends, where ExposedRefuse is set.
-var errExposed = errors.New("the principal does not say that its mirror is SYNCHRONIZED under FULL, and writes are refused until it does (pair.exposed: refuse)")
+// errExposed is the reason why a write waits or ends under ExposedRefuse.
+var errExposed = errors.New("the principal does not report that its mirror is SYNCHRONIZED under FULL, and writes are refused until it does (pair.exposed: refuse)")
 
-// mirrored is asked after a call was carried out on t. Where writes are refused while the
-// mirror is away, a write is not answered before a probe that began after its commit has found the
-// principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
-// the principal is another by then, the call is sent again, and finds out there what became of it.
-// A write that waits in vain is on the principal, and perhaps on no other.
+// awaitMirror waits, after a call was executed on t, until the mirror has its commit. It does so only for
+// writes under ExposedRefuse.
+//
+// The mirror has the commit once a probe that began after the commit finds the principal SYNCHRONIZED, whatever
+// happened meanwhile. If the principal has changed, the class is Moved: the call is sent again and finds its
+// result there. If the time ends first, the outcome is unknown: perhaps only the principal has the write.
 func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) {
 	if !r.p.refusesExposed() || !r.state.Call().Write {
 		return classify.Permanent, nil
@@ -44,8 +45,8 @@ func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) 
 // refusesExposed reports whether writes wait while the principal is exposed.
 func (p *Pair) refusesExposed() bool { return p.cfg.Exposed == ExposedRefuse }
 
-// mirrors returns nil once t's partner, asked from now on, says that its mirror has
-// everything; errTermOver once t is not the current term.
+// waitForMirror returns nil when a probe that begins from now on finds that the mirror of t's partner has every
+// commit. It returns ErrTermOver if t has ended.
 func (p *Pair) waitForMirror(ctx context.Context, t *term) error {
 	n, i := p.probeRequests.Add(1), t.member.name.Index()
 	t.member.probeNow()

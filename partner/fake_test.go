@@ -40,9 +40,9 @@ type fakeServer struct {
 	mirroring    string
 	safety       string
 	down         bool      // refuses connections
-	frozen       bool      // accepts and never answers
-	silentProbes bool      // answers no probe, and calls all the same
-	pendingSince time.Time // since when one is not answered
+	frozen       bool      // accepts connections and never answers
+	silentProbes bool      // answers calls but no probes
+	pendingSince time.Time // since when a probe is not answered
 	probes       []time.Time
 	dials        int
 	parked       bool
@@ -50,14 +50,14 @@ type fakeServer struct {
 	execs        []string
 	onExec       func(statement string) error
 	pools        []*fakePool
-	ownRow       *fakeRow // its epoch row, where replication is cut
-	session      string   // of mirroring; empty: the fake's usual one
+	ownRow       *fakeRow // its own epoch row, if it is not replicated
+	session      string   // id of the mirroring session; empty: "guid"
 	raiseErr     error
 	witness      string
-	openErr      error         // every checkout fails with it
-	busy         bool          // every checkout waits until its caller gives up
-	slots        chan struct{} // where set: as many connections as it has places
-	clock        time.Duration // how far its clock is ahead
+	openErr      error         // every checkout fails with this error
+	busy         bool          // every checkout waits until its context ends
+	slots        chan struct{} // if set: its capacity is the number of connections
+	clock        time.Duration // its clock minus ours
 }
 
 // fakeRow is an epoch row.
@@ -68,7 +68,7 @@ type fakeRow struct {
 
 var _ link.Endpoint = (*fakeServer)(nil)
 
-// newFakePair has partner a as principal of a synchronized pair on the stock schema.
+// newFakePair returns a synchronized pair on the stock schema, with a as principal.
 func newFakePair(t *testing.T) *fakePair {
 	f := &fakePair{t: t}
 	for i, n := range []choose.Name{choose.A, choose.B} {
@@ -85,7 +85,7 @@ func (f *fakePair) set(change func(a, b *fakeServer)) {
 	change(f.ends[0], f.ends[1])
 }
 
-// seenServer is what one server of the pair, and each of its pools, have been asked so far.
+// seenServer is what one server and its pools received so far.
 type seenServer struct {
 	probes, dials int
 	takes, execs  []string
@@ -98,7 +98,7 @@ type seenPool struct {
 	idleClosed, warmed, out, broken int
 }
 
-// seen is read under the locks: the pair's goroutines go on while a test looks.
+// seen returns what a server received. It takes the locks, because the pair's goroutines go on.
 func (f *fakePair) seen(n choose.Name) seenServer {
 	s := f.ends[0]
 	if n == choose.B {
@@ -119,7 +119,7 @@ func (f *fakePair) seen(n choose.Name) seenServer {
 	return l
 }
 
-// row is the epoch row.
+// row returns the replicated epoch row.
 func (f *fakePair) row() (epoch int64, server string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,7 +135,7 @@ func (f *fakePair) failOver() {
 	})
 }
 
-// start makes a Pair of the two and runs it until the test ends.
+// start returns a Pair on the two servers, which runs until the test ends.
 func (f *fakePair) start(changes ...func(*Config)) *Pair {
 	f.t.Helper()
 	p := f.newPair(changes...)
@@ -151,7 +151,7 @@ func (f *fakePair) start(changes ...func(*Config)) *Pair {
 	return p
 }
 
-// pairOf makes a Pair that does not run.
+// newPair returns a Pair that does not run.
 func (f *fakePair) newPair(changes ...func(*Config)) *Pair {
 	cfg := Config{Database: "ASPState", Partners: [2]link.PartnerConfig{{Address: "a:1433"}, {Address: "b:1433"}}}
 	for _, m := range changes {
@@ -168,7 +168,7 @@ func (f *fakePair) newPair(changes ...func(*Config)) *Pair {
 	return newPair(cfg, [2]link.Endpoint{f.ends[0], f.ends[1]}, m)
 }
 
-// startServing is start, and a principal.
+// startServing is like start, but waits until a principal serves.
 func (f *fakePair) startServing(changes ...func(*Config)) *Pair {
 	f.t.Helper()
 	p := f.start(changes...)
@@ -183,7 +183,7 @@ func (s *fakeServer) Probe(ctx context.Context, a link.ProbeRequest) link.ProbeR
 	return link.ProbeResult{Observation: s.observation(ctx, a)}
 }
 
-// observation is what the probe learns.
+// observation returns what the probe learns.
 func (s *fakeServer) observation(ctx context.Context, a link.ProbeRequest) choose.Observation {
 	s.pair.mu.Lock()
 	s.probes = append(s.probes, time.Now())
@@ -232,7 +232,7 @@ func (s *fakeServer) observation(ctx context.Context, a link.ProbeRequest) choos
 	return o
 }
 
-// answerLocked fills in what a living server says.
+// answerLocked fills in what a server that runs answers.
 func (s *fakeServer) answerLocked(a link.ProbeRequest, o *choose.Observation) {
 	*o = choose.Observation{
 		Partner: s.name, ServerName: "SQL" + strings.ToUpper(string(s.name)), Role: s.role, Sequence: s.sequence,
@@ -303,7 +303,7 @@ func (s *fakeServer) NewPool() link.Pool {
 
 func (s *fakeServer) Close() {}
 
-// fakePool hands out leases without connections.
+// fakePool returns leases without connections.
 type fakePool struct {
 	server *fakeServer
 
@@ -311,8 +311,8 @@ type fakePool struct {
 	aborted      error
 	idleClosed   int
 	warmed       int
-	socketBroken bool  // every lease's socket
-	received     int64 // bytes, through every lease
+	socketBroken bool  // the socket of every lease has failed
+	received     int64 // bytes received on each lease
 	out          map[*fakeLease]struct{}
 	broken       int
 }
@@ -404,7 +404,7 @@ func (l *fakeLease) Release(broken bool) {
 	}
 }
 
-// sqlErr is a reply with these numbers, first to last; the driver's fields show the last.
+// sqlErr returns a reply with these errors, first to last. The driver's error shows the last.
 func sqlErr(class uint8, numbers ...int32) error {
 	var all []mssql.Error
 	for _, n := range numbers {

@@ -15,12 +15,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// onlooker is an observer whose view a test sets.
+// fakeObserver is an observer whose answers a test sets.
 type fakeObserver struct {
 	reaches   atomic.Bool
 	fails     atomic.Bool
 	asked     atomic.Int64
-	goneSince time.Time // since when it misses the principal
+	goneSince time.Time // since when it has not reached the principal
 }
 
 func (o *fakeObserver) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
@@ -31,14 +31,14 @@ func (o *fakeObserver) Sees(context.Context, choose.Name) (bool, time.Duration, 
 	return o.reaches.Load(), time.Since(o.goneSince), nil
 }
 
-// guarded has a watchdog of ten seconds over an extended pair.
+// withWatchdog configures a watchdog that waits ten seconds.
 func withWatchdog(observers ...choose.Observer) func(*Config) {
 	return func(c *Config) {
 		c.Watchdog = choose.WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
 	}
 }
 
-// lose takes the principal a away and lets the mirror notice; forced service works.
+// losePrincipal stops the principal a and disconnects the mirror. Forced service on the mirror succeeds.
 func (f *fakePair) losePrincipal() {
 	f.set(func(a, b *fakeServer) {
 		a.down, b.mirroring = true, "DISCONNECTED"
@@ -49,22 +49,22 @@ func (f *fakePair) losePrincipal() {
 	})
 }
 
-// untilSynchronized waits until the principal has answered once more since it was accepted: before, nothing is known of what
-// its mirror has. How soon it is asked again depends on which goroutine comes first, and may be a whole second.
+// untilSynchronized waits until the principal was probed once more after it was accepted. Before that,
+// Synchronized is unknown. This may take a whole second.
 func untilSynchronized(t *testing.T, p *Pair) {
 	t.Helper()
 	if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Serving && v.Synchronized }); err != nil {
-		t.Fatalf("never SYNCHRONIZED: %v, %+v", err, p.Status())
+		t.Fatalf("not SYNCHRONIZED in time: %v, %+v", err, p.Status())
 	}
 }
 
-// forced is what was sent to each.
+// execCounts returns how many statements were sent to each server.
 func (f *fakePair) execCounts() (toA, toB int) {
 	f.set(func(a, b *fakeServer) { toA, toB = len(a.execs), len(b.execs) })
 	return toA, toB
 }
 
-func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
+func TestWatchdog_ForcesServiceOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -74,7 +74,7 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 		defer cancel()
 		time.Sleep(3 * time.Second)
 		if s := p.Status().Watchdog; s.Action != "watch" || observer.asked.Load() != 0 {
-			t.Fatalf("while all is well: %+v, asked %d", s, observer.asked.Load())
+			t.Fatalf("while the principal serves: %+v, asked %d", s, observer.asked.Load())
 		}
 		f.losePrincipal()
 		lost := time.Now()
@@ -100,12 +100,12 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 			}
 		}
 		if !slices.Contains(told, "force") || p.Stats().Watchdog["force"] != 1 {
-			t.Errorf("told %q, counted %v", told, p.Stats().Watchdog)
+			t.Errorf("published %q, counted %v", told, p.Stats().Watchdog)
 		}
 	})
 }
 
-func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
+func TestWatchdog_CoolDownAcrossARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
@@ -119,7 +119,7 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 				t.Fatalf("not forced: %+v", p.Status().Watchdog)
 			}
 		}, withWatchdog(observer), withMemory(path))
-		// a comes back as mirror, catches up, and b goes at once.
+		// a comes back as a synchronized mirror, and b is lost at once.
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
@@ -128,7 +128,7 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
 		if a, _ := f.execCounts(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
-			t.Fatalf("forced twice within the cool-down, by a proxy that was restarted: %+v", p.Status().Watchdog)
+			t.Fatalf("a restarted proxy forced service again during the cool-down: %+v", p.Status().Watchdog)
 		}
 		time.Sleep(time.Minute)
 		if a, b := f.execCounts(); a == 0 || b != 1 {
@@ -161,7 +161,7 @@ func TestWatchdog_CoolDown(t *testing.T) {
 	})
 }
 
-func TestWatchdog_HoldsBack(t *testing.T) {
+func TestWatchdog_DoesNotForce(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(c *Config, observer *fakeObserver)
@@ -169,8 +169,8 @@ func TestWatchdog_HoldsBack(t *testing.T) {
 		want   string
 	}{
 		{"dry run", func(c *Config, _ *fakeObserver) { c.Watchdog.DryRun = true }, nil, "would-force: a is unreachable"},
-		{"an observer reaches it", func(_ *Config, observer *fakeObserver) { observer.reaches.Store(true) }, nil, "block: observer 1 reaches a"},
-		{"an observer is away", func(_ *Config, observer *fakeObserver) { observer.fails.Store(true) }, nil, "block: observer 1 can't be asked"},
+		{"an observer reaches the principal", func(_ *Config, observer *fakeObserver) { observer.reaches.Store(true) }, nil, "block: observer 1 reaches a"},
+		{"an observer does not answer", func(_ *Config, observer *fakeObserver) { observer.fails.Store(true) }, nil, "block: observer 1 can't be asked"},
 		{"no observers", func(c *Config, _ *fakeObserver) { c.Watchdog.Observers = nil }, nil, "block: no observers are configured"},
 		{"off", func(c *Config, _ *fakeObserver) { c.Watchdog.Enabled = false }, nil, "off: "},
 		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: the witness decides"},
@@ -201,13 +201,13 @@ func TestWatchdog_HoldsBack(t *testing.T) {
 				t.Errorf("%s: asked the observer %d times in a minute", tt.name, n)
 			}
 			if n := p.Stats().Watchdog[s.Action]; n > 3 {
-				t.Errorf("%s: told %d times, want once per change", tt.name, n)
+				t.Errorf("%s: counted %d times, want once per change", tt.name, n)
 			}
 		})
 	}
 }
 
-func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
+func TestWatchdog_AnAnswerRestartsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -225,13 +225,13 @@ func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
 	})
 }
 
-func TestWatchdog_ARefusalIsTriedAgain(t *testing.T) {
+func TestWatchdog_RepeatsAfterARefusal(t *testing.T) {
 	for _, failure := range []error{sqlErr(16, 1455), &link.LoginError{Partner: choose.B, Err: errors.New("connection reset")}} {
 		forceFails(t, failure)
 	}
 }
 
-// forceFails lets the forced service fail for a while.
+// forceFails makes forced service fail for a while.
 func forceFails(t *testing.T, failure error) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
@@ -258,7 +258,7 @@ func TestSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		if _, _, err := f.newPair().Sees(t.Context(), choose.A); err == nil {
-			t.Error("a pair that asked nobody has a view")
+			t.Error("Sees succeeded before the first probe")
 		}
 		var over *Pair
 		f.runWhile(func(p *Pair) {
@@ -266,20 +266,20 @@ func TestSees(t *testing.T) {
 			_ = p.WaitForPrincipal(t.Context())
 			time.Sleep(10 * time.Second)
 			if ok, since, err := p.Sees(t.Context(), choose.A); !ok || err != nil || since < 9*time.Second {
-				t.Errorf("a living partner: %v for %s, %v", ok, since, err)
+				t.Errorf("a partner that answers: %v for %s, %v", ok, since, err)
 			}
 			f.set(func(a, _ *fakeServer) { a.frozen = true })
 			time.Sleep(10 * time.Second)
 			ok, since, err := p.Sees(t.Context(), choose.A)
 			if ok || err != nil || since < 6*time.Second || since > 9*time.Second {
-				t.Errorf("a frozen partner: %v for %s, %v; want it counted from the first fresh connection", ok, since, err)
+				t.Errorf("a frozen partner: %v for %s, %v; want the time since the first new connection failed", ok, since, err)
 			}
 			if s := p.Status().Partners; s[0].Reachable || s[0].SinceS < 6 || !s[1].Reachable || s[1].SinceS < 19 {
 				t.Errorf("status: %+v", s)
 			}
 		})
 		if _, _, err := over.Sees(t.Context(), choose.A); !errors.Is(err, ErrClosed) {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("after Run ended: %v", err)
 		}
 	})
 }

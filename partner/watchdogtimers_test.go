@@ -13,18 +13,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// soon is how long after the time has come the watchdog may act: the pause between two
-// probes in long trouble, and a bit.
+// tolerance is how much later than planned the watchdog may act: the longest pause between two probes, and a
+// little more.
 const tolerance = 60 * time.Millisecond
 
-// orders tells when a partner was told to force service, and what it does then.
+// forceRequests records when a partner was asked to force service, and sets what it does then.
 type forceRequests struct {
 	times    chan time.Time
 	succeeds bool  // guarded by the pair's lock
 	refusal  error // guarded by the pair's lock
 }
 
-// takeOrders has the partner that end picks take them.
+// onForce makes server end record requests to force service.
 func (f *fakePair) onForce(end int) *forceRequests {
 	o := &forceRequests{succeeds: true, times: make(chan time.Time, 100)}
 	s := f.ends[end]
@@ -42,12 +42,12 @@ func (f *fakePair) onForce(end int) *forceRequests {
 	return o
 }
 
-// loseTo takes a partner away, and has the other, the mirror, notice.
+// disconnect stops the other partner, and disconnects the mirror.
 func (f *fakePair) disconnect(mirror int) {
 	f.set(func(_, _ *fakeServer) { f.ends[1-mirror].down, f.ends[mirror].mirroring = true, "DISCONNECTED" })
 }
 
-// rejoin brings the partner that was lost back as a mirror that has everything.
+// rejoin brings the lost partner back as a synchronized mirror.
 func (f *fakePair) rejoin(mirror int) {
 	f.set(func(_, _ *fakeServer) {
 		m, p := f.ends[mirror], f.ends[1-mirror]
@@ -55,7 +55,7 @@ func (f *fakePair) rejoin(mirror int) {
 	})
 }
 
-// in checks that a moment is as long after another as wanted, or a bit more.
+// assertDelay checks that at is later than from by want, with the tolerance.
 func assertDelay(t *testing.T, what string, from, at time.Time, want time.Duration) {
 	t.Helper()
 	if d := at.Sub(from); d < want || d > want+tolerance {
@@ -63,7 +63,7 @@ func assertDelay(t *testing.T, what string, from, at time.Time, want time.Durati
 	}
 }
 
-func TestWatchdog_ActsWhenItsTimeHasCome(t *testing.T) {
+func TestWatchdog_ForcesAfterTheConfiguredTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -87,7 +87,7 @@ func TestWatchdog_ActsWhenItsTimeHasCome(t *testing.T) {
 	})
 }
 
-func TestWatchdog_TheCoolDownIsKeptOverARestart(t *testing.T) {
+func TestWatchdog_CoolDownEndsOnTimeAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -105,7 +105,7 @@ func TestWatchdog_TheCoolDownIsKeptOverARestart(t *testing.T) {
 		f.startServing(withWatchdog(observer), file)
 		time.Sleep(3 * time.Second)
 		f.disconnect(0)
-		assertDelay(t, "forced again, by the next process", forced, <-second.times, time.Minute)
+		assertDelay(t, "forced again after the restart", forced, <-second.times, time.Minute)
 	})
 }
 
@@ -121,14 +121,15 @@ func TestWatchdog_PausesAfterARefusal(t *testing.T) {
 		last := <-mirror.times
 		for range 10 {
 			next := <-mirror.times
-			assertDelay(t, "tried again", last, next, refusedPause)
+			assertDelay(t, "repeated", last, next, refusedPause)
 			last = next
 		}
 	})
 }
 
-// Who can't remember on disk that it forced does not force, and tries again a moment later.
-func TestWatchdog_PausesWhereTheDiskFails(t *testing.T) {
+// If the cool-down cannot be written to the memory file, service is not forced, and this is tried again a
+// moment later.
+func TestWatchdog_DoesNotForceIfTheDiskFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "memory")
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -148,20 +149,20 @@ func TestWatchdog_PausesWhereTheDiskFails(t *testing.T) {
 		f.disconnect(1)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if s := p.Status().Watchdog; len(mirror.times) != 0 || !strings.Contains(s.Reason, "remembered on disk") || !s.LastForced.IsZero() {
+		if s := p.Status().Watchdog; len(mirror.times) != 0 || !strings.Contains(s.Reason, "written to the memory file") || !s.LastForced.IsZero() {
 			t.Errorf("without a disk: forced %d times, %+v", len(mirror.times), s)
 		}
 		move(folder+".away", folder)
 		back := time.Now()
 		if d := (<-mirror.times).Sub(back); d > refusedPause+tolerance {
-			t.Errorf("forced %v after the disk was back, want %v at most", d, refusedPause)
+			t.Errorf("forced %v after the disk worked again, want %v at most", d, refusedPause)
 		}
 	})
 }
 
-// A force that the partners do not confirm keeps the watchdog no longer than an
-// operator's statement may take; and counts for the cool-down.
-func TestWatchdog_AnUnconfirmedForceEndsInTime(t *testing.T) {
+// If the partners do not confirm a forced service, the watchdog gives up after the admin budget. The cool-down
+// still applies.
+func TestWatchdog_GivesUpAnUnconfirmedForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -185,7 +186,7 @@ func TestWatchdog_AnUnconfirmedForceEndsInTime(t *testing.T) {
 	})
 }
 
-// sleeper is an observer that does not answer.
+// hangingObserver is an observer that does not answer.
 type hangingObserver struct{ asked chan time.Duration }
 
 func (s *hangingObserver) Sees(ctx context.Context, _ choose.Name) (bool, time.Duration, error) {
@@ -195,9 +196,9 @@ func (s *hangingObserver) Sees(ctx context.Context, _ choose.Name) (bool, time.D
 	return false, 0, errors.Join(errors.New("no answer"), ctx.Err())
 }
 
-// An observer that hangs is given the time of a probe, and has not said that it misses anybody. What the
-// others say is asked anew then, and not too often.
-func TestWatchdog_AHangingObserverIsGivenAProbesTime(t *testing.T) {
+// An observer that hangs gets the probe budget, and does not count as agreeing. The other observers are asked
+// again then, but not too often.
+func TestWatchdog_AHangingObserverGetsTheProbeBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -209,7 +210,7 @@ func TestWatchdog_AHangingObserverIsGivenAProbesTime(t *testing.T) {
 		time.Sleep(12 * time.Second)
 		for range 10 {
 			if d := <-asleep.asked; d != p.cfg.Budgets.Probe {
-				t.Fatalf("it was given %v, want %v", d, p.cfg.Budgets.Probe)
+				t.Fatalf("it got %v, want %v", d, p.cfg.Budgets.Probe)
 			}
 		}
 		synctest.Wait()
@@ -219,8 +220,8 @@ func TestWatchdog_AHangingObserverIsGivenAProbesTime(t *testing.T) {
 	})
 }
 
-// An observer's word counts for sightingFresh: it is asked again when it is older, and not before.
-func TestWatchdog_AsksAgainWhenAWordGetsOld(t *testing.T) {
+// An observer's answer can be used for SightingMaxAge. It is asked again after that, and not before.
+func TestWatchdog_AsksAgainWhenAnAnswerIsTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
@@ -236,14 +237,14 @@ func TestWatchdog_AsksAgainWhenAWordGetsOld(t *testing.T) {
 		}
 		for i, d := range got {
 			if d <= choose.SightingMaxAge || d > choose.SightingMaxAge+tolerance {
-				t.Errorf("asked for the %d. time after %v, want after more than %v", i+2, d, choose.SightingMaxAge)
+				t.Errorf("request %d came after %v, want after more than %v", i+2, d, choose.SightingMaxAge)
 			}
 		}
 	})
 }
 
-// diary is an observer that reaches the principal, and notes when it is asked.
-type recordingObserver struct{ asked []time.Time } // written by the watchdog alone, read when it waits
+// recordingObserver is an observer that reaches the principal and records when it is asked.
+type recordingObserver struct{ asked []time.Time } // written only by the watchdog, read only while it waits
 
 func (d *recordingObserver) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	d.asked = append(d.asked, time.Now())

@@ -21,7 +21,7 @@ type Endpoint interface {
 	// Probe asks the partner for its role. It always returns an observation, with what could be learned, within
 	// the budgets. If an answer comes later, a later Probe returns it.
 	Probe(ctx context.Context, ask ProbeRequest) ProbeResult
-	// Exec runs one administrator's statement in master, on a new connection.
+	// Exec runs one operator's statement in master, on a new connection.
 	Exec(ctx context.Context, statement string) error
 	// Raise takes an epoch above the given one under the server's name, on a new connection.
 	Raise(ctx context.Context, server string, above int64) error
@@ -162,7 +162,7 @@ type Budgets struct {
 	// also accepted for so long. At least Probe; default 10 s.
 	SlowProbe time.Duration
 	Attempt   time.Duration // one attempt of one call, including the wait for a connection, but not the time to transfer its item; between Probe and MaxAttempt; default 5 s
-	Admin     time.Duration // an administrator's statement, until both partners report the result; default 30 s
+	Admin     time.Duration // an operator's statement, until both partners report the result; default 30 s
 	Grace     time.Duration // the driver's wait for the answer to its cancel request; default 200 ms
 }
 

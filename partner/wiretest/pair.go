@@ -25,7 +25,7 @@ type Pair struct {
 	sequence    int64
 	epoch       int64
 	epochServer string
-	Servers     [2]*server
+	Servers     [2]*server    // server 0 is partner a
 	barrier     *loginBarrier // logins to the database wait here; nil: they do not wait
 }
 
@@ -39,13 +39,13 @@ type loginBarrier struct {
 type server struct {
 	pair    *Pair
 	index   int
-	Addr    *net.TCPAddr
+	Addr    *net.TCPAddr  // where it listens
 	frozen  chan struct{} // every request waits until it is closed; nil: not frozen
 	Blocked chan struct{} // gets a value when a call of Work begins to wait while frozen
 	slow    chan struct{} // only probes wait until it is closed; nil: not slow
 	logins  int           // logins to master
 	conns   map[net.Conn]bool
-	Calls   int
+	Calls   int // successful calls of Work
 }
 
 var _ tds.Handler = (*server)(nil)

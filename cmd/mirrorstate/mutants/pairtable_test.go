@@ -9,14 +9,14 @@ var pairMutants = []mutant{
 		file: "partner/do.go",
 		old:  `limit := min(r.waitingSince.Add(r.p.cfg.Hold.Window).Sub(now), r.deadline().Sub(now))`,
 		new:  `limit := time.Duration(0)`,
-		pkg:  "partner", test: "TestDo_HeldThroughAGap",
+		pkg:  "partner", test: "TestDo_HoldsCallsWhileThereIsNoPrincipal",
 	},
 	{
 		invariant: "I1", name: "leaves the calls alone that hang on a former principal",
 		file: "partner/term.go",
 		old:  `	t.pool.Abort(link.ErrTermOver)`,
 		new:  ``,
-		pkg:  "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
+		pkg:  "partner", test: "TestDo_RepeatsACallThatHangsOnTheOldPrincipal",
 	},
 	{
 		invariant: "I1", name: "keeps the hold open to a doubted principal",
@@ -31,7 +31,7 @@ var pairMutants = []mutant{
 		file: "partner/classify/classify.go",
 		old:  `954: Moved, `,
 		new:  ``,
-		pkg:  "partner", test: "TestDo_FailoverCostsMilliseconds",
+		pkg:  "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
 		invariant: "I1", name: "does not hurry when a call finds the principal gone",
@@ -39,7 +39,7 @@ var pairMutants = []mutant{
 		old: `	p.startSearch()
 }`,
 		new: `}`,
-		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
+		pkg: "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
 		invariant: "I1", name: "lets the holders of locks wait behind everybody",
@@ -53,14 +53,14 @@ var pairMutants = []mutant{
 		file: "partner/status.go",
 		old:  `return p.withoutPrincipal() < p.cfg.Hold.Window }`,
 		new:  `return p.withoutPrincipal() < 0 }`,
-		pkg:  "partner", test: "TestReady_ForAsLongAsCallsAreHeld",
+		pkg:  "partner", test: "TestReady_WhileCallsAreHeld",
 	},
 	{
 		invariant: "I1", name: "counts a mirror's refusals against its reachability",
 		file: "partner/attempt.go",
 		old:  `	case class == classify.Down, class == classify.Ambiguous:`,
 		new:  `	case class != classify.Permanent:`,
-		pkg:  "partner", test: "TestBreaker_ARefusalIsAnAnswer",
+		pkg:  "partner", test: "TestBreaker_CountsARefusalAsReached",
 	},
 
 	// I2: what was acknowledged under FULL survives every failover.
@@ -200,7 +200,7 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/exposed.go",
 		old:  `	if !r.p.refusesExposed() || !r.state.Call().Write {`,
 		new:  `	if true {`,
-		pkg:  "partner", test: "TestExposed_FoundAfterTheCommit",
+		pkg:  "partner", test: "TestExposed_FoundOnlyAfterTheCommit",
 	},
 	{
 		invariant: "I2", name: "forces service on a mirror that was not seen in step",
@@ -237,7 +237,7 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/act.go",
 		old:  `		p.remember(v)`,
 		new:  ``,
-		pkg:  "partner", test: "TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal",
+		pkg:  "partner", test: "TestMemory_ARestartedProxyIgnoresAFormerPrincipal",
 	},
 	{
 		invariant: "I6", name: "uses a new principal under the epoch of the old",
@@ -264,14 +264,14 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/term.go",
 		old:  `t.extended == o.Extended && t.epoch == o.Epoch &&`,
 		new:  `t.extended == o.Extended &&`,
-		pkg:  "partner", test: "TestDo_UnderTheEpochThatAnotherProxyTook",
+		pkg:  "partner", test: "TestDo_UsesTheEpochThatAnotherProxyTook",
 	},
 	{
 		invariant: "I6", name: "believes the claim that the operator overruled",
 		file: "partner/choose/decide.go",
 		old:  `	case acc.Overruled.covers(o):`,
 		new:  `	case false:`,
-		pkg:  "partner", test: "TestAccept_OrdersWhatCouldNotBe",
+		pkg:  "partner", test: "TestAccept_DecidesBetweenClaimsThatCannotBeOrdered",
 	},
 
 	// I9: every request ends by its deadline, and waiting is bounded.
@@ -280,7 +280,7 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/attempt.go",
 		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
-		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
+		pkg:  "partner", test: "TestDo_RepeatsAnAttemptThatTimedOut",
 	},
 	{
 		invariant: "I9", name: "holds any number of calls",
@@ -322,7 +322,7 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/hold/queue.go",
 		old:  `	if !sent && pl.pool.Size().Count > 0 {`,
 		new:  `	if false {`,
-		pkg:  "partner", test: "TestDo_TooManyWaitForAConnection",
+		pkg:  "partner", test: "TestDo_RefusesCallsIfTooManyWaitForAConnection",
 	},
 	{
 		invariant: "I9", name: "gives the driver its seconds for a cancel request",
@@ -385,6 +385,6 @@ func (w *witness) Elect(sequence int64) bool {
 		file: "partner/do.go",
 		old:  `r.retries > retryLimit {`,
 		new:  `r.retries > 1000 {`,
-		pkg:  "partner", test: "TestDo_Again",
+		pkg:  "partner", test: "TestDo_RetriesADeadlock",
 	},
 }

@@ -33,7 +33,7 @@ var sessionMutants = []mutant{
 		old: `		r.att.Resent = true
 `,
 		new: ``,
-		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
+		pkg: "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
 		invariant: "I4", name: "forgets when a call was sent first",
@@ -42,7 +42,7 @@ var sessionMutants = []mutant{
 		r.firstSent = now
 	}`,
 		new: `	r.firstSent = now`,
-		pkg: "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
+		pkg: "partner", test: "TestDo_RepeatsACallThatHangsOnTheOldPrincipal",
 	},
 	{
 		invariant: "I4", name: "tells a call's end by the wrong clock",
@@ -56,14 +56,14 @@ var sessionMutants = []mutant{
 		file: "partner/attempt.go",
 		old:  `r.att.FirstSent = r.p.earliest(r.firstSent)`,
 		new:  `r.att.FirstSent = clock.earliest(r.firstSent)`,
-		pkg:  "partner", test: "TestDo_FirstSentByEitherClock",
+		pkg:  "partner", test: "TestDo_FirstSentIsTheEarlierOfBothClocks",
 	},
 	{
 		invariant: "I4", name: "believes a clock that was read through a frozen server",
 		file: "partner/term.go",
 		old:  `if least <= most {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestMember_ReadClock",
+		pkg:  "partner", test: "TestMember_AddClockReading",
 	},
 	{
 		invariant: "I4", name: "makes another operation of a repeated key",
@@ -104,14 +104,14 @@ var sessionMutants = []mutant{
 		e.Result = Unknown
 	}`,
 		new: ``,
-		pkg: "partner", test: "TestDo_WindowOver",
+		pkg: "partner", test: "TestDo_EndsWithTheWindow",
 	},
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
 		old:  `errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call())`,
 		new:  `false`,
-		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
+		pkg:  "partner", test: "TestDo_BusyIfTheQueueIsTooLong",
 	},
 	{
 		invariant: "I5", name: "loses on its way up that an outcome is unknown",
