@@ -21,15 +21,15 @@ type Call struct {
 // Times are in UTC, by the clock of the partner. Since that clock is known only approximately, they are the
 // earliest possible.
 type Attempt struct {
-	Partner   choose.Name
-	Conn      *sql.Conn // checked out for this attempt; its database is Config.Database
-	Epoch     int64     // for the extended procedures; 0 on a stock schema
-	Extended  bool      // the database has the mirrorstate extension: it has an epoch row
-	Number    int       // 1, 2, …
-	Resent    bool      // an earlier attempt may have been executed
-	Sent      time.Time // when this attempt was sent
-	FirstSent time.Time // when the first attempt that may have been executed was sent, by the clock of either partner; equal to Sent unless Resent
-	NotAfter  time.Time // the deadline of this attempt
+	Partner   choose.Name // where the attempt runs
+	Conn      *sql.Conn   // checked out for this attempt; its database is Config.Database
+	Epoch     int64       // for the extended procedures; 0 on a stock schema
+	Extended  bool        // the database has the mirrorstate extension: it has an epoch row
+	Number    int         // 1, 2, …
+	Resent    bool        // an earlier attempt may have been executed
+	Sent      time.Time   // when this attempt was sent
+	FirstSent time.Time   // when the first attempt that may have been executed was sent, by the clock of either partner; equal to Sent unless Resent
+	NotAfter  time.Time   // the deadline of this attempt
 
 	pair *Pair
 	term *term

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// A pair with Observe shows the principal, also right after a failover, and fences nobody.
+// A pair with Observe shows the principal, also right after a failover, and takes no epoch.
 func TestObserve_TakesNoEpoch(t *testing.T) {
 	for _, observe := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -29,17 +29,17 @@ func TestDo_SharesTheQueueForAConnectionBetweenCallers(t *testing.T) {
 			synctest.Wait()
 			return end
 		}
-		var floods []<-chan error
+		var firsts []<-chan error
 		for range 12 { // two have connections, ten with 100 bytes each wait
-			floods = append(floods, do(Call{Caller: "flood", Bytes: 100}))
+			firsts = append(firsts, do(Call{Caller: "first", Bytes: 100}))
 		}
-		if err := <-do(Call{Caller: "flood", Bytes: 100}); !errors.Is(err, hold.ErrFull) {
+		if err := <-do(Call{Caller: "first", Bytes: 100}); !errors.Is(err, hold.ErrFull) {
 			t.Errorf("one more call of the first caller: %v", err)
 		}
-		good := do(Call{Caller: "good", Bytes: 200})
-		for i := range floods {
+		second := do(Call{Caller: "second", Bytes: 200})
+		for i := range firsts {
 			select {
-			case err := <-floods[i]:
+			case err := <-firsts[i]:
 				if i < 10 || !errors.Is(err, hold.ErrFull) || OutcomeOf(err) != NotApplied {
 					t.Errorf("call %d of the first caller ended with %v", i, err)
 				}
@@ -53,7 +53,7 @@ func TestDo_SharesTheQueueForAConnectionBetweenCallers(t *testing.T) {
 			t.Errorf("%+v wait, %d were refused", size, p.queue.Evictions())
 		}
 		close(block)
-		if err := <-good; err != nil {
+		if err := <-second; err != nil {
 			t.Errorf("the call of the second caller: %v", err)
 		}
 		wg.Wait()

@@ -23,12 +23,12 @@ type Meter interface {
 
 // AttemptEnd is the result of one attempt.
 type AttemptEnd struct {
-	Label   string // the call's
-	Partner choose.Name
-	Epoch   int64 // 0 on a stock schema
-	Number  int   // 1, 2, …; an attempt that the breaker refused has the number of the one before
-	Resent  bool  // an earlier attempt may have been executed
-	Began   time.Time
+	Label   string      // the call's
+	Partner choose.Name // where it ran
+	Epoch   int64       // 0 on a stock schema
+	Number  int         // 1, 2, …; an attempt that the breaker refused has the number of the one before
+	Resent  bool        // an earlier attempt may have been executed
+	Began   time.Time   // by the clock of this process, as Ended
 	Ended   time.Time
 	Class   classify.Class // the class of Err
 	Err     error          // nil if the attempt succeeded
@@ -71,9 +71,9 @@ func (a AttemptEnd) Outcome() string {
 
 // HoldEnd is how a wait in the hold ended.
 type HoldEnd struct {
-	Label   string // the call's
-	Waited  time.Duration
-	Outcome hold.Outcome
+	Label   string        // the call's
+	Waited  time.Duration // how long the call waited this time
+	Outcome hold.Outcome  // why the wait ended
 }
 
 // PoolStats describes the connections to the principal.

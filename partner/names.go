@@ -58,7 +58,7 @@ var ErrHoldFull = hold.ErrFull
 
 // The errors that an op may return, wrapped or not, to control Do.
 var (
-	// ErrMoved means that the database has another epoch than the call, or is not a principal any more. Nothing
+	// ErrMoved means that the database has another epoch than the call, or is no longer principal. Nothing
 	// was done. Do looks for the principal and runs the op again.
 	ErrMoved = classify.ErrMoved
 	// ErrLate means that the call reached the database after its NotAfter. Nothing was done. Do runs the op

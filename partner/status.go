@@ -15,7 +15,7 @@ import (
 
 // Status is the status of the pair, as GET /v1/pair shows it.
 type Status struct {
-	Database     string          `json:"database"`
+	Database     string          `json:"database"`      // Config.Database
 	Topology     string          `json:"topology"`      // embedded, mirroring, availability-group, plain, unknown
 	Schema       string          `json:"schema"`        // stock or extended; stock before the first principal
 	Principal    choose.Name     `json:"principal"`     // empty if no partner is known to be principal
@@ -27,16 +27,16 @@ type Status struct {
 	Claims       []choose.Claim  `json:"claims"`        // both claims during a split brain; otherwise empty
 	Reason       string          `json:"reason"`        // why this partner is principal, or why none is
 	Holding      int             `json:"holding"`       // calls waiting for a principal
-	Hold         hold.Stats      `json:"hold"`
-	Partners     []PartnerStatus `json:"partners"` // a, then b
-	Watchdog     WatchdogStatus  `json:"watchdog"`
+	Hold         hold.Stats      `json:"hold"`          // the hold's counters
+	Partners     []PartnerStatus `json:"partners"`      // a, then b
+	Watchdog     WatchdogStatus  `json:"watchdog"`      // Enabled is false if there is none
 }
 
 // PartnerStatus is what is known about one partner.
 type PartnerStatus struct {
 	Name      choose.Name `json:"name"`
-	Address   string      `json:"address"`
-	Role      choose.Role `json:"role"`
+	Address   string      `json:"address"`    // host:port
+	Role      choose.Role `json:"role"`       // principal, mirror or unknown
 	State     string      `json:"state"`      // mirroring_state_desc, or the state of the database if that is NULL
 	Safety    string      `json:"safety"`     // FULL or OFF; empty if unknown
 	Breaker   string      `json:"breaker"`    // closed, open, half-open
@@ -50,11 +50,11 @@ type PartnerStatus struct {
 
 // Event is something that happened to the pair.
 type Event struct {
-	At      time.Time   `json:"at"`
-	Kind    string      `json:"kind"` // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
-	Partner choose.Name `json:"partner,omitempty"`
-	Epoch   int64       `json:"epoch,omitempty"`
-	Reason  string      `json:"reason,omitempty"`
+	At      time.Time   `json:"at"`                // when it was published
+	Kind    string      `json:"kind"`              // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
+	Partner choose.Name `json:"partner,omitempty"` // the partner concerned; empty if it is the pair
+	Epoch   int64       `json:"epoch,omitempty"`   // 0 if there is none
+	Reason  string      `json:"reason,omitempty"`  // why, as text; for kind role the new role, for kind breaker "OLD to NEW"
 }
 
 // Status returns what is known now. It sends nothing. Safe for concurrent use.

@@ -11,7 +11,7 @@ import (
 )
 
 // term is the period in which one partner is principal, as this proxy sees it. It ends when another principal
-// is accepted, or the partner reports that it is not principal any more. Each term has its own connections, so
+// is accepted, or the partner reports that it is no longer principal. Each term has its own connections, so
 // no connection of an old term is used in a new one.
 type term struct {
 	member   *member

@@ -14,11 +14,11 @@ import (
 
 // WatchdogStatus is the watchdog's part of the status.
 type WatchdogStatus struct {
-	Enabled bool      `json:"enabled"`
-	DryRun  bool      `json:"dry_run"`
-	Action  string    `json:"action"` // off, watch, wait, block, would-force or force
-	Reason  string    `json:"reason"` // why the watchdog decided so
-	Since   time.Time `json:"since"`  // since when this is the decision; the zero time while off
+	Enabled bool      `json:"enabled"` // WatchdogConfig.Enabled
+	DryRun  bool      `json:"dry_run"` // WatchdogConfig.DryRun
+	Action  string    `json:"action"`  // off, watch, wait, block, would-force or force
+	Reason  string    `json:"reason"`  // why the watchdog decided so
+	Since   time.Time `json:"since"`   // since when this is the decision; the zero time while off
 	// Forced is how often service was forced since the start. LastForced is when this was last tried; it is
 	// kept across restarts in Config.Memory. LastError is the error of the last try; empty if it succeeded or
 	// there was none.

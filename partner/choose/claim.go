@@ -7,10 +7,10 @@ import "time"
 // The zero value means that no claim is overruled.
 type Overruled struct {
 	Partner  Name   `json:"partner"`
-	Extended bool   `json:"extended"`
+	Extended bool   `json:"extended"` // the claim has an epoch
 	Epoch    int64  `json:"epoch"`
-	Sequence int64  `json:"role_sequence"`
-	Session  string `json:"session"`
+	Sequence int64  `json:"role_sequence"` // role sequence; 0 means unknown
+	Session  string `json:"session"`       // mirroring_guid; empty means unknown
 }
 
 // covers reports whether o is the overruled claim, or is not known to be newer than it.

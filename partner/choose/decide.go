@@ -9,7 +9,7 @@ import (
 // later claim must not be older. The zero value means that no principal was accepted yet.
 type Accepted struct {
 	Partner  Name
-	Extended bool
+	Extended bool // its database has an epoch row
 	Epoch    int64
 	Sequence int64  // role sequence; 0 means unknown
 	Session  string // the mirroring session that Sequence belongs to

@@ -115,7 +115,7 @@ func TestDecide_Refusals(t *testing.T) {
 		{"single user", func(o *Observation) { o.UserAccess = "SINGLE_USER" }, "single-user"},
 		{"no quorum, the database does not open", func(o *Observation) { o.Opens = false }, "can't be opened"},
 		{"no such database", func(o *Observation) { o.Known = false }, "no such database"},
-		{"an answer that is too old", func(o *Observation) { o.ValidUntil = noon.Add(-1) }, "lately"},
+		{"an answer that is too old", func(o *Observation) { o.ValidUntil = noon.Add(-1) }, "recently"},
 	}
 	for _, tt := range tests {
 		d := Decide(noon, [2]Observation{observation(A, RolePrincipal, 5, tt.change), observation(B, RoleMirror, 5)}, Accepted{})

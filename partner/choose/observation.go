@@ -35,8 +35,8 @@ type Observation struct {
 	ServerName      string // @@SERVERNAME
 	Known           bool   // the server has a database of that name
 	State           string // sys.databases.state_desc
-	ReadOnly        bool
-	UserAccess      string
+	ReadOnly        bool   // sys.databases.is_read_only
+	UserAccess      string // sys.databases.user_access_desc
 	Updateable      string // READ_WRITE, READ_ONLY, or empty if unknown
 	InGroup         bool   // the database is in an availability group; its terms are translated to those of mirroring below
 	MissingRight    string // the right that the login lacks to see the role, as text; empty if none is known to be missing
@@ -44,10 +44,10 @@ type Observation struct {
 	Role            Role   // RoleUnknown also if the database is not mirrored
 	Mirroring       string // mirroring_state_desc, or the corresponding state in a group
 	Sequence        int64  // mirroring_role_sequence, or a group's sequence_number; 0 means unknown
-	Safety          string
+	Safety          string // mirroring_safety_level_desc: FULL, OFF, UNKNOWN; empty if unknown
 	PartnerName     string // TCP://… address of the other partner's mirroring endpoint
 	PartnerInstance string // mirroring_partner_instance
-	WitnessState    string
+	WitnessState    string // mirroring_witness_state_desc; empty if NULL
 	WitnessName     string // empty if there is no witness or it is not visible
 
 	Opens       bool   // the database could be opened
@@ -71,7 +71,7 @@ func (o Observation) Refusal(now time.Time) string {
 	case !o.Reachable:
 		return "does not answer"
 	case now.After(o.ValidUntil):
-		return "has not answered lately"
+		return "has not answered recently"
 	case !o.Known:
 		return "has no such database"
 	case o.Role == RoleMirror:

@@ -9,12 +9,12 @@ import (
 // View is what is known about both partners, and the last decision. Arrays hold a first and b second. The zero
 // value means that nothing is known yet. With returns a changed copy, so a copy can be read without a lock.
 type View struct {
-	Observed [2]Observation
+	Observed [2]Observation   // the last observation of each partner
 	Seen     [2]time.Time     // when each partner last answered; zero if never
 	Latency  [2]time.Duration // round trip of the last answered probe
-	Accepted Accepted
-	Decision Decision
-	Serving  bool // the chosen partner was accepted and may get calls
+	Accepted Accepted         // the last accepted principal
+	Decision Decision         // what followed from Observed and Accepted
+	Serving  bool             // the chosen partner was accepted and may get calls
 
 	reachableSince   [2]time.Time // since when each partner has answered every probe; zero if it does not answer
 	UnreachableSince [2]time.Time // since when no probe was answered, counted from the first new connection; zero if probes are answered

@@ -27,9 +27,9 @@ const SightingMaxAge = 500 * time.Millisecond
 // Situation is the input of DecideWatchdog. Arrays hold a first and b second.
 type Situation struct {
 	Config           WatchdogConfig
-	Observed         [2]Observation
-	UnreachableSince [2]time.Time // since when each partner does not answer new connections; zero if it does
-	Accepted         Accepted
+	Observed         [2]Observation // the last observation of each partner
+	UnreachableSince [2]time.Time   // since when each partner does not answer new connections; zero if it does
+	Accepted         Accepted       // the last accepted principal
 	serving          bool
 	Synchronized     bool       // the mirror had everything acknowledged when the principal last answered
 	Witness          bool       // the mirroring session has a witness
@@ -227,9 +227,9 @@ type Observer interface {
 
 // Sighting is an observer's answer about the principal.
 type Sighting struct {
-	At        time.Time     `json:"at"` // when the observer answered
-	Partner   Name          `json:"partner"`
-	Reachable bool          `json:"reachable"`
-	Since     time.Duration `json:"since_ns"` // how long that has been so
-	Error     string        `json:"error"`    // why the observer could not be asked; empty if it answered
+	At        time.Time     `json:"at"`        // when the observer answered
+	Partner   Name          `json:"partner"`   // the partner that was asked about
+	Reachable bool          `json:"reachable"` // the observer reaches it
+	Since     time.Duration `json:"since_ns"`  // how long that has been so
+	Error     string        `json:"error"`     // why the observer could not be asked; empty if it answered
 }

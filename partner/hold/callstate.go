@@ -13,7 +13,7 @@ type Call struct {
 // Term is the period in which one partner is principal, as the hold sees it. Target is what calls run on. The
 // zero value is ready to use. A Term must not be copied.
 type Term[T any] struct {
-	Target T
+	Target T // what calls run on; set before the hold opens to the term
 
 	opened     atomic.Uint64 // how often the hold opened to this term
 	unfinished atomic.Int64  // calls whose last attempt ran on this term and that have not come back yet

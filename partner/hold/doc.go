@@ -7,7 +7,7 @@
 //  3. A probe finds a principal, and the hold opens to it ([Hold.Open], state.go).
 //  4. The hold settles: calls that may have been executed already are released first (drain.go).
 //  5. The hold drains: calls that hold a session's lock are released next, then the others, a few at a time (drain.go).
-//  6. When no call waits any more, the hold is open, and calls start at once.
+//  6. When the last call is released, the hold is open, and calls start at once.
 //
 // The bounds are shared fairly between callers. A call that need not wait costs one atomic load in the hold and
 // one atomic counter in the queue. The package sends no SQL and does not know who is principal.

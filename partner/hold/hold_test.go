@@ -396,30 +396,30 @@ func TestHold_SharesItsBoundsBetweenCallers(t *testing.T) {
 			h := New[string](Config{Size: c.size, Bytes: 64 << 20}, false)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			flood, good := make(chan waitResult, 40), make(chan waitResult, 40)
+			first, second := make(chan waitResult, 40), make(chan waitResult, 40)
 			for range 16 {
-				startWait(ctx, h, "flood", Call{Caller: "flood", Bytes: c.bytes}, time.Minute, flood)
+				startWait(ctx, h, "first", Call{Caller: "first", Bytes: c.bytes}, time.Minute, first)
 			}
-			if len(flood) != 0 {
-				t.Errorf("%s: %d calls of a single caller were refused", c.name, len(flood))
+			if len(first) != 0 {
+				t.Errorf("%s: %d calls of a single caller were refused", c.name, len(first))
 			}
-			startWait(ctx, h, "more", Call{Caller: "flood", Bytes: c.bytes}, time.Minute, flood)
-			if r := <-flood; r.label != "more" || !errors.Is(r.err, ErrFull) {
+			startWait(ctx, h, "more", Call{Caller: "first", Bytes: c.bytes}, time.Minute, first)
+			if r := <-first; r.label != "more" || !errors.Is(r.err, ErrFull) {
 				t.Errorf("%s: one more call of the same caller: %+v", c.name, r)
 			}
 			for i := range 8 {
-				startWait(ctx, h, "", Call{Caller: "good", Bytes: c.bytes}, time.Minute, good)
+				startWait(ctx, h, "", Call{Caller: "second", Bytes: c.bytes}, time.Minute, second)
 				var full *FullError
-				if len(good) != 0 || len(flood) != 1 {
-					t.Fatalf("%s: call %d of the second caller: %d refused, %d of the first refused", c.name, i, len(good), len(flood))
+				if len(second) != 0 || len(first) != 1 {
+					t.Fatalf("%s: call %d of the second caller: %d refused, %d of the first refused", c.name, i, len(second), len(first))
 				}
-				if r := <-flood; !errors.As(r.err, &full) || full.Bound != c.bound {
+				if r := <-first; !errors.As(r.err, &full) || full.Bound != c.bound {
 					t.Errorf("%s: the newest call of the first caller ended with %v", c.name, r.err)
 				}
 			}
-			for _, caller := range []string{"good", "flood"} { // each caller has half
-				startWait(ctx, h, "", Call{Caller: caller, Bytes: c.bytes}, time.Minute, good)
-				if r := <-good; !errors.Is(r.err, ErrFull) {
+			for _, caller := range []string{"second", "first"} { // each caller has half
+				startWait(ctx, h, "", Call{Caller: caller, Bytes: c.bytes}, time.Minute, second)
+				if r := <-second; !errors.Is(r.err, ErrFull) {
 					t.Errorf("%s: one more call of %s: %+v", c.name, caller, r)
 				}
 			}
@@ -429,7 +429,7 @@ func TestHold_SharesItsBoundsBetweenCallers(t *testing.T) {
 			go h.Drain(ctx)
 			h.Open(new(Term[string]), nil, 0)
 			time.Sleep(time.Second)
-			if n := len(finished(good)); n != 8 || h.gate.Load() == nil {
+			if n := len(finished(second)); n != 8 || h.gate.Load() == nil {
 				t.Errorf("%s: %d calls of the second caller were released", c.name, n)
 			}
 		})
@@ -452,18 +452,18 @@ func TestHold_LanesHaveSeparateBounds(t *testing.T) {
 			synctest.Wait()
 		}
 		for range 3 {
-			wait("sent", Call{Caller: "flood"}, true)
-			wait("lock", Call{Caller: "flood", HoldsLock: true}, false)
-			wait("plain", Call{Caller: "flood"}, false)
+			wait("sent", Call{Caller: "first"}, true)
+			wait("lock", Call{Caller: "first", HoldsLock: true}, false)
+			wait("plain", Call{Caller: "first"}, false)
 		}
 		for range 3 {
-			wait("good", Call{Caller: "good"}, false)
-			wait("good's lock", Call{Caller: "good", HoldsLock: true}, false)
-			wait("good's sent", Call{Caller: "good"}, true)
+			wait("second", Call{Caller: "second"}, false)
+			wait("second's lock", Call{Caller: "second", HoldsLock: true}, false)
+			wait("second's sent", Call{Caller: "second"}, true)
 		}
 		got := finished(out)
 		slices.Sort(got)
-		if want := []string{"good", "good", "good's lock", "good's lock", "lock", "plain"}; !slices.Equal(got, want) {
+		if want := []string{"lock", "plain", "second", "second", "second's lock", "second's lock"}; !slices.Equal(got, want) {
 			t.Errorf("refused: %v, want %v", got, want)
 		}
 	})

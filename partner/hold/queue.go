@@ -89,5 +89,5 @@ func (pl *Place) Leave() error {
 	return pl.refused
 }
 
-// Done records that the call has given its connection back, or needs none any more.
+// Done records that the call has given its connection back, or no longer needs one.
 func (q *Queue) Done() { q.wanted.Add(-1) }

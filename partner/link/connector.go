@@ -152,7 +152,7 @@ func (c *conn) begin(cancel context.CancelCauseFunc) {
 	}
 }
 
-// end records that the attempt does not use the connection any more.
+// end records that the attempt no longer uses the connection.
 func (c *conn) end() {
 	c.mu.Lock()
 	c.cancel = nil
@@ -174,7 +174,7 @@ func (c *conn) abort(cause error) {
 // LoginError is an error from making a connection. Nothing was sent for the call.
 type LoginError struct {
 	Partner choose.Name
-	Err     error
+	Err     error // the driver's error
 }
 
 // Error implements error.

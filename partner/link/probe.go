@@ -198,7 +198,7 @@ func (m *masterConn) send(ctx context.Context, a ProbeRequest, fresh bool) *pend
 // answered reports whether the answer has come, or the connection broke.
 func (q *pendingProbe) answered() bool { return q != nil && q.done.Err() != nil }
 
-// abandon closes the connection and waits until it is not used any more.
+// abandon closes the connection and waits until nothing uses it.
 func (q *pendingProbe) abandon() {
 	q.conn.pool.connector.abort(errProbeTimeout)
 	<-q.done.Done()
@@ -208,7 +208,7 @@ func (q *pendingProbe) abandon() {
 var errProbeTimeout = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
 
 // statusMaxAge is how old a status may be when an epoch is taken without asking for the status again. Taking
-// the epoch itself fails if the database cannot be opened for writing any more.
+// the epoch itself fails if the database can no longer be opened for writing.
 const statusMaxAge = 100 * time.Millisecond
 
 // runQueries runs the queries of one probe and stores what they show in o.

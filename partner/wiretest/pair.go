@@ -140,6 +140,7 @@ func (w *Pair) waitAtBarrier(ctx context.Context) {
 	}
 }
 
+// Login implements tds.Handler. The mirror refuses a login to the database, as SQL Server does.
 func (s *server) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
 	if l.Database != "master" {
 		s.pair.waitAtBarrier(ctx)
@@ -156,6 +157,7 @@ func (s *server) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Logi
 	return &session{s, l.Conn}, tds.LoginReply{ServerName: "SQL", Database: l.Database}, nil
 }
 
+// session is one connection to a server.
 type session struct {
 	server *server
 	conn   net.Conn
@@ -163,17 +165,26 @@ type session struct {
 
 var _ tds.Session = (*session)(nil)
 
+// Close implements tds.Session.
 func (s *session) Close() {
 	s.server.pair.Mu.Lock()
 	defer s.server.pair.Mu.Unlock()
 	delete(s.server.conns, s.conn)
 }
+
+// Begin implements tds.Session: transactions are not supported.
 func (*session) Begin(context.Context, byte, string) (uint64, error) {
-	return 0, errors.New("none here")
+	return 0, errors.New("transactions are not supported")
 }
-func (*session) Commit(context.Context) error   { return errors.New("none here") }
-func (*session) Rollback(context.Context) error { return errors.New("none here") }
-func (*session) Reset(context.Context) error    { return nil }
+
+// Commit implements tds.Session.
+func (*session) Commit(context.Context) error { return errors.New("transactions are not supported") }
+
+// Rollback implements tds.Session.
+func (*session) Rollback(context.Context) error { return errors.New("transactions are not supported") }
+
+// Reset implements tds.Session.
+func (*session) Reset(context.Context) error { return nil }
 
 // waitWhileFrozen waits while the server is frozen. It ignores cancel requests.
 func (s *session) waitWhileFrozen(by string) {
@@ -188,6 +199,7 @@ func (s *session) waitWhileFrozen(by string) {
 	}
 }
 
+// Batch implements tds.Session: it answers the query for the epoch and a failover.
 func (s *session) Batch(_ context.Context, text string, w *tds.Response) error {
 	s.waitWhileFrozen(text)
 	p := s.server.pair
@@ -231,6 +243,7 @@ func (s *session) waitWhileSlow(ctx context.Context) {
 	}
 }
 
+// Call implements tds.Session: it answers the query for the status, the procedures for epochs and Work.
 func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
 	s.waitWhileFrozen(c.Name)
 	if c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == s.server.pair.statusQuery {
