@@ -50,7 +50,7 @@ type PartnerStatus struct {
 
 // Event is something that happened to the pair.
 type Event struct {
-	At      time.Time   `json:"at"`                // when it was published
+	At      time.Time   `json:"at"`                // when it happened
 	Kind    string      `json:"kind"`              // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
 	Partner choose.Name `json:"partner,omitempty"` // the partner concerned; empty if it is the pair
 	Epoch   int64       `json:"epoch,omitempty"`   // 0 if there is none

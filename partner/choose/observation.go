@@ -67,7 +67,7 @@ func (o Observation) MayOpen() bool {
 func (o Observation) Refusal(now time.Time) string {
 	switch {
 	case o.Began.IsZero():
-		return "not asked yet"
+		return "was not probed yet"
 	case !o.Reachable:
 		return "does not answer"
 	case now.After(o.ValidUntil):

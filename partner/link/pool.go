@@ -16,10 +16,10 @@ import (
 // Why a connection or an attempt was ended.
 var (
 	// ErrTermOver is the cause if the term of the pool is over.
-	ErrTermOver = errors.New("the principal moved")
-	// ErrAttemptTimeout is the cause if the attempt's time is over. It is a context.DeadlineExceeded.
-	ErrAttemptTimeout = fmt.Errorf("the attempt's time is over: %w", context.DeadlineExceeded)
-	errLoginTimeout   = fmt.Errorf("the login's time is over: %w", context.DeadlineExceeded)
+	ErrTermOver = errors.New("the principal has changed")
+	// ErrAttemptTimeout is the cause if the attempt timed out. It is a context.DeadlineExceeded.
+	ErrAttemptTimeout = fmt.Errorf("the attempt timed out: %w", context.DeadlineExceeded)
+	errLoginTimeout   = fmt.Errorf("the login timed out: %w", context.DeadlineExceeded)
 )
 
 // maxIdleTime is how long a connection may be idle before it is closed. The fewer idle connections there are,

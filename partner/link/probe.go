@@ -181,8 +181,8 @@ type pendingProbe struct {
 func (m *masterConn) send(ctx context.Context, a ProbeRequest, fresh bool) *pendingProbe {
 	q := &pendingProbe{conn: m, request: a, fresh: fresh, sent: time.Now()}
 	q.observation = choose.Observation{Partner: m.server.name, Role: choose.RoleUnknown, Fresh: fresh}
-	over, end := context.WithCancel(context.Background())
-	q.done = over
+	done, end := context.WithCancel(context.Background())
+	q.done = done
 	// The queries are not cancelled, because the driver would wait seconds for an answer to its cancel request.
 	// To stop waiting, abandon closes the socket.
 	ctx = context.WithoutCancel(ctx)
@@ -205,7 +205,7 @@ func (q *pendingProbe) abandon() {
 	q.conn.close()
 }
 
-var errProbeTimeout = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
+var errProbeTimeout = fmt.Errorf("the probe timed out: %w", context.DeadlineExceeded)
 
 // statusMaxAge is how old a status may be when an epoch is taken without asking for the status again. Taking
 // the epoch itself fails if the database can no longer be opened for writing.
