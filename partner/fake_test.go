@@ -45,7 +45,7 @@ type fakeServer struct {
 	pendingSince time.Time // since when a probe is not answered
 	probes       []time.Time
 	dials        int
-	parked       bool
+	connected    bool
 	takes        []string
 	execs        []string
 	onExec       func(statement string) error
@@ -188,9 +188,9 @@ func (s *fakeServer) observation(ctx context.Context, a link.ProbeRequest) choos
 	s.pair.mu.Lock()
 	s.probes = append(s.probes, time.Now())
 	o := choose.Observation{Partner: s.name, Role: choose.RoleUnknown}
-	if a.Fresh || !s.parked {
+	if a.Fresh || !s.connected {
 		s.dials++
-		s.parked, o.Fresh = true, true
+		s.connected, o.Fresh = true, true
 	}
 	down, frozen := s.down, s.frozen
 	if s.silentProbes && s.pendingSince.IsZero() {
@@ -224,7 +224,7 @@ func (s *fakeServer) observation(ctx context.Context, a link.ProbeRequest) choos
 	s.pair.mu.Lock()
 	defer s.pair.mu.Unlock()
 	if o.Err != nil || s.down || s.frozen {
-		s.parked = false
+		s.connected = false
 		o.Err = errors.Join(o.Err, errors.New("no answer"))
 		return o
 	}
