@@ -112,7 +112,7 @@ func mirrorDisconnected(now time.Time, in Situation) (WatchdogAction, string) {
 	case o.Role != RoleMirror:
 		return WatchdogBlock, fmt.Sprintf("%s does not report that it is the mirror", o.Partner)
 	case o.Mirroring != "DISCONNECTED":
-		return WatchdogBlock, fmt.Sprintf("the mirror %s is %s: it is still connected to its partner", o.Partner, o.Mirroring)
+		return WatchdogBlock, fmt.Sprintf("the mirror %s is %s and not DISCONNECTED", o.Partner, o.Mirroring)
 	case !Agree(o.Session, in.Accepted.Session):
 		return WatchdogBlock, fmt.Sprintf("%s is the mirror in another session than the last principal", o.Partner)
 	case comparableSequences(o.Session, in.Accepted.Session, o.Sequence, in.Accepted.Sequence) && o.Sequence < in.Accepted.Sequence:

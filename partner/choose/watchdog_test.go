@@ -56,7 +56,7 @@ func TestDecideWatchdog(t *testing.T) {
 		{"the mirror's answer is too old", []func(*Situation){changeMirror(func(o *Observation) { o.ValidUntil = noon.Add(-1) })}, WatchdogBlock, "does not answer either"},
 		{"the mirror claims to be principal", []func(*Situation){changeMirror(func(o *Observation) { o.Role = RolePrincipal })}, WatchdogBlock, "does not report that it is the mirror"},
 		{"the mirror's role is unknown", []func(*Situation){changeMirror(func(o *Observation) { o.Role = RoleUnknown })}, WatchdogBlock, "does not report that it is the mirror"},
-		{"the mirror is connected", []func(*Situation){changeMirror(func(o *Observation) { o.Mirroring = "SYNCHRONIZED" })}, WatchdogBlock, "is SYNCHRONIZED: it is still connected"},
+		{"the mirror is connected", []func(*Situation){changeMirror(func(o *Observation) { o.Mirroring = "SYNCHRONIZED" })}, WatchdogBlock, "is SYNCHRONIZED and not DISCONNECTED"},
 		{"the mirror is suspended", []func(*Situation){changeMirror(func(o *Observation) { o.Mirroring = "SUSPENDED" })}, WatchdogBlock, "is SUSPENDED"},
 		{"the mirror belongs to another session", []func(*Situation){changeMirror(func(o *Observation) { o.Session = "other" })}, WatchdogBlock, "another session"},
 		{"the mirror missed a failover", []func(*Situation){changeMirror(func(o *Observation) { o.Sequence = 4 })}, WatchdogBlock, "lower role sequence"},

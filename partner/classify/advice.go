@@ -26,7 +26,7 @@ var certificateErrors = []struct{ says, advice string }{
 	{"unsupported protocol version", oldTLS},
 	{"tls: handshake failure", "the server offers only what Go's TLS refuses (RSA key exchange, 3DES, SHA-1): enable ECDHE and SHA-256 there, or see the page about the configuration, What Go's TLS refuses"},
 	{"x509: ", "the certificate could not be verified: see the page about the configuration, TLS"},
-	{"server does not support encryption", "the server does not support encryption: install a certificate there, or set encrypt: disable, which sends the password unencrypted"},
+	{"server does not support encryption", "install a certificate on the server, or set encrypt: disable, which sends the password unencrypted"},
 }
 
 // WithAdvice returns err with advice for the operator, if err is about a certificate or an instance that was
