@@ -12,29 +12,28 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// adviceAccept goes with every refusal of Accept.
-const adviceAccept = "accept a partner that answers and opens its database for writing; make sure that it has the data you want to keep"
+// adviceAccept is the advice of every refusal of Accept.
+const adviceAccept = "accept a partner that answers and whose database is open for writing; make sure that it has the data you want to keep"
 
-// Accept makes a partner the accepted principal by the operator's word, against
-// what is remembered and against the other's claim: that claim, and older ones,
-// do not count again until that partner is a mirror, or makes a newer one. Where
-// the partner's epoch is not above every other known, it takes one that is, so
-// that other proxies follow. The reason is for the log and must not be empty.
+// Accept makes partner n the accepted principal because an operator says so. It overrides what is remembered
+// and the claim of the other partner. That claim and older ones are ignored until the other partner becomes a
+// mirror or makes a newer claim. If the epoch of n is not the highest one known, n takes a higher epoch, so
+// that other proxies follow. reason is logged and must not be empty.
 //
-// It returns nil when the partner serves. A *RefusedError means that it can't:
-// it must answer, and be a writable principal. Accepting the one that serves
-// already, unchallenged, changes nothing.
+// Accept returns nil when n serves. It returns a *RefusedError if n does not answer or is not a writable
+// principal. It changes nothing if n already serves and the other partner makes no claim. Safe for concurrent
+// use.
 func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	if n != choose.A && n != choose.B {
-		return &RefusedError{Message: fmt.Sprintf("there is no partner %q", n), Advice: "name a or b"}
+		return &RefusedError{Message: fmt.Sprintf("no such partner: %q", n), Advice: "name a or b"}
 	}
 	if reason == "" {
-		return &RefusedError{Message: "accepting a principal needs a reason", Advice: "say in a few words why; it goes to the log"}
+		return &RefusedError{Message: "accepting a principal needs a reason", Advice: "give a short reason; it is logged"}
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	i := n.Index()
-	obs, err := p.claimant(ctx, i)
+	obs, err := p.checkClaim(ctx, i)
 	if err != nil {
 		return fmt.Errorf("accept %s: %w", n, err)
 	}
@@ -45,20 +44,20 @@ func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
 	p.cfg.Logger.Warn("operator's verb", "verb", "accept", "partner", n, "reason", reason,
 		"claim", choose.ClaimOf(obs[i]), "against", choose.ClaimOf(obs[1-i]), "accepted_before", acc)
 	if above, raise := choose.RaiseAbove(obs[i], over, acc); raise {
-		if err := p.raise(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
+		if err := p.raiseEpoch(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
 			return fmt.Errorf("accept %s: take an epoch above %d: %w", n, above, err)
 		}
-		if obs, err = p.claimant(ctx, i); err != nil {
+		if obs, err = p.checkClaim(ctx, i); err != nil {
 			return fmt.Errorf("accept %s: %w", n, err)
 		}
 	}
 	acc = choose.Accept(obs[i], choose.Accepted{Overruled: over})
-	return p.impose(ctx, acc, reason)
+	return p.apply(ctx, acc, reason)
 }
 
-// claimant asks both partners and checks that the i-th is a writable principal.
-func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, error) {
-	obs, err := p.look(ctx)
+// checkClaim probes both partners and checks that partner i is a writable principal.
+func (p *Pair) checkClaim(ctx context.Context, i int) ([2]choose.Observation, error) {
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return obs, err
 	}
@@ -68,8 +67,8 @@ func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, erro
 	return obs, nil
 }
 
-// raise takes the epoch, and says what is missing where it can't.
-func (p *Pair) raise(ctx context.Context, i int, server string, above int64) error {
+// raiseEpoch takes an epoch above the given one on partner i. Its error says if the procedure is missing.
+func (p *Pair) raiseEpoch(ctx context.Context, i int, server string, above int64) error {
 	err := p.members[i].endpoint.Raise(ctx, server, above)
 	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {
 		return &RefusedError{Number: link.ErrNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
@@ -77,29 +76,29 @@ func (p *Pair) raise(ctx context.Context, i int, server string, above int64) err
 	return err
 }
 
-// impose hands the word to the loop and waits until it serves.
-func (p *Pair) impose(ctx context.Context, acc choose.Accepted, reason string) error {
+// apply gives the accepted principal to the loop of Run, and waits until it serves.
+func (p *Pair) apply(ctx context.Context, acc choose.Accepted, reason string) error {
 	n := acc.Partner
 	select {
-	case p.orders <- acc:
+	case p.accepts <- acc:
 	case <-ctx.Done():
 		return fmt.Errorf("accept %s: %w", n, context.Cause(ctx))
 	case <-p.closed:
 		return fmt.Errorf("accept %s: %w", n, ErrClosed)
 	}
 	p.count(func(s *Stats) { s.Accepts++ })
-	p.tell(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
+	p.publish(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
 	err := p.await(ctx, true, func(v choose.View) bool { return v.Serving && v.Accepted.Partner == n })
 	if err != nil {
-		return fmt.Errorf("accept %s: it does not serve: %w", n, err)
+		return fmt.Errorf("accept %s: the partner does not serve: %w", n, err)
 	}
 	return nil
 }
 
-// obey makes the operator's word what is accepted. The loop calls it.
-func (p *Pair) obey(acc choose.Accepted) {
+// applyAccept makes acc the accepted principal. Only the loop of Run calls it.
+func (p *Pair) applyAccept(acc choose.Accepted) {
 	before := p.view
 	v := before
 	v.Accepted = acc
-	p.settle(before, v, -1)
+	p.decideAndAct(before, v, -1)
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// split makes both writable principals, whose rows are not replicated any more.
+// split makes both servers writable principals whose epoch rows are no longer replicated.
 func (f *fakePair) split(a, b fakeRow) {
 	f.set(func(sa, sb *fakeServer) {
 		f.extended = true
 		sa.role, sb.role = choose.RolePrincipal, choose.RolePrincipal
-		sa.own, sb.own = &a, &b
+		sa.ownRow, sb.ownRow = &a, &b
 	})
 }
 
-func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
+func TestAccept_OverridesAHigherEpochAndTakesOneAboveIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
@@ -36,18 +36,18 @@ func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
 		if err := p.Accept(t.Context(), choose.A, "a has the orders"); err != nil {
 			t.Fatal(err)
 		}
-		if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 || f.seen(choose.A).own != (fakeRow{6, "SQLA"}) {
-			t.Fatalf("after: %+v, row %+v", s, f.seen(choose.A).own)
+		if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 || f.seen(choose.A).ownRow != (fakeRow{6, "SQLA"}) {
+			t.Fatalf("after: %+v, row %+v", s, f.seen(choose.A).ownRow)
 		}
-		if err := p.Accept(t.Context(), choose.A, "once more"); err != nil || f.seen(choose.A).own.epoch != 6 {
-			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(choose.A).own.epoch)
+		if err := p.Accept(t.Context(), choose.A, "once more"); err != nil || f.seen(choose.A).ownRow.epoch != 6 {
+			t.Errorf("accepting the accepted partner again: %v, epoch %d", err, f.seen(choose.A).ownRow.epoch)
 		}
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != choose.A || p.Stats().Accepts != 2 || p.Stats().SplitBrains != 1 {
 			t.Errorf("later: %+v, %+v", s, p.Stats())
 		}
-		// Another proxy, without memory, follows the new epoch by itself.
-		f.runFor(func(p *Pair) {
+		// Another proxy without a memory follows the new epoch.
+		f.runWhile(func(p *Pair) {
 			time.Sleep(2 * time.Second)
 			if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 {
 				t.Errorf("another proxy: %+v", s)
@@ -56,14 +56,14 @@ func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
 	})
 }
 
-func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
+func TestAccept_DecidesBetweenClaimsThatCannotBeOrdered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
-		f.set(func(a, b *fakeServer) { // stock schema, both out of their sessions
+		f.set(func(a, b *fakeServer) { // stock schema, neither in a mirroring session
 			a.role, b.role, a.sequence, b.sequence = choose.RoleUnknown, choose.RoleUnknown, 0, 0
 		})
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(3 * time.Second)
 			if s := p.Status(); s.Principal != "" || !s.SplitBrain {
 				t.Fatalf("before: %+v", s)
@@ -72,25 +72,25 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 				t.Fatalf("%v, %+v", err, p.Status())
 			}
 		}, withMemory(path))
-		// The word outlives the process, and the accepted one's absence.
+		// The accepted principal is still known after a restart, and while it does not answer.
 		f.set(func(_, b *fakeServer) { b.down = true })
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
 			if s := p.Status(); s.Principal != "" || !strings.Contains(s.Reason, "overruled") {
-				t.Errorf("the overruled partner alone: %+v", s)
+				t.Errorf("only the overruled partner answers: %+v", s)
 			}
 			f.set(func(a, b *fakeServer) { a.role, b.down, b.role = choose.RoleMirror, false, choose.RolePrincipal })
 			time.Sleep(time.Second)
 			f.set(func(a, b *fakeServer) { a.role, b.role = choose.RolePrincipal, choose.RoleMirror })
 			time.Sleep(2 * time.Second)
 			if s := p.Status(); s.Principal != choose.A {
-				t.Errorf("mirrored again and failed over: %+v", s)
+				t.Errorf("after it was a mirror and the pair failed over: %+v", s)
 			}
 		}, withMemory(path))
 	})
 }
 
-func TestAccept_AgainstAHigherRoleSequenceThatComesBack(t *testing.T) {
+func TestAccept_OverrulesAHigherRoleSequenceThatComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.set(func(a, b *fakeServer) {
@@ -100,7 +100,7 @@ func TestAccept_AgainstAHigherRoleSequenceThatComesBack(t *testing.T) {
 		f.set(func(a, b *fakeServer) { a.role, a.sequence, b.down = choose.RolePrincipal, 5, true })
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != "" {
-			t.Fatalf("a claim of sequence 5 after 6 was believed: %+v", s)
+			t.Fatalf("a claim with role sequence 5 was accepted after 6: %+v", s)
 		}
 		if err := p.Accept(t.Context(), choose.A, "b's disk is lost"); err != nil {
 			t.Fatal(err)
@@ -108,12 +108,12 @@ func TestAccept_AgainstAHigherRoleSequenceThatComesBack(t *testing.T) {
 		f.set(func(_, b *fakeServer) { b.down = false })
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != choose.A {
-			t.Errorf("b returned with what it had, and is served: %+v", s)
+			t.Errorf("b came back with its old claim and is principal: %+v", s)
 		}
 		f.set(func(_, b *fakeServer) { b.sequence = 7 })
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != choose.B {
-			t.Errorf("b has a newer claim: %+v", s)
+			t.Errorf("b makes a newer claim: %+v", s)
 		}
 	})
 }
@@ -129,10 +129,10 @@ func TestAccept_Refused(t *testing.T) {
 			reason string
 			want   string
 		}{
-			{"no such partner", nil, "c", "x", `no partner "c"`},
+			{"no such partner", nil, "c", "x", `no such partner: "c"`},
 			{"no reason", nil, choose.B, "", "needs a reason"},
 			{"the mirror", nil, choose.B, "x", "is the mirror"},
-			{"nobody there", func(_, b *fakeServer) { b.down = true }, choose.B, "x", "does not answer"},
+			{"a partner that does not answer", func(_, b *fakeServer) { b.down = true }, choose.B, "x", "does not answer"},
 		} {
 			if tt.script != nil {
 				f.set(tt.script)
@@ -150,28 +150,28 @@ func TestAccept_Refused(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		err := p.Accept(t.Context(), choose.B, "x")
 		if r, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(r.Advice, "mirrorstate install") || p.Status().Principal != choose.A {
-			t.Errorf("an older extension: %v", err)
+			t.Errorf("an older extension without the procedure: %v", err)
 		}
 	})
 }
 
-func TestRun_MirroringSetUpAgainIsFollowed(t *testing.T) {
+func TestRun_FollowsMirroringThatIsSetUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.split(fakeRow{3, "SQLA"}, fakeRow{3, "SQLA"})
 		f.set(func(a, b *fakeServer) { a.sequence, b.sequence, b.role = 9, 9, choose.RoleMirror })
 		p := f.startServing()
-		f.set(func(a, b *fakeServer) { // removed: a lives on alone, b waits to be restored
+		f.set(func(a, b *fakeServer) { // mirroring is removed: a serves alone, b waits to be restored
 			a.role, a.sequence, b.down = choose.RoleUnknown, 0, true
 		})
 		time.Sleep(3 * time.Second)
 		if s := p.Status(); s.Principal != choose.A || s.Epoch != 3 {
 			t.Fatalf("mirroring removed: %+v", s)
 		}
-		f.set(func(a, b *fakeServer) { // set up again, then failed over
+		f.set(func(a, b *fakeServer) { // mirroring is set up again, then the pair fails over
 			a.role, a.sequence, b.role, b.sequence, b.down = choose.RoleMirror, 2, choose.RolePrincipal, 2, false
 			a.session, b.session = "new", "new"
-			b.own = &fakeRow{4, "SQLB"}
+			b.ownRow = &fakeRow{4, "SQLB"}
 		})
 		time.Sleep(3 * time.Second)
 		if s := p.Status(); s.Principal != choose.B || s.Epoch != 4 || s.RoleSequence != 2 {

@@ -8,29 +8,29 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// take notes what one probe learned, decides, and acts. Others can read the
-// decision before the first call runs by it.
-func (p *Pair) take(o choose.Observation) {
+// handleObservation records the observation of one probe, decides and acts. Only the loop of Run calls it.
+func (p *Pair) handleObservation(o choose.Observation) {
 	now := time.Now()
-	before := p.view // nobody else writes it
+	before := p.view // only the loop of Run writes it
 	i := o.Partner.Index()
 	v := before.With(i, o, now)
 	if o.Known {
-		p.members[i].readClock(o, now)
+		p.members[i].addClockReading(o, now)
 	}
-	p.settle(before, v, i)
+	p.decideAndAct(before, v, i)
 }
 
-// settle decides on what v knows, and acts. i is whose answer is new; negative: nobody's.
-func (p *Pair) settle(before, v choose.View, i int) {
+// decideAndAct decides on the view v, acts and publishes what changed. i is the partner whose observation is
+// new, or negative.
+func (p *Pair) decideAndAct(before, v choose.View, i int) {
 	now := time.Now()
-	if r := v.Accepted.Overruled; r.Partner != "" && r.Lifted(v.Observed[r.Partner.Index()]) {
+	if r := v.Accepted.Overruled; r.Partner != "" && r.LiftedBy(v.Observed[r.Partner.Index()]) {
 		v.Accepted.Overruled = choose.Overruled{}
 	}
 	v.Decision = choose.Decide(now, v.Observed, v.Accepted)
-	v.Decision.Take = v.Decision.Take && !p.cfg.Observe
-	v.JudgeClaims(now, v.Accepted)
-	old, admit := p.act(&v)
+	v.Decision.TakeEpoch = v.Decision.TakeEpoch && !p.cfg.Observe
+	v.NoteClaims(now, v.Accepted)
+	old, mayOpen := p.act(&v)
 
 	p.mu.Lock()
 	p.view = v
@@ -38,9 +38,10 @@ func (p *Pair) settle(before, v choose.View, i int) {
 	if v.Accepted != before.Accepted {
 		p.remember(v)
 	}
-	if admit {
-		// What is cut off on the old term finds the new one, and goes before everybody else.
-		p.confirm(v.Observed[v.Decision.Serve.Index()], old)
+	if mayOpen {
+		// The hold opens before the old term ends: interrupted calls then find the new term, and are released
+		// first.
+		p.openHold(v.Observed[v.Decision.Serve.Index()], old)
 	}
 	if old != nil {
 		old.end()
@@ -55,43 +56,42 @@ func (p *Pair) settle(before, v choose.View, i int) {
 	p.announce(before, v)
 }
 
-// remember hands what is accepted to the memory.
+// remember gives the accepted principal to the memory.
 func (p *Pair) remember(v choose.View) {
 	i := v.Accepted.Partner.Index()
-	p.memory.note(func(r *record) {
+	p.memory.update(func(r *record) {
 		r.Partner, r.Extended, r.Epoch = v.Accepted.Partner, v.Accepted.Extended, v.Accepted.Epoch
 		r.Sequence, r.Session, r.Overruled = v.Accepted.Sequence, v.Accepted.Session, v.Accepted.Overruled
 		r.Address, r.Server = p.members[i].address, v.Observed[i].ServerName
 	})
 }
 
-// act prepares what a decision asks for, and notes in v whether its choice
-// serves and has been accepted. It gives the term that is over, if one is, and
-// says whether calls may be let go to the current one.
-func (p *Pair) act(v *choose.View) (old *term, admit bool) {
+// act does what the decision in v asks for. It sets v.Serving and v.Accepted. It returns the term that has
+// ended, or nil, and whether the hold may open to the current term.
+func (p *Pair) act(v *choose.View) (old *term, mayOpen bool) {
 	d := v.Decision
 	v.Serving = false
 	for _, m := range p.members {
 		if m.name != d.Serve {
-			m.unready()
+			m.dropNextPool()
 		}
 	}
-	if d.Drop && p.current != nil && p.current.member.name == v.Accepted.Partner && d.Serve != v.Accepted.Partner {
+	if d.EndTerm && p.current != nil && p.current.member.name == v.Accepted.Partner && d.Serve != v.Accepted.Partner {
 		old, p.current = p.current, nil
 	}
 	if d.Serve == "" {
-		p.stop()
+		p.shutHold()
 		return old, false
 	}
 	i := d.Serve.Index()
 	o, m := v.Observed[i], p.members[i]
-	p.members[1-i].take.Store("")
-	if d.Take {
-		// The watcher's connection is the watcher's: it takes the epoch with its next probe.
-		m.take.Store(choose.NamesOf(o, v.Observed[1-i]).Own)
-		p.stop()
-		m.poke()
-		p.ready(m)
+	p.members[1-i].takeEpochAs.Store("")
+	if d.TakeEpoch {
+		// Only the partner's prober uses its connection, so the epoch is taken with the next probe.
+		m.takeEpochAs.Store(choose.NamesOf(o, v.Observed[1-i]).Own)
+		p.shutHold()
+		m.probeNow()
+		p.prepareTerm(m)
 		return old, false
 	}
 	if p.current == nil || !p.current.matches(o) {
@@ -101,102 +101,102 @@ func (p *Pair) act(v *choose.View) (old *term, admit bool) {
 		p.current = p.newTerm(m, o)
 	}
 	if d.SplitBrain && v.Accepted.Partner != d.Serve {
-		p.members[1-i].poke()
+		p.members[1-i].probeNow()
 	}
 	v.Serving, v.Accepted = true, choose.Accept(o, v.Accepted)
 	return old, true
 }
 
-// ready makes the first connections of the term to come, while its epoch is being taken.
-func (p *Pair) ready(m *member) {
-	if m.readied == nil {
+// prepareTerm makes the first connections of the next term while its epoch is being taken.
+func (p *Pair) prepareTerm(m *member) {
+	if m.nextPool == nil {
 		pool := m.endpoint.NewPool()
 		p.running.Go(func() { pool.Warm(hold.DrainFirst) })
-		m.readied = pool
+		m.nextPool = pool
 	}
 }
 
-// newTerm begins a term with connections of its own.
+// newTerm returns a new term with its own connections.
 func (p *Pair) newTerm(m *member, o choose.Observation) *term {
 	m.breaker.reset()
-	m.calls.Forget()
-	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied, began: time.Now()}
-	if m.readied = nil; t.pool == nil {
+	m.calls.Reset()
+	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.nextPool, began: time.Now()}
+	if m.nextPool = nil; t.pool == nil {
 		t.pool = m.endpoint.NewPool()
 	}
-	t.turn.On = t
+	t.held.Target = t
 	return t
 }
 
-// confirm opens the hold to the current term, unless a call doubted it after the probe began;
-// to those first who were cut off on the term before, if there was one just now.
-func (p *Pair) confirm(o choose.Observation, before *term) {
-	p.hold.Expose(!o.Mirrors())
-	var cutOff *hold.Term[*term]
+// openHold opens the hold to the current term, unless a call doubted it after the probe began. Calls
+// interrupted on the term before, if there is one, are released first.
+func (p *Pair) openHold(o choose.Observation, before *term) {
+	p.hold.SetExposed(!o.MirrorSynchronized())
+	var interrupted *hold.Term[*term]
 	if before != nil {
-		cutOff = &before.turn
+		interrupted = &before.held
 	}
-	p.hold.Open(&p.current.turn, cutOff, o.Asked)
-	if p.hold.Serving() == &p.current.turn {
-		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
+	p.hold.Open(&p.current.held, interrupted, o.Request)
+	if p.hold.Serving() == &p.current.held {
+		p.noPrincipalSince.Store(0) // a doubt at this moment starts the fast probes itself
 	} else {
-		p.trouble.CompareAndSwap(0, time.Now().UnixNano())
+		p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano())
 	}
 }
 
-// stop shuts the hold. The term, if there is one, may yet be confirmed: calls
-// running there are left alone.
-func (p *Pair) stop() {
+// shutHold shuts the hold. It leaves the calls on the current term alone, because a later probe may confirm the
+// term.
+func (p *Pair) shutHold() {
 	p.hold.Shut()
-	if p.trouble.CompareAndSwap(0, time.Now().UnixNano()) {
-		p.wake()
+	if p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano()) {
+		p.probeNow()
 	}
 }
 
-// announceRole logs and tells what changed at one partner.
+// announceRole logs and publishes what changed at partner i.
 func (p *Pair) announceRole(before, now choose.View, i int) {
 	o, was := now.Observed[i], before.Observed[i]
 	if was.Began.IsZero() || o.Role != was.Role {
-		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
-		p.cfg.Logger.Info("role seen", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
+		p.publish(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
+		p.cfg.Logger.Info("role changed", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
 	}
-	if o.Unseen != "" && o.Unseen != was.Unseen {
-		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.Unseen)
+	if o.MissingRight != "" && o.MissingRight != was.MissingRight {
+		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.MissingRight)
 	}
 	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
-		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", link.ErrorText(o.Err))
+		p.cfg.Logger.Warn("probe failed", "partner", o.Partner, "reachable", o.Reachable, "error", link.ErrorText(o.Err))
 	}
 }
 
-// announce logs, counts and tells what changed for the pair.
+// announce logs, counts and publishes what changed for the pair.
 func (p *Pair) announce(before, now choose.View) {
 	p.announceClaims(before, now)
 	switch a := now.Accepted; {
 	case now.Serving && (!before.Serving || a != before.Accepted):
-		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
 		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.Decision.Reason)
 		if !a.Extended {
-			p.stock.Do(func() {
-				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and what became of a call whose answer "+
-					"was lost can't always be told; extend it with mirrorstate install", "database", p.cfg.Database)
+			p.stockWarning.Do(func() {
+				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and the outcome of a call without an answer "+
+					"may stay unknown; extend the schema with mirrorstate install", "database", p.cfg.Database)
 			})
 		}
 	case before.Serving && !now.Serving:
-		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
 		p.cfg.Logger.Warn("no principal", "reason", now.Decision.Reason)
 	}
 }
 
-// announceClaims is announce for a split brain, and for claims nobody believes.
+// announceClaims logs, counts and publishes a split brain, and claims that are ignored.
 func (p *Pair) announceClaims(before, now choose.View) {
 	split := now.Decision.SplitBrain
 	if split && now.Claims != before.Claims {
-		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
+		p.publish(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
 		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.Decision.Serve, "reason", now.Decision.Reason,
 			"a", now.Claims[0], "b", now.Claims[1])
 	}
 	if !split && before.Decision.SplitBrain {
-		p.cfg.Logger.Info("only one partner claims to be principal again, or none", "reason", now.Decision.Reason)
+		p.cfg.Logger.Info("the split brain has ended", "reason", now.Decision.Reason)
 	}
 	p.count(func(s *Stats) {
 		if split && !before.Decision.SplitBrain {
@@ -209,13 +209,13 @@ func (p *Pair) announceClaims(before, now choose.View) {
 		}
 		_, why := choose.Stale(now.Observed[i], before.Accepted)
 		p.count(func(s *Stats) { s.Fenced[kind]++ })
-		p.tell(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
-		p.cfg.Logger.Warn("a former principal's claim is not believed", "partner", now.Observed[i].Partner, "why", why, "claim", choose.ClaimOf(now.Observed[i]))
+		p.publish(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
+		p.cfg.Logger.Warn("claim of a former principal ignored", "partner", now.Observed[i].Partner, "why", why, "claim", choose.ClaimOf(now.Observed[i]))
 	}
 }
 
-// tell gives an event to every subscriber that has room for it.
-func (p *Pair) tell(e Event) {
+// publish sends an event to every subscriber that has room for it, and counts it.
+func (p *Pair) publish(e Event) {
 	if e.Kind == "breaker" {
 		p.cfg.Logger.Info("breaker changed", "partner", e.Partner, "change", e.Reason)
 	}

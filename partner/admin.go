@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// SQL Server's numbers for the refusals we can foresee, and its text in short.
+// SQL Server's error numbers for the refusals that this package foresees.
 const (
 	refusedNotMirrored = 1416
 	refusedNotCaughtUp = 1422
@@ -24,21 +24,21 @@ const (
 	refusedSafetyOff   = 1477
 )
 
-// refused makes a RefusedError.
+// refused returns a RefusedError with the advice for the number.
 func refused(number int32, format string, args ...any) *RefusedError {
 	return &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: operate.Advice(number)}
 }
 
-// Failover asks the principal to exchange roles with the mirror, losing
-// nothing, and returns nil when the new principal serves. A *RefusedError
-// carries SQL Server's number, also where our own check refused.
+// Failover makes the principal exchange roles with the mirror, without losing data. It returns nil when the new
+// principal serves. A *RefusedError has SQL Server's error number, also if a check of this package refused.
+// Safe for concurrent use.
 func (p *Pair) Failover(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Failover, false)
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, from, err := p.sides(ctx)
+	obs, from, err := p.findPrincipal(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,18 +52,17 @@ func (p *Pair) Failover(ctx context.Context) error {
 		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
-	return p.carryOut(ctx, "failover", from, operate.Failover, func(v choose.View) bool {
-		// A login without rights does not see that the old principal is the mirror now.
+	return p.execute(ctx, "failover", from, operate.Failover, func(v choose.View) bool {
+		// A login without rights does not see that the old principal is now the mirror.
 		return v.Serves(to.name) && v.Observed[from].Reachable && v.Observed[from].Role != choose.RolePrincipal
 	})
 }
 
-// sides asks both partners which of them is the principal. Where one does not
-// answer they are asked once more: a server whose connections have just been
-// reset may miss a question, and be there for the next.
-func (p *Pair) sides(ctx context.Context) (obs [2]choose.Observation, from int, err error) {
+// findPrincipal probes both partners and returns the index of the principal. If a partner does not answer, it
+// probes once more: a server whose connections were just reset may miss one probe.
+func (p *Pair) findPrincipal(ctx context.Context) (obs [2]choose.Observation, from int, err error) {
 	for range 2 {
-		if obs, err = p.look(ctx); err != nil {
+		if obs, err = p.probeBoth(ctx); err != nil {
 			return obs, -1, fmt.Errorf("failover: %w", err)
 		}
 		from, err = p.principalOf(obs)
@@ -74,9 +73,9 @@ func (p *Pair) sides(ctx context.Context) (obs [2]choose.Observation, from int, 
 	return obs, from, err
 }
 
-// ForceService makes the mirror principal although the old one is gone.
-// Acknowledged writes may be lost: without allowDataLoss it is refused.
-// It returns nil when the new principal serves.
+// ForceService makes the mirror principal although the old principal is lost. Acknowledged writes may be lost,
+// so it is refused without allowDataLoss. It returns nil when the new principal serves. Safe for concurrent
+// use.
 func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Force, allowDataLoss)
@@ -86,7 +85,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, err := p.look(ctx)
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return fmt.Errorf("force service: %w", err)
 	}
@@ -104,34 +103,36 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 	case o.Mirroring == "SYNCHRONIZED" || o.Mirroring == "SYNCHRONIZING":
 		return refused(refusedWrongState, "the mirror %s is %s: it is connected to its principal", o.Partner, o.Mirroring)
 	case o.WitnessState == "DISCONNECTED":
-		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
+		return refused(refusedNobodyThere, "the mirror %s is not connected to the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
+	return p.execute(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
 }
 
-// Suspend stops sending the log to the mirror; returns nil when every partner
-// that answers says so.
+// Suspend stops sending the log to the mirror. It returns nil when every partner that answers reports
+// SUSPENDED. Safe for concurrent use.
 func (p *Pair) Suspend(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Suspend, false)
 	}
-	return p.session(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
+	return p.changeSession(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
 }
 
-// Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
+// Resume starts sending the log again. It returns nil when no partner that answers reports SUSPENDED. Safe for
+// concurrent use.
 func (p *Pair) Resume(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Resume, false)
 	}
-	return p.session(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
+	return p.changeSession(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
 }
 
-// session sends a statement about the session to the principal.
-func (p *Pair) session(ctx context.Context, verb string, is func(state string) bool) error {
+// changeSession sends a statement about the mirroring session to the principal. It waits until is reports true
+// for the state of every partner that answers.
+func (p *Pair) changeSession(ctx context.Context, verb string, is func(state string) bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, err := p.look(ctx)
+	obs, err := p.probeBoth(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
@@ -140,9 +141,9 @@ func (p *Pair) session(ctx context.Context, verb string, is func(state string) b
 		return err
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
-	return p.carryOut(ctx, verb, at, verb, func(v choose.View) bool {
+	return p.execute(ctx, verb, at, verb, func(v choose.View) bool {
 		for _, o := range v.Observed {
-			if o.Reachable && o.Mirrored() && !is(o.Mirroring) {
+			if o.Reachable && o.HasRole() && !is(o.Mirroring) {
 				return false
 			}
 		}
@@ -154,20 +155,19 @@ func (p *Pair) adminContext(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(ctx, p.cfg.Budgets.Admin)
 }
 
-// look asks both partners anew and gives their answers.
-func (p *Pair) look(ctx context.Context) (obs [2]choose.Observation, err error) {
-	n := p.asked.Add(1)
-	p.wake()
+// probeBoth probes both partners and returns their observations.
+func (p *Pair) probeBoth(ctx context.Context) (obs [2]choose.Observation, err error) {
+	n := p.probeRequests.Add(1)
+	p.probeNow()
 	err = p.await(ctx, false, func(v choose.View) bool {
 		obs = v.Observed
-		return obs[0].Asked >= n && obs[1].Asked >= n
+		return obs[0].Request >= n && obs[1].Request >= n
 	})
 	return obs, err
 }
 
-// principalOf finds the one that says it is the principal of a mirrored
-// database. Of two it is the one that serves: what is accepted counts more than
-// a role sequence.
+// principalOf returns the index of the partner that reports to be the principal of a mirrored database. If both
+// do, it is the one that serves, or else the one with the higher role sequence.
 func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 	found, mirrored := -1, false
 	p.mu.Lock()
@@ -177,12 +177,12 @@ func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 		if o.Reachable && v.Serves(o.Partner) && o.Role == choose.RolePrincipal {
 			return i, nil
 		}
-		mirrored = mirrored || o.Mirrored()
+		mirrored = mirrored || o.HasRole()
 		if !o.Reachable || o.Role != choose.RolePrincipal {
 			continue
 		}
 		if found >= 0 && obs[found].Sequence >= o.Sequence {
-			continue // an old principal that does not know yet
+			continue // an old principal that does not know of the failover yet
 		}
 		found = i
 	}
@@ -192,31 +192,31 @@ func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 	case mirrored || !obs[0].Reachable || !obs[1].Reachable:
 		return -1, refused(refusedNobodyThere, "no partner that answers is the principal")
 	}
-	return -1, refused(refusedNotMirrored, "neither partner says that the database is mirrored")
+	return -1, refused(refusedNotMirrored, "neither partner reports that the database is mirrored")
 }
 
-// carryOut sends the statement of a verb of package operate and waits until both partners' answers show what
-// it was for. Its own answer decides only where it is a plain refusal: a role
-// switch may kill the connection that asked for it, and one that was accepted may yet fail.
-func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
+// execute sends the statement of a verb of package operate to partner at, and waits until the observations
+// satisfy done. The statement's own result decides only if it is a refusal: a role switch may end the
+// connection that asked for it, and an accepted switch may still fail.
+func (p *Pair) execute(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
 	execErr := p.members[at].endpoint.Exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
-	if r := asRefusal(execErr); r != nil {
+	if r := serverRefusal(execErr); r != nil {
 		return r
 	}
 	if _, unsent := errors.AsType[*link.LoginError](execErr); unsent {
 		return fmt.Errorf("%s was not sent to %s: %w", title, p.members[at].name, execErr)
 	}
-	n := p.asked.Add(1)
-	p.wake()
-	err := p.await(ctx, true, func(v choose.View) bool { return v.Observed[at].Asked >= n && done(v) })
+	n := p.probeRequests.Add(1)
+	p.probeNow()
+	err := p.await(ctx, true, func(v choose.View) bool { return v.Observed[at].Request >= n && done(v) })
 	if err != nil {
-		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
+		return fmt.Errorf("%s was sent to %s, but the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
 	}
 	return nil
 }
 
-// asRefusal makes a RefusedError of an answer that means: nothing was done.
-func asRefusal(err error) *RefusedError {
+// serverRefusal returns err as a RefusedError if it means that the server did nothing, and nil otherwise.
+func serverRefusal(err error) *RefusedError {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok || classify.Fatal(err) {
 		return nil
@@ -226,15 +226,15 @@ func asRefusal(err error) *RefusedError {
 	return refused(first.Number, "%s", first.Message)
 }
 
-// isGroup says whether the pair is known as an availability group.
+// isGroup reports whether the database is known to be in an availability group.
 func (p *Pair) isGroup() bool {
 	p.mu.Lock()
 	v := p.view
 	p.mu.Unlock()
-	return v.Observed[0].Grouped || v.Observed[1].Grouped || choose.GroupSession(v.Accepted.Session)
+	return v.Observed[0].InGroup || v.Observed[1].InGroup || choose.GroupSession(v.Accepted.Session)
 }
 
-// operateGroup carries out a verb on an availability group, and waits until the pair serves again.
+// operateGroup runs a verb of package operate on an availability group, and waits until the pair serves again.
 func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
@@ -243,7 +243,7 @@ func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool
 	for i, m := range p.members {
 		s, ok := m.endpoint.(*link.Server)
 		if !ok {
-			return errors.New("the partners have no consoles")
+			return errors.New("the partners are not SQL Servers with a console")
 		}
 		c := s.Console()
 		defer c.Close()
@@ -253,23 +253,23 @@ func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool
 	}
 	plan, err := operate.NewPlan(verb, operate.Options{Database: p.cfg.Database, AllowDataLoss: allowDataLoss, Patience: p.cfg.Budgets.Admin}, seen)
 	if err != nil {
-		return asRefused(err)
+		return fromOperate(err)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "topology", plan.Topology, "principal", plan.Principal)
 	r := operate.Runner{Servers: servers, Transient: p.cfg.Budgets.Admin / 2}
 	if err := r.Run(ctx, plan); err != nil {
-		return fmt.Errorf("%s: %w", verb, asRefused(err))
+		return fmt.Errorf("%s: %w", verb, fromOperate(err))
 	}
 	want := choose.Name(plan.Principal)
 	if verb == operate.Failover || verb == operate.Force {
 		want = p.members[1-want.Index()].name
 	}
-	p.wake()
+	p.probeNow()
 	return p.await(ctx, true, func(v choose.View) bool { return v.Serves(want) })
 }
 
-// asRefused makes a RefusedError of a refusal of package operate.
-func asRefused(err error) error {
+// fromOperate returns a refusal of package operate as a RefusedError, and other errors as they are.
+func fromOperate(err error) error {
 	if r, ok := errors.AsType[*operate.Refusal](err); ok {
 		return &RefusedError{Number: r.Number, Message: r.Message, Advice: r.Advice}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestFailover(t *testing.T) {
-	for _, answer := range []error{nil, io.EOF} { // the switch may kill the connection that asked for it
+	for _, answer := range []error{nil, io.EOF} { // the switch may end the connection that asked for it
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
 			p := f.startServing()
@@ -30,7 +30,7 @@ func TestFailover(t *testing.T) {
 				t.Errorf("%v after %s", err, time.Since(began))
 			}
 			if s := p.Status(); s.Principal != choose.B || s.Partners[0].Role != choose.RoleMirror {
-				t.Errorf("returned before the new principal serves: %+v", s)
+				t.Errorf("Failover returned before the new principal serves: %+v", s)
 			}
 			if got := f.seen(choose.A).execs; !slices.Equal(got, []string{"FAILOVER"}) {
 				t.Errorf("sent to a: %q", got)
@@ -49,10 +49,10 @@ func TestFailover_Refused(t *testing.T) {
 		{"safety off", func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, 1477, false},
 		{"synchronizing", func(a, b *fakeServer) { a.mirroring, b.mirroring = "SYNCHRONIZING", "SYNCHRONIZING" }, 1422, false},
 		{"suspended", func(a, b *fakeServer) { a.mirroring, b.mirroring = "SUSPENDED", "SUSPENDED" }, 1422, false},
-		{"mirror away", func(a, b *fakeServer) { b.down = true }, 1447, false},
+		{"the mirror does not answer", func(a, b *fakeServer) { b.down = true }, 1447, false},
 		{"no principal", func(a, b *fakeServer) { a.down = true }, 1431, false},
 		{"not mirrored", func(a, b *fakeServer) { a.role, b.role = choose.RoleUnknown, choose.RoleUnknown }, 1416, false},
-		{"by the server", func(a, b *fakeServer) { a.onExec = func(string) error { return sqlErr(16, 1404) } }, 1404, true},
+		{"refused by the server", func(a, b *fakeServer) { a.onExec = func(string) error { return sqlErr(16, 1404) } }, 1404, true},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestFailover_NotConfirmed(t *testing.T) {
 	})
 }
 
-func TestFailover_OfTwoClaimsIsSentToTheOneThatServes(t *testing.T) {
+func TestFailover_IsSentToTheClaimantThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.split(fakeRow{5, "SQLA"}, fakeRow{3, "SQLB"})
@@ -91,8 +91,8 @@ func TestFailover_OfTwoClaimsIsSentToTheOneThatServes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = p.Failover(ctx)
-		if a, b := f.forced(); a != 1 || b != 0 {
-			t.Errorf("sent %d to a, which serves, and %d to b", a, b)
+		if a, b := f.execCounts(); a != 1 || b != 0 {
+			t.Errorf("sent %d statements to a, which serves, and %d to b; want 1 and 0", a, b)
 		}
 	})
 }
@@ -112,7 +112,7 @@ func TestForceService(t *testing.T) {
 			t.Errorf("without allowing data loss: %d", n)
 		}
 		if n := number(p.ForceService(t.Context(), true)); n != 1455 {
-			t.Errorf("with the principal alive: %d, want 1455", n)
+			t.Errorf("while the principal is connected: %d, want 1455", n)
 		}
 		f.set(func(a, b *fakeServer) {
 			a.down, b.mirroring = true, "DISCONNECTED"
@@ -129,7 +129,7 @@ func TestForceService(t *testing.T) {
 		}
 		f.set(func(_, b *fakeServer) { b.down = true })
 		if n := number(p.ForceService(t.Context(), true)); n != 1431 {
-			t.Errorf("with nobody there: %d, want 1431", n)
+			t.Errorf("while neither partner answers: %d, want 1431", n)
 		}
 	})
 }

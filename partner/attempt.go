@@ -13,91 +13,91 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// attempt runs the op once on t, and tells the meter.
+// attempt runs the op once on t and reports the result to the meter.
 func (r *run) attempt(ctx context.Context, t *term) (class classify.Class, err error) {
 	m := r.p.cfg.Meter
 	if m == nil {
-		return r.guarded(ctx, t)
+		return r.throughBreaker(ctx, t)
 	}
-	began, resent := time.Now(), r.try.Resent
-	class, err = r.guarded(ctx, t)
+	began, resent := time.Now(), r.att.Resent
+	class, err = r.throughBreaker(ctx, t)
 	m.Attempted(ctx, AttemptEnd{
-		Label: r.label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
+		Label: r.label, Partner: t.member.name, Epoch: t.epoch, Number: r.att.Number, Resent: resent,
 		Began: began, Ended: time.Now(), Class: class, Err: err,
 	})
 	return class, err
 }
 
-// guarded is an attempt through the partner's breaker.
-func (r *run) guarded(ctx context.Context, t *term) (class classify.Class, err error) {
-	reached := false
+// throughBreaker runs one attempt through the partner's breaker.
+func (r *run) throughBreaker(ctx context.Context, t *term) (class classify.Class, err error) {
+	allowed := false
 	rejected := t.member.breaker.run(func() (struct{}, error) {
-		reached = true
+		allowed = true
 		var phase classify.Phase
-		phase, err = r.once(ctx, t)
+		phase, err = r.runOp(ctx, t)
 		if err == nil {
 			return struct{}{}, nil
 		}
-		class = r.judge(ctx, t, phase, err)
-		return struct{}{}, verdict(t, class, err)
+		class = r.classOf(ctx, t, phase, err)
+		return struct{}{}, breakerError(t, class, err)
 	})
-	if !reached {
+	if !allowed {
 		return classify.Down, rejected
 	}
 	return class, err
 }
 
-// once is one try: check out a connection, run the op, give it back. The time
-// limit is a cancellation rather than a deadline: one context less to make, and
-// the driver keeps a connection whose cancel request was answered.
-func (r *run) once(ctx context.Context, t *term) (phase classify.Phase, err error) {
-	r.try.Number++
-	end, ours := r.limit(ctx)
+// runOp checks out a connection, runs the op once and releases the connection. It limits the time by cancelling
+// the context, and not by a deadline. This needs one context less, and the driver keeps a connection whose
+// cancel request was answered.
+func (r *run) runOp(ctx context.Context, t *term) (phase classify.Phase, err error) {
+	r.att.Number++
+	end, ours := r.timeLimit(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var limit *countdown
+	var limit *attemptTimer
 	if ours {
-		limit = &countdown{end: end, last: r.lastEnd(), cancel: cancel}
+		limit = &attemptTimer{end: end, latest: r.latestEnd(), cancel: cancel}
 		limit.start()
 		defer limit.stop()
 	}
-	defer r.p.line.Done()
-	l, err := r.connection(ctx, cancel, t)
+	defer r.p.queue.Done()
+	l, err := r.checkOut(ctx, cancel, t)
 	if err != nil {
 		return classify.Connecting, err
 	}
 	if limit != nil {
 		limit.watch(l)
 	}
-	broken := true // unless the op returns
+	broken := true // unless the op returns normally
 	defer func() {
 		if broken {
-			cancel(nil) // ends the rows an op left open, which the release would wait for
+			cancel(nil) // closes rows that the op left open, for which the release would wait
 		}
 		l.Release(broken)
 	}()
-	sent := r.fill(t, l.Conn(), end)
-	t.member.calls.Begin(sent)
-	err = r.op(ctx, &r.try)
-	if err == nil && (r.pass.Call().Write || t.extended) && !t.over.Load() {
-		t.member.calls.Success(sent) // a read of a stock schema may have been answered by a copy
+	sent := r.fillAttempt(t, l.Conn(), end)
+	t.member.calls.Sent(sent)
+	err = r.op(ctx, &r.att)
+	if err == nil && (r.state.Call().Write || t.extended) && !t.ended.Load() {
+		t.member.calls.Succeeded(sent) // a read on a stock schema may have been answered by a copy
 	}
 	if err != nil && l.Broke() && !classify.FromServer(err) && classify.Classify(err, classify.Executing) == classify.Permanent {
-		err = fmt.Errorf("%w: %w", errBroke, err) // whatever the driver made of half an answer
+		err = fmt.Errorf("%w: %w", errConnectionBroke, err) // the driver may return a mere text for an incomplete answer
 	}
 	broken = err != nil && classify.Fatal(err)
 	return classify.Executing, err
 }
 
-// errBroke: the connection broke during the attempt.
-var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
+// errConnectionBroke means that the connection broke during the attempt.
+var errConnectionBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
-// limit is when an attempt that begins now ends, unless a long answer is on its way,
-// and whether it is our limit rather than the caller's. The caller's deadline counts
-// also where the item could need more: every request ends by its deadline.
-func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
-	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
-	if g := r.giveUp(); g.Before(end) {
+// timeLimit returns when an attempt that begins now ends, unless a long answer is arriving. ours is false if
+// that is the caller's deadline. The caller's deadline counts even if the item needs more time: every request
+// ends by its deadline.
+func (r *run) timeLimit(ctx context.Context) (end time.Time, ours bool) {
+	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
+	if g := r.deadline(); g.Before(end) {
 		end = g
 	}
 	if d, ok := ctx.Deadline(); ok && !d.After(end) {
@@ -106,50 +106,50 @@ func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
 	return end, true
 }
 
-// lastEnd is when an attempt that begins now ends, however long its answer is.
-func (r *run) lastEnd() time.Time {
+// latestEnd returns when an attempt that begins now ends at the latest, however long its answer is.
+func (r *run) latestEnd() time.Time {
 	end := time.Now().Add(MaxAttempt)
-	if g := r.giveUp(); g.Before(end) {
+	if g := r.deadline(); g.Before(end) {
 		return g
 	}
 	return end
 }
 
-// fill sets what the op is told. It returns when the attempt is sent.
-func (r *run) fill(t *term, c *sql.Conn, end time.Time) (now time.Time) {
+// fillAttempt sets the fields of the Attempt for the op. It returns when the attempt is sent.
+func (r *run) fillAttempt(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 	now = time.Now()
-	if !r.try.Resent {
-		r.firstOut = now
+	if !r.att.Resent {
+		r.firstSent = now
 	}
-	r.try.Partner, r.try.Conn, r.try.pair, r.try.term = t.member.name, c, r.p, t
-	r.try.Epoch, r.try.Extended = t.epoch, t.extended
+	r.att.Partner, r.att.Conn, r.att.pair, r.att.term = t.member.name, c, r.p, t
+	r.att.Epoch, r.att.Extended = t.epoch, t.extended
 	clock := t.member.clock.Load()
-	r.try.Sent, r.try.NotAfter = clock.earliest(now), clock.earliest(end)
-	r.try.FirstSent = r.try.Sent
-	if r.try.Resent { // perhaps executed on the other partner, and dated by its clock
-		r.try.FirstSent = r.p.earliest(r.firstOut)
+	r.att.Sent, r.att.NotAfter = clock.earliest(now), clock.earliest(end)
+	r.att.FirstSent = r.att.Sent
+	if r.att.Resent { // it may have been executed on the other partner, and dated by that clock
+		r.att.FirstSent = r.p.earliest(r.firstSent)
 	}
 	return now
 }
 
-// judge is Classify with the knowledge of whose context ended, and notes what
-// the attempt leaves open.
-func (r *run) judge(ctx context.Context, t *term, phase classify.Phase, err error) classify.Class {
+// classOf returns the class of an attempt's error. It corrects classify.Classify with the knowledge of whose
+// context ended. It also records whether the attempt may have been executed.
+func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err error) classify.Class {
 	if phase == classify.Connecting && errors.Is(err, hold.ErrFull) {
-		return classify.Permanent // our own refusal; the partner had no part in it
+		return classify.Permanent // this process refused the call; the partner had no part in it
 	}
 	class := classify.Classify(err, phase)
 	silent := class == classify.CallerGone || class == classify.Down || class == classify.Ambiguous
 	if silent && phase == classify.Executing {
-		r.try.Resent = true
-		r.open = r.open || r.pass.Call().Write
+		r.att.Resent = true
+		r.unanswered = r.unanswered || r.state.Call().Write
 	}
 	switch {
 	case ctx.Err() != nil && (silent || class == classify.Again && phase == classify.Connecting):
 		return classify.CallerGone
 	case silent && phase == classify.Executing:
-		return classify.Ambiguous // where it was our own hand that cut it, too
-	case silent && t.over.Load():
+		return classify.Ambiguous // also if this process closed the connection
+	case silent && t.ended.Load():
 		return classify.Moved
 	case class == classify.CallerGone:
 		return classify.Down
@@ -157,23 +157,23 @@ func (r *run) judge(ctx context.Context, t *term, phase classify.Phase, err erro
 	return class
 }
 
-// verdict is what an attempt says about its partner's reachability.
-func verdict(t *term, class classify.Class, err error) error {
+// breakerError returns what the attempt tells the breaker about the partner's reachability.
+func breakerError(t *term, class classify.Class, err error) error {
 	switch {
-	case class == classify.CallerGone, t.over.Load(), errors.Is(err, classify.ErrPoolBusy), errors.Is(err, hold.ErrFull):
-		return errNoVerdict
+	case class == classify.CallerGone, t.ended.Load(), errors.Is(err, classify.ErrPoolBusy), errors.Is(err, hold.ErrFull):
+		return errNotCounted
 	case class == classify.Down, class == classify.Ambiguous:
-		return errUnreached
+		return errUnreachable
 	}
 	return nil
 }
 
-// connection checks one out.
-func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (link.Lease, error) {
+// checkOut checks out a connection of t. While all are in use, the call waits in the queue.
+func (r *run) checkOut(ctx context.Context, cancel context.CancelCauseFunc, t *term) (link.Lease, error) {
 	p := r.p
 	defer p.queued.Add(-1)
 	p.queued.Add(1)
-	pl, err := p.line.Enter(r.pass.Call(), r.try.Resent, cancel)
+	pl, err := p.queue.Enter(r.state.Call(), r.att.Resent, cancel)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-// BenchmarkDo is what Do adds to a call on a healthy principal: all but the
-// checkout of a connection and the call itself.
+// BenchmarkDo measures what Do adds to a call on a healthy principal, without the checkout of a connection and
+// the call itself.
 func BenchmarkDo(b *testing.B) {
 	p := benchPair(b)
 	op := func(context.Context, *Attempt) error { return nil }
@@ -25,7 +25,7 @@ func BenchmarkDo(b *testing.B) {
 	}
 }
 
-// BenchmarkDo_Parallel shows what the calls share.
+// BenchmarkDo_Parallel measures the same with concurrent calls, which share state.
 func BenchmarkDo_Parallel(b *testing.B) {
 	p := benchPair(b)
 	op := func(context.Context, *Attempt) error { return nil }
@@ -39,14 +39,14 @@ func BenchmarkDo_Parallel(b *testing.B) {
 	})
 }
 
-// benchPair is a Pair with an open door and a pool without bounds or locks.
+// benchPair returns a Pair whose hold is open, with a pool without bounds or locks.
 func benchPair(b *testing.B) *Pair {
 	f := &fakePair{}
 	ends := [2]link.Endpoint{&fakeServer{pair: f, name: choose.A}, &fakeServer{pair: f, name: choose.B}}
 	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
 	serving := &term{member: p.members[0], pool: freePool{}}
-	serving.turn.On = serving
-	p.hold.Open(&serving.turn, nil, 0)
+	serving.held.Target = serving
+	p.hold.Open(&serving.held, nil, 0)
 	return p
 }
 
@@ -56,8 +56,8 @@ func (freePool) Get(context.Context, context.CancelCauseFunc) (link.Lease, error
 	return freeLease, nil
 }
 func (freePool) Warm(int)               {}
-func (freePool) Purge()                 {}
-func (freePool) Cut(error)              {}
+func (freePool) CloseIdle()             {}
+func (freePool) Abort(error)            {}
 func (freePool) Stats() (s sql.DBStats) { return s }
 
 var freeLease = &noLease{}
@@ -68,8 +68,8 @@ func (*noLease) Broke() bool     { return false }
 func (*noLease) Received() int64 { return 0 }
 func (*noLease) Release(bool)    {}
 
-// BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the
-// same server, through Do and through database/sql alone.
+// BenchmarkWire_Do and BenchmarkWire_Bare make the same procedure call on the same server: through Do, and
+// directly through database/sql.
 func BenchmarkWire_Do(b *testing.B) {
 	p := start(b, newWirePair(b))
 	b.ReportAllocs()
@@ -82,9 +82,9 @@ func BenchmarkWire_Do(b *testing.B) {
 
 func BenchmarkWire_Bare(b *testing.B) {
 	w := newWirePair(b)
-	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DsnFor(b, w.Ends[0].Addr, "disable")))
+	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DSN(b, w.Servers[0].Addr, "disable")))
 	defer db.Close()
-	ctx, cancel := context.WithCancel(b.Context()) // as a request's
+	ctx, cancel := context.WithCancel(b.Context()) // as a request has
 	defer cancel()
 	b.ReportAllocs()
 	for b.Loop() {

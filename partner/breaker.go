@@ -10,30 +10,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// When a breaker opens and for how long. It is short: the prober finds out in
-// milliseconds, and closes the breaker when a fresh connection answers.
+// When a breaker opens, and for how long. The time is short, because probes close the breaker as soon as a new
+// connection succeeds.
 const (
-	breakerTrips   = 5 // failures in a row
+	breakerTrips   = 5 // consecutive failures that open it
 	breakerTimeout = time.Second
-	breakerTrials  = 4 // calls let through when half open
+	breakerTrials  = 4 // calls that may try when it is half-open
 )
 
-// What an attempt tells the breaker, beside nil for reached.
+// What an attempt tells the breaker; nil means that the partner was reached.
 var (
-	errUnreached = errors.New("not reached")
-	errNoVerdict = errors.New("says nothing about the partner")
+	errUnreachable = errors.New("not reached")
+	errNotCounted  = errors.New("not counted")
 )
 
-// breaker is about one partner's reachability and nothing else: a mirror's
-// refusal is a success.
+// breaker counts whether one partner can be reached. An error that the server sent, such as a mirror's refusal,
+// counts as reached. Safe for concurrent use.
 type breaker struct {
 	cb       atomic.Pointer[gobreaker.CircuitBreaker[struct{}]]
 	settings gobreaker.Settings
-	state    atomic.Int32 // the last state recorded; asking gobreaker may change it
+	state    atomic.Int32 // the last recorded state; asking gobreaker for it may change it
 }
 
-// newBreaker makes a closed breaker. changed is called for every change of
-// state under the breaker's lock: it must only record.
+// newBreaker returns a closed breaker. changed is called for every change of state, under the breaker's lock:
+// it must only record the change.
 func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 	b := new(breaker)
 	b.settings = gobreaker.Settings{
@@ -41,7 +41,7 @@ func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 		MaxRequests:  breakerTrials,
 		Timeout:      breakerTimeout,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerTrips },
-		IsExcluded:   func(err error) bool { return err == errNoVerdict },
+		IsExcluded:   func(err error) bool { return err == errNotCounted },
 		IsSuccessful: func(err error) bool { return err == nil },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.state.Store(int32(to))
@@ -52,35 +52,34 @@ func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 	return b
 }
 
-// trial reports whether a change is only that an open breaker lets a few calls try, or that these failed: to whoever reads the
-// log it is still open. While a partner is down that happens every second.
-func trial(from, to string) bool {
+// isTrial reports whether a change only means that an open breaker lets a few calls try, or that they failed.
+// While a partner is down this happens every second, and the log does not show it.
+func isTrial(from, to string) bool {
 	open, trying := gobreaker.StateOpen.String(), gobreaker.StateHalfOpen.String()
 	return from == open && to == trying || from == trying && to == open
 }
 
-// run lets f through, or returns gobreaker's error. f's error is its verdict.
+// run calls f, or returns gobreaker's error. The error of f is what the breaker counts.
 func (b *breaker) run(f func() (struct{}, error)) error {
 	_, err := b.cb.Load().Execute(f)
 	return err
 }
 
-// record notes a probe's result. A probe is never kept from running; one that
-// succeeded on a fresh connection closes an open breaker at once, which
-// gobreaker can only do by being replaced.
+// record counts the result of a probe. Probes run even if the breaker is open. A probe that succeeds on a new
+// connection closes the breaker at once; gobreaker offers no such method, so it is replaced.
 func (b *breaker) record(reached, fresh bool) {
 	if reached && fresh && b.state.Load() != int32(gobreaker.StateClosed) {
 		b.reset()
 		return
 	}
-	verdict := error(nil)
+	result := error(nil)
 	if !reached {
-		verdict = errUnreached
+		result = errUnreachable
 	}
-	_ = b.run(func() (struct{}, error) { return struct{}{}, verdict })
+	_ = b.run(func() (struct{}, error) { return struct{}{}, result })
 }
 
-// reset closes the breaker by decision.
+// reset closes the breaker.
 func (b *breaker) reset() {
 	from := gobreaker.State(b.state.Swap(int32(gobreaker.StateClosed)))
 	b.cb.Store(gobreaker.NewCircuitBreaker[struct{}](b.settings))
@@ -89,5 +88,5 @@ func (b *breaker) reset() {
 	}
 }
 
-// read is the state's word: closed, open or half-open.
-func (b *breaker) read() string { return gobreaker.State(b.state.Load()).String() }
+// stateName returns the recorded state: closed, open or half-open.
+func (b *breaker) stateName() string { return gobreaker.State(b.state.Load()).String() }

@@ -8,35 +8,36 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// Call describes one call to Do.
+// Call describes one call to Do. The zero value is an anonymous read.
 type Call struct {
-	Label     string // a constant for logs and errors, like "acquire"; never an id
-	Caller    string // who it is for, where callers are told apart: each has its share of what is bounded
-	HoldsLock bool   // its caller holds a session's lock: it waits in places of its own and drains first
-	Bytes     int64  // its item's: memory the call keeps while it waits, and time that an attempt needs to send it
-	Write     bool   // it may change data: unanswered, its outcome is unknown
+	Label     string // a constant for logs and errors, such as "acquire"; never an id
+	Caller    string // for whom the call is made; each caller gets a share of the hold's bounds
+	HoldsLock bool   // its caller holds a session's lock: the call has places of its own and is released first
+	Bytes     int64  // size of its item: the memory that the call keeps while it waits, and what an attempt needs time to send
+	Write     bool   // the call may change data; without an answer its outcome is unknown
 }
 
-// Attempt is one try of one call. It is valid until the op returns; the op must
-// not close Conn, nor keep it.
+// Attempt is one attempt of one call. It is valid until the op returns. The op must not close or keep Conn.
+// Times are in UTC, by the clock of the partner. Since that clock is known only approximately, they are the
+// earliest possible.
 type Attempt struct {
-	Partner   choose.Name
-	Conn      *sql.Conn // checked out for this attempt, its database is Config.Database
-	Epoch     int64     // to be passed to the extended procedures; 0 on a stock schema
-	Extended  bool      // the database has the mirrorstate extension (an epoch row was found)
-	Number    int       // 1, 2, …
-	Resent    bool      // an earlier attempt may have been executed
-	Sent      time.Time // when this attempt was sent, on this partner's clock at the earliest (UTC)
-	FirstSent time.Time // when the first attempt that may have been executed was sent (this one, unless Resent), on either partner's clock at the earliest (UTC)
-	NotAfter  time.Time // this attempt's deadline, on this partner's clock at the earliest (UTC)
+	Partner   choose.Name // where the attempt runs
+	Conn      *sql.Conn   // checked out for this attempt; its database is Config.Database
+	Epoch     int64       // for the extended procedures; 0 on a stock schema
+	Extended  bool        // the database has the mirrorstate extension: it has an epoch row
+	Number    int         // 1, 2, …
+	Resent    bool        // an earlier attempt may have been executed
+	Sent      time.Time   // when this attempt was sent
+	FirstSent time.Time   // when the first attempt that may have been executed was sent, by the clock of either partner; equal to Sent unless Resent
+	NotAfter  time.Time   // the deadline of this attempt
 
 	pair *Pair
 	term *term
 }
 
-// Earliest returns what the clock that dates what is executed showed at t at the least (UTC):
-// this partner's, and before it became principal the other's too. What was executed since t is
-// dated later. Without a pair (in tests) it is t.
+// Earliest returns the earliest time (UTC) that the partner's clock can have shown at t. Before the partner
+// became principal, the clocks of both partners count. So the database dates everything executed after t later
+// than this. An Attempt that a test made without a pair returns t.
 func (a *Attempt) Earliest(t time.Time) time.Time {
 	switch {
 	case a.pair == nil:
@@ -47,16 +48,15 @@ func (a *Attempt) Earliest(t time.Time) time.Time {
 	return a.pair.earliest(t)
 }
 
-// ClockWait returns how long to wait from now on until Earliest is certain to be later than
-// what this partner's clock shows now: twice the error of what is known of it.
+// ClockWait returns how long to wait until Earliest(time.Now()) is certainly later than what the partner's
+// clock shows now. It is twice the uncertainty of that clock.
 func (a *Attempt) ClockWait() time.Duration {
 	if a.pair == nil {
 		return 0
 	}
-	return 2 * a.term.member.clock.Load().error(time.Now())
+	return 2 * a.term.member.clock.Load().maxError(time.Now())
 }
 
-// Op is one statement or procedure call on a.Conn, under ctx. It may be run
-// several times, never twice at once, and returns the driver's errors wrapped
-// with %w so that they can be classified.
+// Op is one statement or procedure call on a.Conn, under ctx. It may run several times, but never twice at
+// once. It must wrap the driver's errors with %w, so that they can be classified.
 type Op func(ctx context.Context, a *Attempt) error

@@ -11,59 +11,55 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// Config says what pair to speak to and how patiently. Zero values are
-// defaulted by New; the filled-in Config never changes afterwards.
+// Config configures a Pair. New replaces zero values by their defaults. The Config never changes afterwards.
 type Config struct {
 	// Database is the mirrored database, for example ASPState. Required.
 	Database string
-	// Partners are the two servers, in either role. Their names must be "a" and
-	// "b"; empty ones are given in that order.
+	// Partners are the two servers, in any role. Their names must be "a" and "b", in this order; empty names
+	// get these.
 	Partners [2]link.PartnerConfig
 	// Hold bounds the calls that wait for a principal.
 	Hold hold.Config
-	// Budgets bound everything that waits for a server.
+	// Budgets bound every wait for a server.
 	Budgets link.Budgets
-	// MonitorSteady is how long after the end of a probe the next one begins
-	// while a principal serves. Default 1 s.
+	// MonitorSteady is the pause between two probes of a partner while a principal serves. Default 1 s.
 	MonitorSteady time.Duration
-	// MonitorTrouble is the same while there is no principal, or its word is in
-	// doubt. It slackens to ten times as much after some seconds of trouble.
-	// Default 3 ms.
+	// MonitorTrouble is the pause between two probes while no principal serves, or it is in doubt. After some
+	// seconds it grows to ten times as much. Default 3 ms.
 	MonitorTrouble time.Duration
-	// MaxConns is the size of a partner's pool. Default 64.
+	// MaxConns is the largest number of connections in a partner's pool. Default 64.
 	MaxConns int
-	// Exposed is ExposedAllow (default) or ExposedRefuse: what to do with writes while
-	// the mirror is away.
+	// Exposed says what to do with writes while the principal commits without its mirror: ExposedAllow
+	// (default) or ExposedRefuse.
 	Exposed string
-	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
-	// discovered: see TopologyMirroring.
+	// Topology, if set, is shown in the status, for example "embedded". If it is empty, the topology is
+	// discovered: mirroring, availability-group or plain.
 	Topology string
-	// Observe has the pair look and change nothing by it: it takes no epoch, so that nobody is fenced by its being
-	// there. It is for showing the pair. Writes want a Pair without it: one that observes sends them under whoever's
-	// epoch stands.
+	// Observe makes the pair take no epoch, so that it fences no principal. It is for showing a pair. Calls still
+	// run, with the epoch that another proxy took. Do not set it where the pair is used for writes.
 	Observe bool
-	// Memory names a file that remembers the accepted principal, its epoch and
-	// role sequence over restarts, so that a former principal is not believed by
-	// a proxy that knew better. Empty: nothing is remembered. One file a pair.
+	// Memory names a file that keeps the accepted principal, its epoch and role sequence across restarts. With
+	// it, a restarted proxy does not follow a former principal. Each pair needs its own file. Empty: nothing is
+	// kept.
 	Memory string
-	// Watchdog forces service where SQL Server has no witness. Off by default.
+	// Watchdog forces service on the mirror of a pair without a witness. Off by default.
 	Watchdog choose.WatchdogConfig
-	// Meter is told what became of calls. nil: nobody is.
+	// Meter receives the result of every attempt and of every wait. May be nil.
 	Meter Meter
-	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
+	// Logger receives changes of role, breaker and principal, and the operators' verbs. Default:
+	// nothing is logged.
 	Logger *slog.Logger
 }
 
-// What to do with writes while the principal is exposed: its mirror is away, or catching
-// up, or SAFETY is OFF.
+// The values of Config.Exposed. A principal is exposed if its mirror is disconnected or not SYNCHRONIZED, or
+// SAFETY is OFF.
 const (
-	// ExposedAllow has them acknowledged: the principal alone has them.
+	// ExposedAllow acknowledges writes that only the principal has.
 	ExposedAllow = "allow"
-	// ExposedRefuse acknowledges none. They are held until the mirror is back, within the
-	// hold's window; those that were carried out are not answered before the principal has
-	// said, after the commit, that its mirror is SYNCHRONIZED. That costs each write one
-	// probe, which writes at the same time share. A principal that does not show its
-	// mirroring state (there is none, or the login may not see it) counts as exposed.
+	// ExposedRefuse does not acknowledge such writes. They wait in the hold until the mirror is back. A write
+	// that was executed is answered only after the principal reported, after the commit, that its mirror is
+	// SYNCHRONIZED. This costs each write one probe, which concurrent writes share. A principal whose mirroring
+	// state is unknown, because there is none or the login may not see it, counts as exposed.
 	ExposedRefuse = "refuse"
 )
 
@@ -74,7 +70,7 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// withDefaults fills in what was left zero.
+// withDefaults returns a copy in which zero values have their defaults.
 func (c Config) withDefaults() Config {
 	orDefault(&c.Hold.Window, 30*time.Second)
 	orDefault(&c.Hold.Size, 10_000)
@@ -94,7 +90,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate checks a Config that has its defaults, settings against each other included.
+// validate checks a Config that has its defaults. It also compares settings with each other.
 func (c Config) validate() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
@@ -115,10 +111,10 @@ func (c Config) validate() error {
 		bad(d <= 0, "%s must be positive, not %s", name, d)
 	}
 	b := c.Budgets
-	bad(b.Login < b.Dial, "login budget %s is shorter than dial %s, which is a part of it", b.Login, b.Dial)
+	bad(b.Login < b.Dial, "login budget %s is shorter than dial %s, which is part of it", b.Login, b.Dial)
 	bad(b.SlowProbe < b.Probe, "slow probe budget %s is shorter than probe %s", b.SlowProbe, b.Probe)
-	bad(b.Attempt < b.Probe, "attempt budget %s is shorter than probe %s: a call would give up before its server is missed", b.Attempt, b.Probe)
-	bad(b.Attempt < b.Login, "attempt budget %s is shorter than login %s: a call's first connection could never be made", b.Attempt, b.Login)
+	bad(b.Attempt < b.Probe, "attempt budget %s is shorter than probe %s: a call would end before a probe notices that the server is lost", b.Attempt, b.Probe)
+	bad(b.Attempt < b.Login, "attempt budget %s is shorter than login %s: the first connection of a call could not be made in time", b.Attempt, b.Login)
 	bad(b.Attempt > MaxAttempt, "attempt budget %s is longer than %s, the longest that an attempt may take", b.Attempt, MaxAttempt)
 	bad(c.MonitorTrouble > c.MonitorSteady, "monitor trouble %s is slower than steady %s", c.MonitorTrouble, c.MonitorSteady)
 	return errors.Join(errs...)

@@ -13,111 +13,116 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// The bounds of running a call again.
+// The bounds for retries of a call.
 const (
-	againLimit = 10                     // times on the same partner after a deadlock or the like
-	backoffMin = time.Millisecond       // first pause, before jitter
-	backoffMax = 100 * time.Millisecond // longest pause
+	retryLimit = 10                     // retries on the same partner after a deadlock or a similar error
+	backoffMin = time.Millisecond       // the first pause, before jitter
+	backoffMax = 100 * time.Millisecond // the longest pause, before jitter
 )
 
-// Do runs op on the principal, as often as it takes, and returns nil when it
-// returned nil.
+// Do runs op on the principal until op returns nil or an error that a retry cannot change. It retries after a
+// failover, a lost connection, a deadlock and the like. Safe for concurrent use.
 //
-// It returns a *HoldFullError, a *CallError of kind ErrNoPrincipal (time over,
-// nothing done), ErrBusy (time over in the queue for a partner that serves, nothing
-// done), ErrOutcomeUnknown (a write was sent and never answered), ErrClosed
-// or the caller's context error, and otherwise op's own permanent error as it
-// is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
-// ends after the hold's window and one attempt at the latest.
+// It returns nil, or one of these:
+//
+//   - op's own error, or the server's, if its class is Permanent;
+//   - a *HoldFullError: too many calls wait already, and this one was not executed;
+//   - a *CallError of kind ErrNoPrincipal: no partner was principal in time, and the call was not executed;
+//   - a *CallError of kind ErrBusy: a partner is principal, but too many calls waited, and this one was not executed;
+//   - a *CallError of kind ErrOutcomeUnknown: a write was sent and never answered;
+//   - a *CallError of kind ErrClosed, or with the cause of ctx.
+//
+// OutcomeOf says for each of them what became of the call. If ctx has no deadline, the call ends after the
+// hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
 	r := &run{p: p, label: c.Label, op: op, began: time.Now()}
-	r.pass = hold.NewPass[*term](hold.Call{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes})
-	defer r.pass.Leave()
+	r.state = hold.NewCallState[*term](hold.Call{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes})
+	defer r.state.Finish()
 	for {
-		t, err := r.door(ctx)
+		t, err := r.waitForTerm(ctx)
 		if err != nil {
-			return r.finish(ctx, err)
+			return r.noAnswer(ctx, err)
 		}
-		r.pass.Start(&t.turn)
-		seen := t.turn.Times()
+		r.state.Start(&t.held)
+		openings := t.held.Openings()
 		class, err := r.attempt(ctx, t)
-		p.hold.Completed(&r.pass)
+		p.hold.AttemptDone(&r.state)
 		if err == nil {
-			class, err = r.mirrored(ctx, t)
+			class, err = r.awaitMirror(ctx, t)
 		}
 		if err == nil {
 			return nil
 		}
-		r.last = err
+		r.lastErr = err
 		switch class {
 		case classify.Permanent:
-			return r.answer(class, err)
+			return r.opError(class, err)
 		case classify.CallerGone:
-			return r.finish(ctx, ctx.Err())
+			return r.noAnswer(ctx, ctx.Err())
 		case classify.Again:
-			if r.again++; r.again > againLimit {
-				return r.answer(class, err)
+			if r.retries++; r.retries > retryLimit {
+				return r.opError(class, err)
 			}
 			if errors.Is(err, driver.ErrBadConn) {
-				t.pool.Purge() // it was broken while it was idle, and so may be all the others
+				t.pool.CloseIdle() // the connection broke while it was idle, so other idle ones may be broken too
 			}
-			if errors.Is(err, classify.ErrLate) && r.again == 3 {
-				p.wake() // its clock may be another than the last probe read
+			if errors.Is(err, classify.ErrLate) && r.retries == 3 {
+				p.probeNow() // a new probe reads the partner's clock again
 			}
 		default:
-			r.troubles++
-			p.doubt(t, seen, class, err)
+			r.failures++
+			p.doubt(t, openings, class, err)
 		}
-		if err := r.rest(ctx, class); err != nil {
-			return r.finish(ctx, err)
+		if err := r.backOff(ctx, class); err != nil {
+			return r.noAnswer(ctx, err)
 		}
 	}
 }
 
-// run is one call on its way.
+// run is one call in Do.
 type run struct {
 	p     *Pair
 	label string
 	op    func(ctx context.Context, a *Attempt) error
 
-	began    time.Time
-	waiting  time.Time // when it first had to wait for a principal; zero: never
-	pass     hold.Pass[*term]
-	try      Attempt
-	firstOut time.Time // when the first attempt that may have been executed was sent, on our clock
-	open     bool      // a write was sent and nobody knows what became of it
-	again    int
-	troubles int
-	last     error
+	began        time.Time // when Do was called
+	waitingSince time.Time // when the call first had to wait for a principal; zero if never
+	state        hold.CallState[*term]
+	att          Attempt
+	firstSent    time.Time // when the first attempt that may have been executed was sent, by this process's clock
+	unanswered   bool      // a write was sent, and its outcome is unknown
+	retries      int       // attempts that ended with class Again
+	failures     int       // attempts that ended with class Moved, Down, Wait or Ambiguous
+	lastErr      error     // of the last attempt; nil before the first has ended
 }
 
-// giveUp is when the call ends at the latest: after the window, and an attempt that
-// began just before.
-func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
+// deadline returns when the call ends at the latest: after the hold's window, and one attempt that began just
+// before its end.
+func (r *run) deadline() time.Time {
+	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
 }
 
-// door gives the term to run on: at once, or out of the hold.
-func (r *run) door(ctx context.Context) (*term, error) {
-	if t := r.p.hold.Ready(&r.pass); t != nil {
-		return t.On, nil
+// waitForTerm returns the term to run on. If calls are held, it waits in the hold.
+func (r *run) waitForTerm(ctx context.Context) (*term, error) {
+	if t := r.p.hold.OpenTerm(&r.state); t != nil {
+		return t.Target, nil
 	}
 	now := time.Now()
-	if r.waiting.IsZero() {
-		r.waiting = now
+	if r.waitingSince.IsZero() {
+		r.waitingSince = now
 	}
-	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
-	t, err := r.p.hold.Wait(ctx, &r.pass, limit, r.try.Resent)
-	if errors.Is(err, hold.ErrTurn) && r.troubles > 1 {
-		err = hold.ErrExpired // what is principal to a probe has not been one to this call, again and again
+	limit := min(r.waitingSince.Add(r.p.cfg.Hold.Window).Sub(now), r.deadline().Sub(now))
+	t, err := r.p.hold.Wait(ctx, &r.state, limit, r.att.Resent)
+	if errors.Is(err, hold.ErrBusy) && r.failures > 1 {
+		err = hold.ErrExpired // probes found a principal, but attempts on it failed again and again
 	}
-	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.Released()) {
+	if m := r.p.cfg.Meter; m != nil && (err != nil || r.state.Released()) {
 		m.Held(ctx, HoldEnd{Label: r.label, Waited: time.Since(now), Outcome: hold.OutcomeOf(err)})
 	}
 	if err != nil {
 		return nil, fromHold(err)
 	}
-	return t.On, nil
+	return t.Target, nil
 }
 
 // fromHold returns the pair's error for an error of the hold.
@@ -125,7 +130,7 @@ func fromHold(err error) error {
 	switch {
 	case errors.Is(err, hold.ErrExpired):
 		return ErrNoPrincipal
-	case errors.Is(err, hold.ErrTurn):
+	case errors.Is(err, hold.ErrBusy):
 		return ErrBusy
 	case errors.Is(err, hold.ErrClosed):
 		return ErrClosed
@@ -133,16 +138,15 @@ func fromHold(err error) error {
 	return err
 }
 
-// rest pauses before the next attempt: after a first trouble not at all, for
-// the hold does that better.
-func (r *run) rest(ctx context.Context, class classify.Class) error {
-	n := r.again + r.troubles
-	if class != classify.Again && r.troubles < 2 {
+// backOff waits before the next attempt. After the first failure it does not wait, because the hold does.
+func (r *run) backOff(ctx context.Context, class classify.Class) error {
+	n := r.retries + r.failures
+	if class != classify.Again && r.failures < 2 {
 		return nil
 	}
 	d := min(backoffMin<<min(n, 10), backoffMax)
 	d = d/2 + rand.N(d)
-	if time.Now().Add(d).After(r.giveUp()) {
+	if time.Now().Add(d).After(r.deadline()) {
 		return ErrNoPrincipal
 	}
 	timer := time.NewTimer(d)
@@ -157,71 +161,70 @@ func (r *run) rest(ctx context.Context, class classify.Class) error {
 	}
 }
 
-// answer ends a call with an error of the op's own. Only if an earlier attempt
-// is still open, and this error is not the op's considered word but the server's,
-// a failed login's, or a refusal that ran out of tries, it says so.
-func (r *run) answer(class classify.Class, err error) error {
+// opError returns the result of a call whose attempt ended with op's own error, or with that of the server. If
+// an earlier attempt may have been executed, the outcome is unknown, unless op itself decided on the error.
+func (r *run) opError(class classify.Class, err error) error {
 	_, atLogin := errors.AsType[*link.LoginError](err)
-	if r.open && (classify.FromServer(err) || atLogin || class == classify.Again || errors.Is(err, hold.ErrFull)) {
-		return r.end(ErrOutcomeUnknown)
+	if r.unanswered && (classify.FromServer(err) || atLogin || class == classify.Again || errors.Is(err, hold.ErrFull)) {
+		return r.callError(ErrOutcomeUnknown)
 	}
 	if errors.Is(err, classify.ErrPoolBusy) {
-		return r.end(ErrBusy)
+		return r.callError(ErrBusy)
 	}
 	return err
 }
 
-// finish ends a call that has no answer.
-func (r *run) finish(ctx context.Context, why error) error {
+// noAnswer returns the result of a call that ended for the reason why, without an answer.
+func (r *run) noAnswer(ctx context.Context, why error) error {
 	switch {
 	case errors.Is(why, hold.ErrFull):
 		return why
 	case errors.Is(why, context.Canceled):
-		return r.end(context.Cause(ctx))
-	case errors.Is(why, ErrClosed) && !r.open:
-		return r.end(ErrClosed)
-	case r.open:
-		return r.end(ErrOutcomeUnknown)
+		return r.callError(context.Cause(ctx))
+	case errors.Is(why, ErrClosed) && !r.unanswered:
+		return r.callError(ErrClosed)
+	case r.unanswered:
+		return r.callError(ErrOutcomeUnknown)
 	}
 	if errors.Is(why, context.DeadlineExceeded) {
-		r.last = errors.Join(r.last, why)
+		r.lastErr = errors.Join(r.lastErr, why)
 	}
-	// The call ended in the hold, or waiting for one of the principal's connections.
-	if errors.Is(why, ErrBusy) || errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call()) {
-		return r.end(ErrBusy)
+	// The call ended in the hold, or while it waited for a connection to the principal.
+	if errors.Is(why, ErrBusy) || errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call()) {
+		return r.callError(ErrBusy)
 	}
-	if r.p.refusesExposed() && r.pass.Call().Write && r.p.hold.Serving() != nil {
-		r.last = errors.Join(r.last, errExposed)
+	if r.p.refusesExposed() && r.state.Call().Write && r.p.hold.Serving() != nil {
+		r.lastErr = errors.Join(r.lastErr, errExposed)
 	}
-	return r.end(ErrNoPrincipal)
+	return r.callError(ErrNoPrincipal)
 }
 
-// end makes the error that says how far the call came.
-func (r *run) end(kind error) error {
-	e := &CallError{Label: r.label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
-	if r.open {
+// callError returns the *CallError of this call.
+func (r *run) callError(kind error) error {
+	e := &CallError{Label: r.label, Attempts: r.att.Number, Held: time.Since(r.began), Kind: kind, Cause: r.lastErr}
+	if r.unanswered {
 		e.Result = Unknown
 	}
 	return e
 }
 
-// doubt is called when t disappointed a call that saw it confirmed for the
-// seen-th time: nobody starts on it again before a probe, begun now, confirms it.
-func (p *Pair) doubt(t *term, seen uint64, class classify.Class, err error) {
+// doubt is called after an attempt on t failed. The caller had seen the given number of openings of t. No call
+// starts on t before a probe that begins now confirms it.
+func (p *Pair) doubt(t *term, openings uint64, class classify.Class, err error) {
 	if class == classify.Down || class == classify.Ambiguous {
 		t.member.suspect.Store(true)
 	}
-	if !p.hold.Doubt(&t.turn, seen, func() uint64 { return p.asked.Add(1) }) {
+	if !p.hold.Doubt(&t.held, openings, func() uint64 { return p.probeRequests.Add(1) }) {
 		return
 	}
-	if class == classify.Ambiguous && brokeOff(err) {
-		t.pool.Purge() // where one connection broke, the idle ones are suspects
+	if class == classify.Ambiguous && connectionBroke(err) {
+		t.pool.CloseIdle() // if one connection broke, the idle ones may be broken too
 	}
-	p.inTrouble()
+	p.startSearch()
 }
 
-// brokeOff says whether the connection ended, rather than the patience.
-func brokeOff(err error) bool {
+// connectionBroke reports whether the connection broke, rather than that the time was over.
+func connectionBroke(err error) bool {
 	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF)
 }

@@ -22,7 +22,7 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 7, "SQLA"
 		p := f.startServing()
-		p.members[0].clock.Store(&reading{at: time.Now(), ahead: time.Hour})
+		p.members[0].clock.Store(&clockReading{at: time.Now(), offset: time.Hour})
 		now := time.Now()
 		var got Attempt
 		err := p.Do(t.Context(), Call{}, func(ctx context.Context, a *Attempt) error {
@@ -36,16 +36,16 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 		if n := f.seen(choose.A).pools[0].out; n != 0 {
-			t.Errorf("%d connections still out", n)
+			t.Errorf("%d connections are still checked out", n)
 		}
 	})
 }
 
-func TestDo_NotAfterIsTheCallersDeadlineIfThatIsEarlier(t *testing.T) {
+func TestDo_NotAfterIsTheCallersEarlierDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
-		p.members[0].clock.Store(new(reading))
+		p.members[0].clock.Store(new(clockReading))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		end, _ := ctx.Deadline()
@@ -61,9 +61,8 @@ func TestDo_NotAfterIsTheCallersDeadlineIfThatIsEarlier(t *testing.T) {
 	})
 }
 
-// TestDo_CallHangingOnTheOldPrincipalIsRunAgain is the black-holed principal: no
-// packet says that it is gone, only the other partner's new role does.
-func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
+// No packet says that the old principal is lost. Only the new role of the other partner does.
+func TestDo_RepeatsACallThatHangsOnTheOldPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
@@ -91,26 +90,26 @@ func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
 			t.Errorf("got %v, first attempt ended by %v", err, cause)
 		}
 		if d := time.Since(began); d > time.Second+50*time.Millisecond {
-			t.Errorf("took %s: longer than the monitor's second", d)
+			t.Errorf("took %s, want one pause of the monitor at most", d)
 		}
-		if f.seen(choose.A).pools[0].over == nil {
-			t.Error("the old principal's connections live on")
+		if f.seen(choose.A).pools[0].aborted == nil {
+			t.Error("the connections to the old principal are still open")
 		}
 		if s := f.seen(choose.B).takes; len(s) != 1 || s[0] != "SQLB" {
 			t.Errorf("epochs taken by %v, want SQLB once", s)
 		}
-		if b := p.members[0].breaker.read(); b != "closed" {
-			t.Errorf("our own cut opened the breaker: %s", b)
+		if b := p.members[0].breaker.stateName(); b != "closed" {
+			t.Errorf("connections that we closed opened the breaker: %s", b)
 		}
 	})
 }
 
-func TestDo_FailoverCostsMilliseconds(t *testing.T) {
+func TestDo_FailoverTakesMilliseconds(t *testing.T) {
 	for _, answer := range []error{sqlErr(14, 4063), sqlErr(14, 954), classify.ErrMoved, io.EOF, sqlErr(21, 596)} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
 			p := f.startServing()
-			time.Sleep(2500 * time.Millisecond) // nobody hurries any more, and no probe is due
+			time.Sleep(2500 * time.Millisecond) // the probes are slow again, and none is due
 			began := time.Now()
 			attempts := 0
 			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
@@ -120,7 +119,7 @@ func TestDo_FailoverCostsMilliseconds(t *testing.T) {
 					return fmt.Errorf("op: %w", answer)
 				}
 				if want := classify.Classify(answer, classify.Executing) == classify.Ambiguous; a.Resent != want || a.Sent.Equal(a.FirstSent) == want {
-					t.Errorf("%v: %+v, want resent %v and the first such attempt's time", answer, *a, want)
+					t.Errorf("%v: %+v, want Resent %v and the time of the first attempt", answer, *a, want)
 				}
 				return nil
 			})
@@ -131,7 +130,7 @@ func TestDo_FailoverCostsMilliseconds(t *testing.T) {
 	}
 }
 
-func TestDo_HeldThroughAGap(t *testing.T) {
+func TestDo_HoldsCallsWhileThereIsNoPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -149,7 +148,7 @@ func TestDo_HeldThroughAGap(t *testing.T) {
 		time.Sleep(gap)
 		synctest.Wait()
 		if s := p.Status(); s.Holding != calls || s.Principal != "" || len(results) != 0 {
-			t.Fatalf("in the gap: holding %d, principal %q, %d calls ended", s.Holding, s.Principal, len(results))
+			t.Fatalf("without a principal: holding %d, principal %q, %d calls ended", s.Holding, s.Principal, len(results))
 		}
 		f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, 2 })
 		served := time.Now()
@@ -167,7 +166,7 @@ func TestDo_HeldThroughAGap(t *testing.T) {
 	})
 }
 
-func TestDo_WindowOver(t *testing.T) {
+func TestDo_EndsWithTheWindow(t *testing.T) {
 	tests := []struct {
 		name    string
 		call    Call
@@ -192,34 +191,34 @@ func TestDo_WindowOver(t *testing.T) {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
 			if e, ok := errors.AsType[*CallError](err); !ok || e.Cause == nil || e.Cause.Error() != tt.answer.Error() {
-				t.Errorf("%s: the last attempt's error is lost: %v", tt.name, err)
+				t.Errorf("%s: the error of the last attempt is missing: %v", tt.name, err)
 			}
 			if d := time.Since(began); d != 30*time.Second {
 				t.Errorf("%s: ended after %s, want the window", tt.name, d)
 			}
 			if p.Ready() {
-				t.Errorf("%s: still called ready", tt.name)
+				t.Errorf("%s: Ready is still true", tt.name)
 			}
 		})
 	}
 }
 
-func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
+func TestDo_EndsWithItsContext(t *testing.T) {
 	left := errors.New("client closed request")
 	tests := []struct {
 		name    string
 		write   bool
-		leave   bool // rather than run out of time
-		held    bool // rather than executing
+		leave   bool // cancelled, rather than after its deadline
+		held    bool // waiting in the hold, rather than executing
 		want    error
 		outcome Outcome
 	}{
-		{"time out while held", true, false, true, ErrNoPrincipal, NotApplied},
-		{"time out of a write", true, false, false, ErrOutcomeUnknown, Unknown},
-		{"time out of a read", false, false, false, ErrNoPrincipal, NotApplied},
-		{"left while held", true, true, true, left, NotApplied},
-		{"left a write", true, true, false, left, Unknown},
-		{"left a read", false, true, false, left, NotApplied},
+		{"deadline while held", true, false, true, ErrNoPrincipal, NotApplied},
+		{"deadline of a write", true, false, false, ErrOutcomeUnknown, Unknown},
+		{"deadline of a read", false, false, false, ErrNoPrincipal, NotApplied},
+		{"cancelled while held", true, true, true, left, NotApplied},
+		{"cancelled write", true, true, false, left, Unknown},
+		{"cancelled read", false, true, false, left, NotApplied},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -236,7 +235,7 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			}
 			if tt.held {
 				f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
-				time.Sleep(2 * time.Second) // until the monitor has noticed
+				time.Sleep(2 * time.Second) // until a probe has noticed
 			}
 			err := p.Do(ctx, Call{Write: tt.write}, func(ctx context.Context, _ *Attempt) error {
 				<-ctx.Done()
@@ -245,20 +244,20 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
-			if !tt.held && (p.hold.Holding() || p.members[0].breaker.read() != "closed") {
-				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
+			if !tt.held && (p.hold.Holding() || p.members[0].breaker.stateName() != "closed") {
+				t.Errorf("%s: the end of the caller's context was counted against the partner", tt.name)
 			}
 		})
 	}
 }
 
-// A call that leaves while it waits for a connection was never sent.
-func TestDo_LeavesTheLine(t *testing.T) {
-	left := errors.New("made room")
+// A call that is cancelled while it waits for a connection was never sent.
+func TestDo_CancelledInTheQueue(t *testing.T) {
+	left := errors.New("client closed request")
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(func(c *Config) { c.MaxConns = 1 })
-		f.set(func(a, _ *fakeServer) { a.room = make(chan struct{}, 1) })
+		f.set(func(a, _ *fakeServer) { a.slots = make(chan struct{}, 1) })
 		block, ended := make(chan struct{}), make(chan error, 1)
 		go func() {
 			ended <- p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { <-block; return nil })
@@ -266,21 +265,21 @@ func TestDo_LeavesTheLine(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(left) })
-		err := p.Do(ctx, Call{Write: true}, func(context.Context, *Attempt) error { t.Error("it was sent"); return nil })
+		err := p.Do(ctx, Call{Write: true}, func(context.Context, *Attempt) error { t.Error("the call was sent"); return nil })
 		if !errors.Is(err, left) || OutcomeOf(err) != NotApplied {
 			t.Errorf("got %v, %s", err, OutcomeOf(err))
 		}
-		if p.members[0].breaker.read() != "closed" {
-			t.Error("a caller's end was blamed on the partner")
+		if p.members[0].breaker.stateName() != "closed" {
+			t.Error("the end of the caller's context was counted against the partner")
 		}
 		close(block)
 		if err := <-ended; err != nil {
-			t.Errorf("the call before: %v", err)
+			t.Errorf("the first call: %v", err)
 		}
 	})
 }
 
-func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
+func TestDo_RepeatsAnAttemptThatTimedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -288,7 +287,7 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if a.Number == 1 {
 				<-ctx.Done()
-				if !errors.Is(context.Cause(ctx), link.ErrAttemptTime) {
+				if !errors.Is(context.Cause(ctx), link.ErrAttemptTimeout) {
 					t.Errorf("ended by %v", context.Cause(ctx))
 				}
 				return ctx.Err()
@@ -301,13 +300,13 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		if d := time.Since(began); err != nil || d < 5*time.Second || d > 5*time.Second+5*time.Millisecond {
 			t.Errorf("got %v after %s", err, d)
 		}
-		if n := f.seen(choose.A).pools[0]; n.purged != 0 || n.broken != 0 {
-			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.purged, n.broken)
+		if n := f.seen(choose.A).pools[0]; n.idleClosed != 0 || n.broken != 0 {
+			t.Errorf("no answer is no broken connection: idle connections closed %d times, %d connections discarded", n.idleClosed, n.broken)
 		}
 	})
 }
 
-func TestDo_Again(t *testing.T) {
+func TestDo_RetriesADeadlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newFakePair(t).startServing()
 		n := 0
@@ -329,13 +328,13 @@ func TestDo_Again(t *testing.T) {
 			n++
 			return deadlock
 		})
-		if n != againLimit+1 || !errors.As(err, new(interface{ SQLErrorNumber() int32 })) || OutcomeOf(err) != NotApplied {
+		if n != retryLimit+1 || !errors.As(err, new(interface{ SQLErrorNumber() int32 })) || OutcomeOf(err) != NotApplied {
 			t.Errorf("%d attempts, %v", n, err)
 		}
 	})
 }
 
-func TestDo_PermanentIsReturnedAsItIs(t *testing.T) {
+func TestDo_ReturnsAPermanentErrorUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newFakePair(t).startServing()
 		own := errors.New("session not found")
@@ -343,7 +342,7 @@ func TestDo_PermanentIsReturnedAsItIs(t *testing.T) {
 		if err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { n++; return own }); err != own || n != 1 {
 			t.Errorf("got %v after %d attempts", err, n)
 		}
-		// The server's refusal of a second attempt says nothing about the first.
+		// An error of the server in the second attempt says nothing about the first.
 		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 			if a.Number == 1 {
 				return io.EOF
@@ -351,9 +350,9 @@ func TestDo_PermanentIsReturnedAsItIs(t *testing.T) {
 			return sqlErr(14, 229)
 		})
 		if !errors.Is(err, ErrOutcomeUnknown) || OutcomeOf(err) != Unknown {
-			t.Errorf("refused after silence: %v", err)
+			t.Errorf("refused after an attempt without an answer: %v", err)
 		}
-		// The op's own word does: it knows that it was sent again.
+		// An error of the op does, because the op knows that the call was sent again.
 		err = p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 			if a.Number == 1 {
 				return io.EOF
@@ -361,12 +360,12 @@ func TestDo_PermanentIsReturnedAsItIs(t *testing.T) {
 			return own
 		})
 		if err != own {
-			t.Errorf("answered after silence: %v", err)
+			t.Errorf("answered after an attempt without an answer: %v", err)
 		}
 	})
 }
 
-func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
+func TestDo_OneBrokenConnectionIsNotAFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -381,17 +380,17 @@ func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		pools := f.seen(choose.A).pools
-		if len(pools) != 1 || pools[0].over != nil || pools[0].purged != 1 {
-			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].over, pools[0].purged)
+		if len(pools) != 1 || pools[0].aborted != nil || pools[0].idleClosed != 1 {
+			t.Errorf("%d pools, the first closed by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].aborted, pools[0].idleClosed)
 		}
 		if n := f.seen(choose.A).dials; n != 2 {
-			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", n)
+			t.Errorf("%d dials by probes; want 2, because a new connection must be tried", n)
 		}
 	})
 }
 
-// A call that is refused again and again, though every probe says that all is well, must not spin.
-func TestDo_BackoffWhereProbesAndCallsDisagree(t *testing.T) {
+// A call that is refused again and again although every probe succeeds must not retry without a pause.
+func TestDo_BacksOffIfProbesSucceedAndCallsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -408,7 +407,7 @@ func TestDo_BackoffWhereProbesAndCallsDisagree(t *testing.T) {
 
 func TestDo_HoldFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newFakePair(t).pairOf(func(c *Config) { c.Hold.Size = 1 })
+		p := newFakePair(t).newPair(func(c *Config) { c.Hold.Size = 1 })
 		go func() { _ = p.Do(t.Context(), Call{}, nil) }()
 		synctest.Wait()
 		err := p.Do(t.Context(), Call{}, nil)
@@ -419,9 +418,9 @@ func TestDo_HoldFull(t *testing.T) {
 	})
 }
 
-// A principal that hangs fills its pool; those who wait for a connection then are
-// as many as the hold may have, holders of a lock twice as many.
-func TestDo_TooManyWaitForAConnection(t *testing.T) {
+// A principal that hangs fills its pool. As many calls may wait for a connection then as the hold allows, and
+// as many again that hold a lock.
+func TestDo_RefusesCallsIfTooManyWaitForAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(func(c *Config) { c.Hold.Size, c.Hold.Bytes, c.MaxConns = 2, 100, 1 })
@@ -430,32 +429,32 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 		defer cancel()
 		var wg sync.WaitGroup
 		wait := func(c Call) { wg.Go(func() { _ = p.Do(ctx, c, nil) }); synctest.Wait() }
-		wait(Call{Bytes: 100}) // has the connection, or will have it
+		wait(Call{Bytes: 100}) // has the connection, or will get it
 		wait(Call{Bytes: 60})
 		if err := p.Do(ctx, Call{Bytes: 60}, nil); !errors.Is(err, hold.ErrFull) || OutcomeOf(err) != NotApplied {
-			t.Errorf("more bytes than the hold may have: %v", err)
+			t.Errorf("more bytes than the hold allows: %v", err)
 		}
 		wait(Call{Bytes: 10})
 		if err := p.Do(ctx, Call{}, nil); !errors.Is(err, hold.ErrFull) {
-			t.Errorf("more calls than the hold may have: %v", err)
+			t.Errorf("more calls than the hold allows: %v", err)
 		}
 		wait(Call{HoldsLock: true})
 		if n := p.queued.Load(); n != 4 {
-			t.Errorf("%d wait, want 4: the lock's holder has a place of its own", n)
+			t.Errorf("%d wait, want 4: a call that holds a lock has a place of its own", n)
 		}
 		cancel()
 		wg.Wait()
 		n := p.queued.Load()
-		wanted, size, _ := p.line.Size()
+		wanted, size, _ := p.queue.Size()
 		if n != 0 || wanted != 0 || size != (shares.Size{}) {
-			t.Errorf("still counted: %d wait, %d want a connection, %+v in the line", n, wanted, size)
+			t.Errorf("still counted: %d wait, %d want a connection, %+v in the queue", n, wanted, size)
 		}
 	})
 }
 
-// What was executed on the partner whose clock is behind is dated by that clock: sent again to the other, a call
-// must not take it for something that came before.
-func TestDo_FirstSentByEitherClock(t *testing.T) {
+// A call may have been executed on a partner whose clock is behind, and dated by that clock. When the call is
+// sent to the other partner, FirstSent must not be later than that date.
+func TestDo_FirstSentIsTheEarlierOfBothClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		const behind = 3 * time.Second
@@ -471,7 +470,7 @@ func TestDo_FirstSentByEitherClock(t *testing.T) {
 				t.Errorf("to %s, first sent %v, want about %v", a.Partner, a.FirstSent, first)
 			}
 			if a.Sent.Before(began) {
-				t.Errorf("sent %v, by the clock of another partner", a.Sent)
+				t.Errorf("sent %v, by the clock of the other partner", a.Sent)
 			}
 			return nil
 		})
@@ -481,40 +480,40 @@ func TestDo_FirstSentByEitherClock(t *testing.T) {
 	})
 }
 
-// Every observation of a clock narrows what is known of it, which grows wider with time; one that contradicts the
-// others says that the clock was set.
-func TestMember_ReadClock(t *testing.T) {
+// Each observation narrows the range of the clock's offset, and the range grows with time. An observation that
+// contradicts the others means that the clock was set.
+func TestMember_AddClockReading(t *testing.T) {
 	const ms = time.Millisecond
 	m := newMember(link.PartnerConfig{Name: choose.A}, nil, func(choose.Name, string, string) {})
 	now := time.Now()
 	for _, step := range []struct {
 		after               time.Duration
-		clock, within       time.Duration // an observation: the clock is that far ahead, or up to half of within more or less
+		clock, within       time.Duration // an observation: the clock's offset, and the width of its range
 		wantLeast, wantMost time.Duration
 	}{
 		{0, 5000 * ms, 1000 * ms, 4500 * ms, 5500 * ms},
-		{0, 4600 * ms, 400 * ms, 4500 * ms, 4800 * ms},                             // its question was slow
-		{0, 5000 * ms, 500 * ms, 4750 * ms, 4800 * ms},                             // its answer was: both together know more than each
-		{0, 4775 * ms, 200 * ms, 4750 * ms, 4800 * ms},                             // tells nothing new
-		{10 * time.Second, 4775 * ms, 1000 * ms, 4748 * ms, 4802 * ms},             // two clocks come apart
-		{20 * time.Second, 4760 * ms, 2 * ms, 4759 * ms, 4761 * ms},                // a good one
-		{21 * time.Second, 5000 * ms, 1000 * ms, 4758800000, 4761200000},           // a server that was frozen meanwhile
-		{22 * time.Second, 4763 * ms, 6 * ms, 4760 * ms, 4761400000},               // a little worse, again and again
-		{23 * time.Second, 4766 * ms, 12 * ms, 4760 * ms, 4761600000},              // does not add up
-		{24 * time.Second, 9000 * ms, 1000 * ms, 8500 * ms, 9500 * ms},             // set
-		{24 * time.Second, -9000 * ms, 10 * ms, -9005 * ms, -8995 * ms},            // and back
-		{1000 * time.Second, 9000 * ms, 5000 * ms, 6500 * ms, 11500 * ms},          // and once more, after a long silence
-		{11000 * time.Second, 13000 * ms, 4000 * ms, 11 * time.Second, 13500 * ms}, // which may have been the drift of that silence
+		{0, 4600 * ms, 400 * ms, 4500 * ms, 4800 * ms},                             // the request was slow
+		{0, 5000 * ms, 500 * ms, 4750 * ms, 4800 * ms},                             // the answer was slow: both observations together give a smaller range
+		{0, 4775 * ms, 200 * ms, 4750 * ms, 4800 * ms},                             // narrows nothing
+		{10 * time.Second, 4775 * ms, 1000 * ms, 4748 * ms, 4802 * ms},             // the clocks drift apart
+		{20 * time.Second, 4760 * ms, 2 * ms, 4759 * ms, 4761 * ms},                // a precise observation
+		{21 * time.Second, 5000 * ms, 1000 * ms, 4758800000, 4761200000},           // the server was frozen meanwhile
+		{22 * time.Second, 4763 * ms, 6 * ms, 4760 * ms, 4761400000},               // a little less precise
+		{23 * time.Second, 4766 * ms, 12 * ms, 4760 * ms, 4761600000},              // imprecise observations do not add up
+		{24 * time.Second, 9000 * ms, 1000 * ms, 8500 * ms, 9500 * ms},             // the clock was set
+		{24 * time.Second, -9000 * ms, 10 * ms, -9005 * ms, -8995 * ms},            // and set back
+		{1000 * time.Second, 9000 * ms, 5000 * ms, 6500 * ms, 11500 * ms},          // and set again, after a long time without an answer
+		{11000 * time.Second, 13000 * ms, 4000 * ms, 11 * time.Second, 13500 * ms}, // this may be the drift of that time
 	} {
-		m.readClock(choose.Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
+		m.addClockReading(choose.Observation{ClockOffset: step.clock, Latency: step.within}, now.Add(step.after))
 		r := m.clock.Load()
-		if least, most := r.ahead-r.within/2, r.ahead+r.within/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
-			t.Errorf("after %v: the clock is ahead by %v to %v, want %v to %v", step.after, least, most, step.wantLeast, step.wantMost)
+		if least, most := r.offset-r.width/2, r.offset+r.width/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
+			t.Errorf("after %v: the clock's offset is %v to %v, want %v to %v", step.after, least, most, step.wantLeast, step.wantMost)
 		}
 	}
 }
 
-func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
+func TestDo_ReleasesTheConnectionAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -527,14 +526,14 @@ func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
 			_ = p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { panic("bug") })
 		}()
 		if b := f.seen(choose.A).pools[0]; b.out != 0 || b.broken != 1 {
-			t.Errorf("%d connections out, %d thrown away", b.out, b.broken)
+			t.Errorf("%d connections checked out, %d discarded", b.out, b.broken)
 		}
 	})
 }
 
-func TestDo_AfterTheEnd(t *testing.T) {
+func TestDo_AfterRunHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newFakePair(t).pairOf()
+		p := newFakePair(t).newPair()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- p.Run(ctx) }()
@@ -554,16 +553,16 @@ func TestDo_AfterTheEnd(t *testing.T) {
 			t.Error(err)
 		}
 		if err := <-running; !errors.Is(err, ErrOutcomeUnknown) {
-			t.Errorf("a write cut off by the end: %v", err)
+			t.Errorf("a write that was running when Run ended: %v", err)
 		}
 		if err := p.Do(t.Context(), Call{}, nil); !errors.Is(err, ErrClosed) || OutcomeOf(err) != NotApplied {
-			t.Errorf("a call after the end: %v", err)
+			t.Errorf("a call after Run ended: %v", err)
 		}
 		if err := p.Run(t.Context()); err == nil {
-			t.Error("Run ran twice")
+			t.Error("a second Run did not fail")
 		}
 		if err := p.WaitForPrincipal(t.Context()); !errors.Is(err, ErrClosed) {
-			t.Errorf("WaitForPrincipal after the end: %v", err)
+			t.Errorf("WaitForPrincipal after Run ended: %v", err)
 		}
 	})
 }

@@ -11,14 +11,14 @@ import (
 // Outcome says what became of a call's effect in the database.
 type Outcome int
 
-// The three ways a call ends.
+// The outcomes of a call.
 const (
-	NotApplied Outcome = iota // nothing was done
-	Applied                   // it was done
-	Unknown                   // it was sent, and nobody can say
+	NotApplied Outcome = iota // the call was not executed
+	Applied                   // the call was executed
+	Unknown                   // the call was sent, and nobody knows whether it was executed
 )
 
-// String is the word used in problem details: not-applied, applied, unknown.
+// String returns the name used in problem details: not-applied, applied or unknown.
 func (o Outcome) String() string {
 	switch o {
 	case Applied:
@@ -30,30 +30,28 @@ func (o Outcome) String() string {
 	}
 }
 
-// What Do returns beside the op's own permanent errors. Use errors.Is.
+// The kinds of CallError that Do returns. Use errors.Is.
 var (
-	// ErrNoPrincipal: the window or the caller's deadline is over, no partner
-	// served, and nothing was done. Outcome NotApplied.
+	// ErrNoPrincipal means that no partner was principal before the window or the caller's deadline was over.
+	// Outcome NotApplied.
 	ErrNoPrincipal = errors.New("no partner is principal")
-	// ErrBusy: a partner serves, but the window or the caller's deadline was over before
-	// this call's turn came: others were let go first, or had all the connections.
-	// Nothing was done. Outcome NotApplied.
+	// ErrBusy means that a partner is principal, but the window or the caller's deadline was over first. Too
+	// many other calls were released first, or used all connections. Outcome NotApplied.
 	ErrBusy = errors.New("a partner is principal, but too many calls wait for it")
-	// ErrOutcomeUnknown: a write was sent, nobody answered, and time is over. Outcome Unknown.
+	// ErrOutcomeUnknown means that a write was sent and not answered before the time was over. Outcome Unknown.
 	ErrOutcomeUnknown = errors.New("the call was sent and not answered")
-	// ErrClosed: the pair's Run has ended.
+	// ErrClosed means that the pair's Run has ended.
 	ErrClosed = errors.New("the pair is closed")
 )
 
-// CallError is how Do ends a call that has no answer of its own: it says which
-// call, after how many attempts and how long, what became of it, and why.
+// CallError is the error of a call that ended without an answer.
 type CallError struct {
-	Label    string
-	Attempts int           // how often it was tried
-	Held     time.Duration // how long it waited in all, holds included
+	Label    string        // Call.Label
+	Attempts int           // number of attempts
+	Held     time.Duration // how long the call took in total, including waits in the hold
 	Result   Outcome       // NotApplied or Unknown
 	Kind     error         // ErrNoPrincipal, ErrBusy, ErrOutcomeUnknown, ErrClosed, a context error, or nil
-	Cause    error         // the last attempt's error, or nil
+	Cause    error         // the error of the last attempt, or nil
 }
 
 // Error implements error.
@@ -67,7 +65,7 @@ func (e *CallError) Error() string {
 	return text
 }
 
-// Unwrap gives both the kind and the cause to errors.Is and errors.As.
+// Unwrap returns the kind and the cause.
 func (e *CallError) Unwrap() []error {
 	errs := make([]error, 0, 2)
 	for _, err := range []error{e.Kind, e.Cause} {
@@ -78,13 +76,12 @@ func (e *CallError) Unwrap() []error {
 	return errs
 }
 
-// Outcome implements the method OutcomeOf looks for.
+// Outcome returns Result. OutcomeOf calls it.
 func (e *CallError) Outcome() Outcome { return e.Result }
 
-// OutcomeOf says what became of a call that ended with err: Applied for nil,
-// what the error itself answers through a method Outcome() Outcome, and
-// otherwise what its class tells: an answer of the server that it failed is
-// NotApplied, silence is Unknown.
+// OutcomeOf returns the outcome of a call that ended with err. It is Applied for nil. If err has a method
+// Outcome() Outcome, that decides. Otherwise the class decides: Unknown if there was no answer, NotApplied if
+// the server or the op answered with an error.
 func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Applied
@@ -101,10 +98,10 @@ func OutcomeOf(err error) Outcome {
 	return NotApplied
 }
 
-// RefusedError says that an operators' verb was not carried out, by the server
-// or by a check made before anything was sent.
+// RefusedError means that an operator's verb was refused, by the server or by a check before anything
+// was sent.
 type RefusedError struct {
-	Number  int32  // SQL Server's number for it, also where the check was ours
+	Number  int32  // SQL Server's error number, also if the check was ours; 0 if there is none
 	Message string // what is wrong
 	Advice  string // what to do about it
 }
@@ -114,7 +111,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused (%d): %s; %s", e.Number, e.Message, e.Advice)
 }
 
-// Refusal gives the parts to who shows them, without that one knowing this package.
+// Refusal returns the parts of the error. A caller can find this method without importing this package.
 func (e *RefusedError) Refusal() (number int32, message, advice string) {
 	return e.Number, e.Message, e.Advice
 }

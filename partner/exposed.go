@@ -10,25 +10,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// errExposed is why a write waits, or ends, where ExposedRefuse is set.
-var errExposed = errors.New("the principal does not say that its mirror is SYNCHRONIZED under FULL, and writes are refused until it does (pair.exposed: refuse)")
+// errExposed is the reason why a write waits or ends under ExposedRefuse.
+var errExposed = errors.New("the principal does not report that its mirror is SYNCHRONIZED under FULL, and writes are refused until it does (pair.exposed: refuse)")
 
-// mirrored is asked after a call was carried out on t. Where writes are refused while the
-// mirror is away, a write is not answered before a probe that began after its commit has found the
-// principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
-// the principal is another by then, the call is sent again, and finds out there what became of it.
-// A write that waits in vain is on the principal, and perhaps on no other.
-func (r *run) mirrored(ctx context.Context, t *term) (classify.Class, error) {
-	if !r.p.refusesExposed() || !r.pass.Call().Write {
+// awaitMirror waits, after a call was executed on t, until the mirror has its commit. It does so only for
+// writes under ExposedRefuse.
+//
+// The mirror has the commit once a probe that began after the commit finds the principal SYNCHRONIZED, whatever
+// happened meanwhile. If the principal has changed, the class is Moved: the call is sent again and finds its
+// result there. If the time ends first, the outcome is unknown: perhaps only the principal has the write.
+func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) {
+	if !r.p.refusesExposed() || !r.state.Call().Write {
 		return classify.Permanent, nil
 	}
-	r.open, r.try.Resent = true, true
-	wait, cancel := context.WithDeadline(ctx, r.giveUp())
+	r.unanswered, r.att.Resent = true, true
+	wait, cancel := context.WithDeadline(ctx, r.deadline())
 	defer cancel()
-	err := r.p.mirrors(wait, t)
+	err := r.p.waitForMirror(wait, t)
 	switch {
 	case err == nil:
-		r.open = false
+		r.unanswered = false
 		return classify.Permanent, nil
 	case errors.Is(err, link.ErrTermOver):
 		return classify.Moved, fmt.Errorf("wait for the mirror of %s: %w", t.member.name, err)
@@ -37,22 +38,22 @@ func (r *run) mirrored(ctx context.Context, t *term) (classify.Class, error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errExposed
 	}
-	r.last = err
-	return classify.Permanent, r.end(ErrOutcomeUnknown)
+	r.lastErr = err
+	return classify.Permanent, r.callError(ErrOutcomeUnknown)
 }
 
 // refusesExposed reports whether writes wait while the principal is exposed.
 func (p *Pair) refusesExposed() bool { return p.cfg.Exposed == ExposedRefuse }
 
-// mirrors returns nil once t's partner, asked from now on, says that its mirror has
-// everything; errTermOver once t is not the current term.
-func (p *Pair) mirrors(ctx context.Context, t *term) error {
-	n, i := p.asked.Add(1), t.member.name.Index()
-	t.member.poke()
+// waitForMirror returns nil when a probe that begins from now on finds that the mirror of t's partner has every
+// commit. It returns ErrTermOver if t has ended.
+func (p *Pair) waitForMirror(ctx context.Context, t *term) error {
+	n, i := p.probeRequests.Add(1), t.member.name.Index()
+	t.member.probeNow()
 	err := p.await(ctx, false, func(v choose.View) bool {
-		return t.over.Load() || v.Observed[i].Asked >= n && v.Observed[i].Mirrors()
+		return t.ended.Load() || v.Observed[i].Request >= n && v.Observed[i].MirrorSynchronized()
 	})
-	if err == nil && t.over.Load() {
+	if err == nil && t.ended.Load() {
 		return link.ErrTermOver
 	}
 	return err

@@ -10,19 +10,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-func refusing(c *Config) { c.Exposed = ExposedRefuse }
+func refuseExposed(c *Config) { c.Exposed = ExposedRefuse }
 
-// expose has both fakes lose each other, or find each other.
+// expose sets the mirroring state of both fakes.
 func (f *fakePair) expose(state string) {
 	f.set(func(a, b *fakeServer) { a.mirroring, b.mirroring = state, state })
 }
 
-func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
+func TestExposed_WritesWaitForTheMirrorButReadsDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		f.expose("DISCONNECTED")
-		p.wake()
+		p.probeNow()
 		if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Observed[0].Mirroring == "DISCONNECTED" }); err != nil {
 			t.Fatal(err)
 		}
@@ -35,10 +35,10 @@ func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
 		}()
 		synctest.Wait()
 		if err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { return nil }); err != nil || time.Since(began) > 0 {
-			t.Errorf("a read beside it: %v after %v", err, time.Since(began))
+			t.Errorf("a read meanwhile: %v after %v", err, time.Since(began))
 		}
 		if s := p.Status(); s.Holding != 1 || !s.Exposed || len(ran) != 0 {
-			t.Errorf("%d held, exposed %v, %d writes carried out; want 1, true, 0", s.Holding, s.Exposed, len(ran))
+			t.Errorf("%d held, exposed %v, %d writes executed; want 1, true, 0", s.Holding, s.Exposed, len(ran))
 		}
 		time.Sleep(10 * time.Second)
 		f.expose("SYNCHRONIZED")
@@ -46,18 +46,18 @@ func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
 			t.Errorf("the write: %v", err)
 		}
 		if d := (<-ran).Sub(began); d < 10*time.Second || d > 12*time.Second {
-			t.Errorf("the write was carried out after %v, want soon after the mirror's return at 10 s", d)
+			t.Errorf("the write was executed after %v, want soon after the mirror came back at 10 s", d)
 		}
 	})
 }
 
-func TestExposed_WindowOver(t *testing.T) {
+func TestExposed_WriteEndsWithTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.expose("SUSPENDED")
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		began := time.Now()
-		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { t.Error("it was carried out"); return nil })
+		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { t.Error("the write was executed"); return nil })
 		if !errors.Is(err, ErrNoPrincipal) || !errors.Is(err, errExposed) || OutcomeOf(err) != NotApplied {
 			t.Errorf("got %v, %v", err, OutcomeOf(err))
 		}
@@ -67,12 +67,12 @@ func TestExposed_WindowOver(t *testing.T) {
 	})
 }
 
-// TestExposed_FoundAfterTheCommit is the moment in which nobody knows yet that the mirror is gone.
-func TestExposed_FoundAfterTheCommit(t *testing.T) {
+// The mirror is lost after the last probe, so only the probe after the commit finds it.
+func TestExposed_FoundOnlyAfterTheCommit(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
-			p := f.startServing(refusing)
+			p := f.startServing(refuseExposed)
 			began, attempts := time.Now(), 0
 			if back {
 				time.AfterFunc(3*time.Second, func() { f.expose("SYNCHRONIZED") })
@@ -90,23 +90,23 @@ func TestExposed_FoundAfterTheCommit(t *testing.T) {
 				t.Errorf("the mirror stayed away: %v, %v after %v", err, OutcomeOf(err), d)
 			}
 			if attempts != 1 {
-				t.Errorf("carried out %d times", attempts)
+				t.Errorf("executed %d times", attempts)
 			}
 		})
 	}
 }
 
-// TestExposed_FailoverAfterTheCommit: what became of the write is asked on the new principal.
+// The write is sent again to the new principal, which knows its result.
 func TestExposed_FailoverAfterTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 			if a.Partner == choose.A {
 				f.failOver()
 			} else if !a.Resent {
-				t.Error("it is not told that it may have been executed")
+				t.Error("Resent is not set")
 			}
 			return nil
 		})
@@ -119,7 +119,7 @@ func TestExposed_FailoverAfterTheCommit(t *testing.T) {
 func TestExposed_ProbesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.startServing(refusing)
+		p := f.startServing(refuseExposed)
 		before := f.seen(choose.A).probes
 		const calls = 100
 		results := make(chan error, calls)
@@ -134,13 +134,13 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 			}
 		}
 		if n := f.seen(choose.A).probes - before; n == 0 || n > 3 {
-			t.Errorf("%d writes at once took %d probes", calls, n)
+			t.Errorf("%d concurrent writes took %d probes", calls, n)
 		}
 	})
 }
 
-// TestExposed_Unknown: who can't see the mirroring state is not told that all is well.
-func TestExposed_Unknown(t *testing.T) {
+// An unknown mirroring state does not count as synchronized.
+func TestExposed_UnknownMirroringState(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		o    choose.Observation
@@ -148,10 +148,10 @@ func TestExposed_Unknown(t *testing.T) {
 	}{
 		{"synchronized", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "FULL"}, true},
 		{"asynchronous", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "OFF"}, false},
-		{"catching up", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
-		{"not for our eyes", choose.Observation{Role: choose.RoleUnknown}, false},
+		{"synchronizing", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
+		{"not visible to the login", choose.Observation{Role: choose.RoleUnknown}, false},
 	} {
-		if got := c.o.Mirrors(); got != c.want {
+		if got := c.o.MirrorSynchronized(); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

@@ -35,29 +35,29 @@ type fakeServer struct {
 	name choose.Name
 
 	// guarded by pair.mu
-	role      choose.Role
-	sequence  int64
-	mirroring string
-	safety    string
-	down      bool      // refuses connections
-	frozen    bool      // accepts and never answers
-	mute      bool      // answers no probe, and calls all the same
-	awaited   time.Time // since when one is not answered
-	probes    []time.Time
-	dials     int
-	parked    bool
-	takes     []string
-	execs     []string
-	onExec    func(statement string) error
-	pools     []*fakePool
-	own       *fakeRow // its epoch row, where replication is cut
-	session   string   // of mirroring; empty: the fake's usual one
-	raiseErr  error
-	witness   string
-	openErr   error         // every checkout fails with it
-	busy      bool          // every checkout waits until its caller gives up
-	room      chan struct{} // where set: as many connections as it has places
-	clock     time.Duration // how far its clock is ahead
+	role         choose.Role
+	sequence     int64
+	mirroring    string
+	safety       string
+	down         bool      // refuses connections
+	frozen       bool      // accepts connections and never answers
+	silentProbes bool      // answers calls but no probes
+	pendingSince time.Time // since when a probe is not answered
+	probes       []time.Time
+	dials        int
+	connected    bool
+	takes        []string
+	execs        []string
+	onExec       func(statement string) error
+	pools        []*fakePool
+	ownRow       *fakeRow // its own epoch row, if it is not replicated
+	session      string   // id of the mirroring session; empty: "guid"
+	raiseErr     error
+	witness      string
+	openErr      error         // every checkout fails with this error
+	busy         bool          // every checkout waits until its context ends
+	slots        chan struct{} // if set: its capacity is the number of connections
+	clock        time.Duration // its clock minus ours
 }
 
 // fakeRow is an epoch row.
@@ -68,7 +68,7 @@ type fakeRow struct {
 
 var _ link.Endpoint = (*fakeServer)(nil)
 
-// newFakePair has partner a as principal of a synchronized pair on the stock schema.
+// newFakePair returns a synchronized pair on the stock schema, with a as principal.
 func newFakePair(t *testing.T) *fakePair {
 	f := &fakePair{t: t}
 	for i, n := range []choose.Name{choose.A, choose.B} {
@@ -85,20 +85,20 @@ func (f *fakePair) set(change func(a, b *fakeServer)) {
 	change(f.ends[0], f.ends[1])
 }
 
-// seenServer is what one server of the pair, and each of its pools, have been asked so far.
+// seenServer is what one server and its pools received so far.
 type seenServer struct {
 	probes, dials int
 	takes, execs  []string
-	own           fakeRow
+	ownRow        fakeRow
 	pools         []seenPool
 }
 
 type seenPool struct {
-	over                        error
-	purged, warmed, out, broken int
+	aborted                         error
+	idleClosed, warmed, out, broken int
 }
 
-// seen is read under the locks: the pair's goroutines go on while a test looks.
+// seen returns what a server received. It takes the locks, because the pair's goroutines go on.
 func (f *fakePair) seen(n choose.Name) seenServer {
 	s := f.ends[0]
 	if n == choose.B {
@@ -106,20 +106,20 @@ func (f *fakePair) seen(n choose.Name) seenServer {
 	}
 	f.mu.Lock()
 	l := seenServer{probes: len(s.probes), dials: s.dials, takes: slices.Clone(s.takes), execs: slices.Clone(s.execs)}
-	if s.own != nil {
-		l.own = *s.own
+	if s.ownRow != nil {
+		l.ownRow = *s.ownRow
 	}
 	pools := slices.Clone(s.pools)
 	f.mu.Unlock()
 	for _, p := range pools {
 		p.mu.Lock()
-		l.pools = append(l.pools, seenPool{over: p.over, purged: p.purged, warmed: p.warmed, out: len(p.out), broken: p.broken})
+		l.pools = append(l.pools, seenPool{aborted: p.aborted, idleClosed: p.idleClosed, warmed: p.warmed, out: len(p.out), broken: p.broken})
 		p.mu.Unlock()
 	}
 	return l
 }
 
-// row is the epoch row.
+// row returns the replicated epoch row.
 func (f *fakePair) row() (epoch int64, server string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,10 +135,10 @@ func (f *fakePair) failOver() {
 	})
 }
 
-// start makes a Pair of the two and runs it until the test ends.
-func (f *fakePair) start(mend ...func(*Config)) *Pair {
+// start returns a Pair on the two servers, which runs until the test ends.
+func (f *fakePair) start(changes ...func(*Config)) *Pair {
 	f.t.Helper()
-	p := f.pairOf(mend...)
+	p := f.newPair(changes...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -151,10 +151,10 @@ func (f *fakePair) start(mend ...func(*Config)) *Pair {
 	return p
 }
 
-// pairOf makes a Pair that does not run.
-func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
+// newPair returns a Pair that does not run.
+func (f *fakePair) newPair(changes ...func(*Config)) *Pair {
 	cfg := Config{Database: "ASPState", Partners: [2]link.PartnerConfig{{Address: "a:1433"}, {Address: "b:1433"}}}
-	for _, m := range mend {
+	for _, m := range changes {
 		m(&cfg)
 	}
 	cfg = cfg.withDefaults()
@@ -168,10 +168,10 @@ func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
 	return newPair(cfg, [2]link.Endpoint{f.ends[0], f.ends[1]}, m)
 }
 
-// startServing is start, and a principal.
-func (f *fakePair) startServing(mend ...func(*Config)) *Pair {
+// startServing is like start, but waits until a principal serves.
+func (f *fakePair) startServing(changes ...func(*Config)) *Pair {
 	f.t.Helper()
-	p := f.start(mend...)
+	p := f.start(changes...)
 	if err := p.WaitForPrincipal(f.t.Context()); err != nil {
 		f.t.Fatal(err)
 	}
@@ -179,24 +179,24 @@ func (f *fakePair) startServing(mend ...func(*Config)) *Pair {
 	return p
 }
 
-func (s *fakeServer) Probe(ctx context.Context, a link.Ask) link.Answer {
-	return link.Answer{Observation: s.observation(ctx, a)}
+func (s *fakeServer) Probe(ctx context.Context, a link.ProbeRequest) link.ProbeResult {
+	return link.ProbeResult{Observation: s.observation(ctx, a)}
 }
 
-// observation is what the probe learns.
-func (s *fakeServer) observation(ctx context.Context, a link.Ask) choose.Observation {
+// observation returns what the probe learns.
+func (s *fakeServer) observation(ctx context.Context, a link.ProbeRequest) choose.Observation {
 	s.pair.mu.Lock()
 	s.probes = append(s.probes, time.Now())
 	o := choose.Observation{Partner: s.name, Role: choose.RoleUnknown}
-	if a.Fresh || !s.parked {
+	if a.Fresh || !s.connected {
 		s.dials++
-		s.parked, o.Fresh = true, true
+		s.connected, o.Fresh = true, true
 	}
 	down, frozen := s.down, s.frozen
-	if s.mute && s.awaited.IsZero() {
-		s.awaited = time.Now()
+	if s.silentProbes && s.pendingSince.IsZero() {
+		s.pendingSince = time.Now()
 	}
-	pending := s.awaited
+	pending := s.pendingSince
 	s.pair.mu.Unlock()
 	switch {
 	case down:
@@ -216,7 +216,7 @@ func (s *fakeServer) observation(ctx context.Context, a link.Ask) choose.Observa
 		case <-t.C:
 		case <-ctx.Done():
 		}
-		o.Err, o.Pending = context.DeadlineExceeded, pending
+		o.Err, o.PendingSince = context.DeadlineExceeded, pending
 		return o
 	default:
 		time.Sleep(200 * time.Microsecond) // the round trip
@@ -224,7 +224,7 @@ func (s *fakeServer) observation(ctx context.Context, a link.Ask) choose.Observa
 	s.pair.mu.Lock()
 	defer s.pair.mu.Unlock()
 	if o.Err != nil || s.down || s.frozen {
-		s.parked = false
+		s.connected = false
 		o.Err = errors.Join(o.Err, errors.New("no answer"))
 		return o
 	}
@@ -232,11 +232,11 @@ func (s *fakeServer) observation(ctx context.Context, a link.Ask) choose.Observa
 	return o
 }
 
-// answerLocked fills in what a living server says.
-func (s *fakeServer) answerLocked(a link.Ask, o *choose.Observation) {
+// answerLocked fills in what a server that runs answers.
+func (s *fakeServer) answerLocked(a link.ProbeRequest, o *choose.Observation) {
 	*o = choose.Observation{
 		Partner: s.name, ServerName: "SQL" + strings.ToUpper(string(s.name)), Role: s.role, Sequence: s.sequence,
-		Fresh: o.Fresh, Reachable: true, Latency: 200 * time.Microsecond, Clock: s.clock,
+		Fresh: o.Fresh, Reachable: true, Latency: 200 * time.Microsecond, ClockOffset: s.clock,
 		Known: true, State: "ONLINE", UserAccess: "MULTI_USER", Updateable: "READ_WRITE",
 		Mirroring: s.mirroring, Safety: s.safety, Opens: s.role != choose.RoleMirror,
 	}
@@ -254,14 +254,14 @@ func (s *fakeServer) answerLocked(a link.Ask, o *choose.Observation) {
 	if !o.Opens || !f.extended {
 		return
 	}
-	if s.own != nil {
-		o.Extended, o.Epoch, o.EpochServer = true, s.own.epoch, s.own.server
+	if s.ownRow != nil {
+		o.Extended, o.Epoch, o.EpochServer = true, s.ownRow.epoch, s.ownRow.server
 		return
 	}
-	if a.Take != "" {
-		s.takes = append(s.takes, a.Take)
-		if f.server != a.Take {
-			f.epoch, f.server = f.epoch+1, a.Take
+	if a.TakeEpochAs != "" {
+		s.takes = append(s.takes, a.TakeEpochAs)
+		if f.server != a.TakeEpochAs {
+			f.epoch, f.server = f.epoch+1, a.TakeEpochAs
 		}
 	}
 	o.Extended, o.Epoch, o.EpochServer = true, f.epoch, f.server
@@ -285,8 +285,8 @@ func (s *fakeServer) Raise(_ context.Context, server string, above int64) error 
 	if s.raiseErr != nil {
 		return s.raiseErr
 	}
-	if s.own != nil {
-		s.own.epoch, s.own.server = max(s.own.epoch, above)+1, server
+	if s.ownRow != nil {
+		s.ownRow.epoch, s.ownRow.server = max(s.ownRow.epoch, above)+1, server
 		return nil
 	}
 	f.epoch, f.server = max(f.epoch, above)+1, server
@@ -303,29 +303,29 @@ func (s *fakeServer) NewPool() link.Pool {
 
 func (s *fakeServer) Close() {}
 
-// fakePool hands out leases without connections.
+// fakePool returns leases without connections.
 type fakePool struct {
 	server *fakeServer
 
-	mu     sync.Mutex
-	over   error
-	purged int
-	warmed int
-	broke  bool  // every lease's socket
-	came   int64 // bytes, through every lease
-	out    map[*fakeLease]struct{}
-	broken int
+	mu           sync.Mutex
+	aborted      error
+	idleClosed   int
+	warmed       int
+	socketBroken bool  // the socket of every lease has failed
+	received     int64 // bytes received on each lease
+	out          map[*fakeLease]struct{}
+	broken       int
 }
 
 type fakeLease struct {
 	p      *fakePool
 	cancel context.CancelCauseFunc
-	room   chan struct{}
+	slots  chan struct{}
 }
 
 func (p *fakePool) Get(ctx context.Context, cancel context.CancelCauseFunc) (link.Lease, error) {
 	p.server.pair.mu.Lock()
-	err, busy, room := p.server.openErr, p.server.busy, p.server.room
+	err, busy, room := p.server.openErr, p.server.busy, p.server.slots
 	p.server.pair.mu.Unlock()
 	if busy {
 		<-ctx.Done()
@@ -340,7 +340,7 @@ func (p *fakePool) Get(ctx context.Context, cancel context.CancelCauseFunc) (lin
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over != nil {
+	if p.aborted != nil {
 		return nil, errors.New("sql: database is closed")
 	}
 	if err != nil {
@@ -357,16 +357,16 @@ func (p *fakePool) Warm(n int) {
 	p.warmed += n
 }
 
-func (p *fakePool) Purge() {
+func (p *fakePool) CloseIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.purged++
+	p.idleClosed++
 }
 
-func (p *fakePool) Cut(cause error) {
+func (p *fakePool) Abort(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.over = cause
+	p.aborted = cause
 	for l := range p.out {
 		l.cancel(cause)
 	}
@@ -383,28 +383,28 @@ func (l *fakeLease) Conn() *sql.Conn { return nil }
 func (l *fakeLease) Received() int64 {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	return l.p.came
+	return l.p.received
 }
 
 func (l *fakeLease) Broke() bool {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	return l.p.broke
+	return l.p.socketBroken
 }
 
 func (l *fakeLease) Release(broken bool) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	delete(l.p.out, l)
-	if l.room != nil {
-		<-l.room
+	if l.slots != nil {
+		<-l.slots
 	}
 	if broken {
 		l.p.broken++
 	}
 }
 
-// sqlErr is a reply with these numbers, first to last; the driver's fields show the last.
+// sqlErr returns a reply with these errors, first to last. The driver's error shows the last.
 func sqlErr(class uint8, numbers ...int32) error {
 	var all []mssql.Error
 	for _, n := range numbers {

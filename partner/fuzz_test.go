@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A file that remembers the accepted principal is taken whole, or refused: what is taken is read the same when written.
+// A memory file is either read completely or refused. A record that was read stays the same when written and
+// read again.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"version":1,"database":"ASPState","partner":"a","epoch":3,"sequence":2}`))
 	f.Add([]byte(`{"version":1,"database":"x","partner":"c"}`))

@@ -19,13 +19,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
-// memoryVersion is the file's format. Members may be added; their meaning doesn't change.
+// memoryVersion is the version of the file format. Fields may be added, but keep their meaning.
 const memoryVersion = 1
 
-// memoryRetry is how long after a failed write the next one is tried.
+// memoryRetry is the pause after a failed write before the next one.
 const memoryRetry = time.Second
 
-// record is what the memory file holds, as JSON:
+// record is the content of the memory file, as JSON:
 //
 //	{"version":1,"database":"ASPState","partner":"b","address":"sql2:1433","server":"SQL2",
 //	 "extended":true,"epoch":4,"role_sequence":7,"session":"5C4…","overruled":{…},"forced":"2026-01-02T03:04:05Z"}
@@ -40,43 +40,43 @@ type record struct {
 	Sequence  int64            `json:"role_sequence"`
 	Session   string           `json:"session"`
 	Overruled choose.Overruled `json:"overruled,omitzero"`
-	Forced    time.Time        `json:"forced,omitzero"` // when the watchdog forced service last
+	Forced    time.Time        `json:"forced,omitzero"` // when the watchdog last forced service
 }
 
-// accepted is the record as decide wants it.
+// accepted returns the accepted principal of the record.
 func (r record) accepted() choose.Accepted {
 	return choose.Accepted{Partner: r.Partner, Extended: r.Extended, Epoch: r.Epoch, Sequence: r.Sequence,
 		Session: r.Session, Overruled: r.Overruled}
 }
 
-// memory keeps a record on disk. Writing is no part of any call's way, and a
-// disk that hangs delays no takeover: the file follows some milliseconds behind.
-// With an empty path it only keeps the record.
+// memory keeps a record on disk. No call waits for a write, and a disk that hangs delays no failover: the file
+// is written some milliseconds later. If path is empty, the record is kept only in memory. Safe for concurrent
+// use.
 type memory struct {
 	path     string
 	log      *slog.Logger
 	dirty    chan struct{}
 	failures atomic.Uint64
-	failing  bool // owned by writing: the last write failed
+	failing  bool // guarded by writing; the last write failed
 
-	mu  sync.Mutex
-	now record // guarded by mu
+	mu      sync.Mutex
+	current record // guarded by mu
 
 	writing sync.Mutex
 	written record // guarded by writing
 }
 
-// openMemory reads the file, if there is one.
+// openMemory returns the memory of cfg, with the record of the file if it exists.
 func openMemory(cfg *Config) (*memory, error) {
 	m := &memory{path: cfg.Memory, log: cfg.Logger, dirty: make(chan struct{}, 1)}
-	m.now = record{Version: memoryVersion, Database: cfg.Database}
+	m.current = record{Version: memoryVersion, Database: cfg.Database}
 	if m.path == "" {
 		return m, nil
 	}
 	text, err := os.ReadFile(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Dir(m.path)); err != nil {
-			return nil, fmt.Errorf("memory %s: its folder: %w", m.path, err)
+			return nil, fmt.Errorf("memory %s: folder of the file: %w", m.path, err)
 		}
 		return m, nil
 	}
@@ -88,14 +88,14 @@ func openMemory(cfg *Config) (*memory, error) {
 		return nil, fmt.Errorf("memory %s is damaged (%w): make sure which partner is the principal, then delete the file", m.path, err)
 	}
 	if !strings.EqualFold(r.Database, cfg.Database) {
-		return nil, fmt.Errorf("memory %s is of the database %q, not %q: give every pair a file of its own", m.path, r.Database, cfg.Database)
+		return nil, fmt.Errorf("memory %s belongs to the database %q, not %q: give every pair a file of its own", m.path, r.Database, cfg.Database)
 	}
 	m.written = r
-	m.now = r.rename(cfg)
+	m.current = r.rename(cfg)
 	return m, nil
 }
 
-// parseRecord reads and checks a record.
+// parseRecord parses and checks a record.
 func parseRecord(text []byte) (record, error) {
 	var r record
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -104,7 +104,7 @@ func parseRecord(text []byte) (record, error) {
 	}
 	switch {
 	case d.More():
-		return record{}, errors.New("something follows the record")
+		return record{}, errors.New("data after the record")
 	case r.Version != memoryVersion:
 		return record{}, fmt.Errorf("version %d, want %d", r.Version, memoryVersion)
 	case r.Partner != choose.A && r.Partner != choose.B && r.Partner != "":
@@ -117,7 +117,8 @@ func parseRecord(text []byte) (record, error) {
 	return r, nil
 }
 
-// rename follows a configuration in which the two partners changed places.
+// rename returns the record for a configuration in which the two partners may have changed places since it was
+// written.
 func (r record) rename(cfg *Config) record {
 	i := 0
 	if r.Partner == choose.B {
@@ -134,10 +135,10 @@ func (r record) rename(cfg *Config) record {
 	return r
 }
 
-// note changes the record; the file follows.
-func (m *memory) note(change func(*record)) {
+// update changes the record. The file is written later.
+func (m *memory) update(change func(*record)) {
 	m.mu.Lock()
-	change(&m.now)
+	change(&m.current)
 	m.mu.Unlock()
 	select {
 	case m.dirty <- struct{}{}:
@@ -145,15 +146,15 @@ func (m *memory) note(change func(*record)) {
 	}
 }
 
-// read gives the record.
+// read returns the record.
 func (m *memory) read() record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.now
+	return m.current
 }
 
-// keep writes what changed, until ctx ends. A write that failed is tried again.
-func (m *memory) keep(ctx context.Context) {
+// writeLoop writes changes to the file until ctx ends. It repeats a failed write.
+func (m *memory) writeLoop(ctx context.Context) {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {
@@ -169,7 +170,7 @@ func (m *memory) keep(ctx context.Context) {
 	}
 }
 
-// flush writes the record, if the file doesn't hold it yet.
+// flush writes the record, unless the file already has it.
 func (m *memory) flush() error {
 	if m.path == "" {
 		return nil
@@ -187,13 +188,13 @@ func (m *memory) flush() error {
 	if err != nil {
 		m.failures.Add(1)
 		if !m.failing {
-			m.log.Error("the accepted principal could not be remembered", "file", m.path, "error", err)
+			m.log.Error("the accepted principal could not be written to the memory file", "file", m.path, "error", err)
 		}
 		m.failing = true
 		return err
 	}
 	if m.failing {
-		m.log.Info("the accepted principal is remembered again", "file", m.path)
+		m.log.Info("the accepted principal is written to the memory file again", "file", m.path)
 	}
 	m.failing = false
 	m.written = r

@@ -15,13 +15,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// withMemory makes a Config remember in path.
+// withMemory sets Config.Memory.
 func withMemory(path string) func(*Config) { return func(c *Config) { c.Memory = path } }
 
-// runFor runs a pair of its own on f until it serves, for as long as f tells, and ends it.
-func (f *fakePair) runFor(during func(p *Pair), mend ...func(*Config)) {
+// runWhile runs a new pair on f while during runs.
+func (f *fakePair) runWhile(during func(p *Pair), changes ...func(*Config)) {
 	f.t.Helper()
-	p := f.pairOf(mend...)
+	p := f.newPair(changes...)
 	ctx, cancel := context.WithCancel(f.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -32,12 +32,12 @@ func (f *fakePair) runFor(during func(p *Pair), mend ...func(*Config)) {
 	}
 }
 
-func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
+func TestMemory_ARestartedProxyIgnoresAFormerPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
 		f.extended = true
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			_ = p.WaitForPrincipal(t.Context())
 			f.failOver()
 			time.Sleep(2 * time.Second)
@@ -50,26 +50,26 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 			t.Fatalf("the file: %v, %v", info, err)
 		}
 		if left, _ := filepath.Glob(path + ".*"); len(left) != 0 {
-			t.Errorf("left behind: %q", left)
+			t.Errorf("temporary files are left: %q", left)
 		}
-		// Only a answers now, with what it had before the failover.
+		// Only a answers now, with the data it had before the failover.
 		f.set(func(a, b *fakeServer) {
 			a.role, a.sequence, b.down = choose.RolePrincipal, 1, true
 			f.epoch, f.server = 1, "SQLA"
 		})
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
-			if s := p.Status(); s.Principal != "" || s.Epoch != 2 || !strings.Contains(s.Reason, "claims epoch 1, and 2 was accepted") {
-				t.Errorf("with its memory: %+v", s)
+			if s := p.Status(); s.Principal != "" || s.Epoch != 2 || !strings.Contains(s.Reason, "claims epoch 1, but epoch 2 was accepted") {
+				t.Errorf("with a memory: %+v", s)
 			}
 			if n := p.Stats().Fenced[choose.FencedEpoch]; n != 1 {
 				t.Errorf("counted %d fenced claims, want one for one change", n)
 			}
 		}, withMemory(path))
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			time.Sleep(5 * time.Second)
 			if s := p.Status(); s.Principal != choose.A {
-				t.Errorf("without a memory nothing speaks against it: %+v", s)
+				t.Errorf("without a memory, a must be accepted: %+v", s)
 			}
 		})
 	})
@@ -94,7 +94,7 @@ func TestMemory_IsWrittenWhileRunning(t *testing.T) {
 	})
 }
 
-func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
+func TestMemory_RepeatsAFailedWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "state")
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -102,7 +102,7 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		}
 		var log bytes.Buffer
 		f := newFakePair(t)
-		p := f.pairOf(withMemory(filepath.Join(folder, "pair.json")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		p := f.newPair(withMemory(filepath.Join(folder, "pair.json")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		if err := os.Remove(folder); err != nil {
 			t.Fatal(err)
 		}
@@ -121,9 +121,9 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		}
 		time.Sleep(2 * memoryRetry)
 		if _, err := os.Stat(p.memory.path); err != nil {
-			t.Errorf("not tried again: %v", err)
+			t.Errorf("the write was not repeated: %v", err)
 		}
-		// The next time is said, too.
+		// A second failure is logged, too.
 		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +133,8 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n, again := strings.Count(log.String(), "could not be remembered"), strings.Count(log.String(), "is remembered again"); n != 2 || again != 1 {
-			t.Errorf("two outages were said %d times, the end of one %d times:\n%s", n, again, &log)
+		if n, again := strings.Count(log.String(), "could not be written"), strings.Count(log.String(), "is written to the memory file again"); n != 2 || again != 1 {
+			t.Errorf("two failures were logged %d times, the end of one %d times:\n%s", n, again, &log)
 		}
 	})
 }
@@ -143,11 +143,11 @@ func TestMemory_Damaged(t *testing.T) {
 	good := `{"version":1,"database":"ASPState","partner":"a","epoch":3,"role_sequence":5,"session":"guid"}`
 	tests := []struct{ name, text, want string }{
 		{"empty", "", "is damaged"},
-		{"cut off", good[:40], "is damaged"},
-		{"of two parts", good + good, "is damaged"},
+		{"truncated", good[:40], "is damaged"},
+		{"two records", good + good, "is damaged"},
 		{"another version", strings.Replace(good, `"version":1`, `"version":2`, 1), "version 2"},
-		{"no partner of ours", strings.Replace(good, `"a"`, `"c"`, 1), `partner "c"`},
-		{"below zero", strings.Replace(good, "3", "-3", 1), "impossible"},
+		{"unknown partner", strings.Replace(good, `"a"`, `"c"`, 1), `partner "c"`},
+		{"negative epoch", strings.Replace(good, "3", "-3", 1), "impossible"},
 		{"another database", strings.Replace(good, "ASPState", "Other", 1), "a file of its own"},
 	}
 	path := filepath.Join(t.TempDir(), "pair.json")
@@ -159,7 +159,7 @@ func TestMemory_Damaged(t *testing.T) {
 		}
 		_, err := New(cfg)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: got %v, want one line with %q and the file's name", tt.name, err, tt.want)
+			t.Errorf("%s: got %v, want one line with %q and the file name", tt.name, err, tt.want)
 		}
 	}
 	if err := os.WriteFile(path, []byte(good), 0o600); err != nil {
@@ -185,6 +185,6 @@ func TestMemory_PartnersThatChangedPlaces(t *testing.T) {
 		t.Errorf("changed places: %+v", r)
 	}
 	if r := (record{Partner: choose.A, Address: "three:1"}).rename(cfg); r.Partner != choose.A {
-		t.Errorf("an address nobody has: %+v", r)
+		t.Errorf("an unknown address: %+v", r)
 	}
 }

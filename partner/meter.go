@@ -12,33 +12,33 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// Meter is told what became of calls, for metrics and traces. It is called on the calls' own
-// goroutines, many at once: it must not block, and not keep errors or contexts.
+// Meter receives the results of calls, for metrics and traces. Its methods are called concurrently, on the
+// goroutines of the calls. They must not block, and must not keep errors or contexts.
 type Meter interface {
-	// Attempted is told of every attempt that has ended. ctx is the call's.
+	// Attempted is called after every attempt. ctx is the call's.
 	Attempted(ctx context.Context, a AttemptEnd)
-	// Held is told of every call that has left the hold, or was not let in. ctx is the call's.
+	// Held is called after every wait in the hold, and if the hold refused the call. ctx is the call's.
 	Held(ctx context.Context, h HoldEnd)
 }
 
-// AttemptEnd is how one attempt of one call ended.
+// AttemptEnd is the result of one attempt.
 type AttemptEnd struct {
-	Label   string // the call's
-	Partner choose.Name
-	Epoch   int64 // 0 on a stock schema
-	Number  int   // 1, 2, …; of an attempt that the breaker refused, that of the one before
-	Resent  bool  // an earlier one may have been executed
-	Began   time.Time
+	Label   string      // the call's
+	Partner choose.Name // where it ran
+	Epoch   int64       // 0 on a stock schema
+	Number  int         // 1, 2, …; an attempt that the breaker refused has the number of the one before
+	Resent  bool        // an earlier attempt may have been executed
+	Began   time.Time   // by the clock of this process, as Ended
 	Ended   time.Time
-	Class   classify.Class // of Err
-	Err     error          // nil: it was carried out
+	Class   classify.Class // the class of Err
+	Err     error          // nil if the attempt succeeded
 }
 
-// outcomeDone is the outcome of an attempt that the server answered, with a refusal of the
-// caller's wish or without.
+// outcomeDone is the outcome of an attempt that the server answered, also if the op made an error of the
+// answer.
 const outcomeDone = "done"
 
-// Outcomes are the words Outcome has, in a fixed order: done, and those of the classes.
+// Outcomes returns all values of AttemptEnd.Outcome, in a fixed order: done, then the names of the classes.
 func Outcomes() []string {
 	all := []string{outcomeDone}
 	for c := classify.Permanent; c <= classify.CallerGone; c++ {
@@ -47,8 +47,8 @@ func Outcomes() []string {
 	return all
 }
 
-// OutcomeIndex is the place of the outcome in Outcomes. What the op made of the server's answer
-// itself ("somebody else holds the lock") is done.
+// OutcomeIndex returns the index of the outcome in Outcomes. An error that the op itself made of an answer,
+// such as a lock held by another request, counts as done.
 func (a AttemptEnd) OutcomeIndex() int {
 	if a.Err == nil {
 		return 0
@@ -61,7 +61,7 @@ func (a AttemptEnd) OutcomeIndex() int {
 	return 1 + int(a.Class)
 }
 
-// Outcome is done, or the word of the class.
+// Outcome returns "done" or the name of the class.
 func (a AttemptEnd) Outcome() string {
 	if i := a.OutcomeIndex(); i > 0 {
 		return classify.Class(i - 1).String()
@@ -69,27 +69,27 @@ func (a AttemptEnd) Outcome() string {
 	return outcomeDone
 }
 
-// HoldEnd is how a call left the hold.
+// HoldEnd is how a wait in the hold ended.
 type HoldEnd struct {
-	Label   string // the call's
-	Waited  time.Duration
-	Outcome hold.Outcome
+	Label   string        // the call's
+	Waited  time.Duration // how long the call waited this time
+	Outcome hold.Outcome  // why the wait ended
 }
 
-// PoolStats is what the connections to the principal are doing.
+// PoolStats describes the connections to the principal.
 type PoolStats struct {
-	Partner choose.Name // whose they are; empty: no partner serves, and all is zero
+	Partner choose.Name // the principal; empty if no partner serves, and then the rest is zero
 	sql.DBStats
-	Queued  int64  // calls that wait for one now
-	Evicted uint64 // calls that were turned away while they waited, to make room for a caller with fewer that wait; since the start
+	Queued  int64  // calls that wait for a connection now
+	Evicted uint64 // waiting calls refused since the start, to make room for a caller with fewer
 }
 
-// Pool reads the statistics of the connections that calls run on. Each term of a principal has
-// a pool of its own, so that counters begin anew after a failover.
+// Pool returns the statistics of the connections that calls run on. Each term of a principal has its own pool,
+// so its counters start again after a failover. Safe for concurrent use.
 func (p *Pair) Pool() PoolStats {
-	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.Evictions()}
+	s := PoolStats{Queued: p.queued.Load(), Evicted: p.queue.Evictions()}
 	if t := p.hold.Serving(); t != nil {
-		s.Partner, s.DBStats = t.On.member.name, t.On.pool.Stats()
+		s.Partner, s.DBStats = t.Target.member.name, t.Target.pool.Stats()
 	}
 	return s
 }

@@ -18,29 +18,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// written is a meter that writes down what it is told.
-type written struct {
+// recordingMeter records its calls.
+type recordingMeter struct {
 	mu       sync.Mutex
 	attempts []AttemptEnd
 	holds    []HoldEnd
 }
 
-func (w *written) Attempted(_ context.Context, a AttemptEnd) {
+func (w *recordingMeter) Attempted(_ context.Context, a AttemptEnd) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attempts = append(w.attempts, a)
 }
 
-func (w *written) Held(_ context.Context, h HoldEnd) {
+func (w *recordingMeter) Held(_ context.Context, h HoldEnd) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.holds = append(w.holds, h)
 }
 
-// A call that meets a failover: a refusal, a wait in the hold, and an answer, each told once.
+// A call during a failover is reported as a refused attempt, a wait in the hold and a successful attempt, each
+// once.
 func TestMeter_Failover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, w := newFakePair(t), new(written)
+		f, w := newFakePair(t), new(recordingMeter)
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
 		p := f.startServing(func(c *Config) { c.Meter = w })
 		err := p.Do(t.Context(), Call{Label: "get"}, func(_ context.Context, a *Attempt) error {
@@ -70,16 +71,16 @@ func TestMeter_Failover(t *testing.T) {
 		s := p.Stats()
 		for _, h := range []Happening{{"principal", choose.A, ""}, {"principal", choose.B, ""}, {"role", choose.A, "principal"}, {"role", choose.A, "mirror"}, {"role", choose.B, "principal"}} {
 			if s.Told[h] != 1 {
-				t.Errorf("%+v was told %d times, want once: %v", h, s.Told[h], s.Told)
+				t.Errorf("%+v was published %d times, want once: %v", h, s.Told[h], s.Told)
 			}
 		}
 	})
 }
 
-// Every way out of the hold has its word.
-func TestMeter_Held(t *testing.T) {
+// Each end of a wait in the hold has its outcome.
+func TestMeter_HoldOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, w := newFakePair(t), new(written)
+		f, w := newFakePair(t), new(recordingMeter)
 		f.ends[0].down, f.ends[1].down = true, true
 		p := f.start(func(c *Config) { c.Meter, c.Hold.Size, c.Hold.Window = w, 2, 10*time.Second })
 		leaving, leave := context.WithCancel(t.Context())
@@ -107,7 +108,7 @@ func TestAttemptEnd_Outcome(t *testing.T) {
 		want  string
 	}{
 		{nil, classify.Permanent, "done"},
-		{errors.New("somebody else holds the lock"), classify.Permanent, "done"},
+		{errors.New("another request holds the lock"), classify.Permanent, "done"},
 		{mssql.Error{Number: 229}, classify.Permanent, "permanent"},
 		{&link.LoginError{Partner: choose.A, Err: errors.New("x509: unknown authority")}, classify.Permanent, "permanent"},
 		{&hold.FullError{Bound: "size", Limit: 1}, classify.Permanent, "permanent"},
@@ -122,7 +123,7 @@ func TestAttemptEnd_Outcome(t *testing.T) {
 	}
 }
 
-func TestPool_Stats(t *testing.T) {
+func TestPair_Pool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -133,7 +134,7 @@ func TestPool_Stats(t *testing.T) {
 			return nil
 		})
 		if s := p.Pool(); s.InUse != 0 {
-			t.Errorf("after it: %+v", s)
+			t.Errorf("after the call: %+v", s)
 		}
 	})
 }

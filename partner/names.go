@@ -7,40 +7,40 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// The types of this package's interface that its rooms define. Who uses a Pair needs this package alone.
+// Types of this package's API that the packages below define. A user of Pair needs only this package.
 type (
-	// Name is the name of one of the two partners.
+	// Name names one of the two partners: A or B.
 	Name = choose.Name
-	// Role is a partner's role.
+	// Role is the role that a partner reports.
 	Role = choose.Role
-	// Claim is what a partner that claims to be principal says of itself.
+	// Claim is what a partner reports about itself when it claims to be principal.
 	Claim = choose.Claim
-	// WatchdogConfig says when the watchdog forces service.
+	// WatchdogConfig configures the watchdog.
 	WatchdogConfig = choose.WatchdogConfig
 	// Observer watches the same pair from another place.
 	Observer = choose.Observer
 	// Sighting is an observer's answer.
 	Sighting = choose.Sighting
 
-	// PartnerConfig says how one partner is reached.
+	// PartnerConfig says how to connect to one partner.
 	PartnerConfig = link.PartnerConfig
-	// Budgets are the longest waits for a server.
+	// Budgets are the longest times to wait for a server.
 	Budgets = link.Budgets
 
 	// HoldConfig bounds the hold.
 	HoldConfig = hold.Config
 	// HoldStats counts what the hold did.
 	HoldStats = hold.Stats
-	// HoldFullError is an ErrHoldFull that says which bound was met.
+	// HoldFullError is an ErrHoldFull that says which bound was reached.
 	HoldFullError = hold.FullError
-	// HoldOutcome says why a call is not in the hold any more.
+	// HoldOutcome says how a wait in the hold ended.
 	HoldOutcome = hold.Outcome
 
-	// Class says what an error means for where and whether a call may run again.
+	// Class says what an error means for a call: whether it may run again, and on which partner.
 	Class = classify.Class
 )
 
-// The names of the partners, and the roles.
+// The names of the partners, and their roles.
 const (
 	A = choose.A
 	B = choose.B
@@ -53,14 +53,15 @@ const (
 // HoldDrained is the outcome of a call that the hold released to a principal.
 const HoldDrained = hold.Drained
 
-// ErrHoldFull says that too many calls, or too many bytes, wait already. Outcome NotApplied.
+// ErrHoldFull means that too many calls or too many bytes wait already. Outcome NotApplied.
 var ErrHoldFull = hold.ErrFull
 
-// What an op may return (wrapped or not) to steer Do.
+// The errors that an op may return, wrapped or not, to control Do.
 var (
-	// ErrMoved says that the database has another epoch than the caller's, or is no principal at
-	// all. Nothing was done. Do looks for the principal and runs the op again.
+	// ErrMoved means that the database has another epoch than the call, or is no longer principal. Nothing
+	// was done. Do looks for the principal and runs the op again.
 	ErrMoved = classify.ErrMoved
-	// ErrLate says that the call reached the database after its NotAfter. Nothing was done. Do runs the op again.
+	// ErrLate means that the call reached the database after its NotAfter. Nothing was done. Do runs the op
+	// again.
 	ErrLate = classify.ErrLate
 )

@@ -14,17 +14,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// TestDo_OpenAttemptIsNotForgotten: a write was sent and never answered. Whatever keeps
-// it from being sent again tells nothing about that attempt: the outcome is unknown.
-func TestDo_OpenAttemptIsNotForgotten(t *testing.T) {
+// A write was sent and never answered. If it then cannot be sent again, its outcome is unknown, for whatever
+// reason.
+func TestDo_UnansweredWriteStaysUnknown(t *testing.T) {
 	certificate := &link.LoginError{Partner: choose.B, Err: errors.New("tls: failed to verify certificate: x509: certificate signed by unknown authority")}
 	tests := []struct {
 		name   string
-		login  error // of every connection after the first attempt
-		answer error // of every attempt after the first
+		login  error // error of every connection after the first attempt
+		answer error // error of every attempt after the first
 	}{
-		{"the partner's certificate is refused", certificate, nil},
-		{"the call comes too late again and again", nil, classify.ErrLate},
+		{"the partner's certificate is not trusted", certificate, nil},
+		{"the call is late again and again", nil, classify.ErrLate},
 		{"no connection becomes free", classify.ErrPoolBusy, nil},
 	}
 	for _, tt := range tests {
@@ -58,7 +58,7 @@ func TestOutcomeOf(t *testing.T) {
 		{"no principal", &CallError{Kind: ErrNoPrincipal}, NotApplied},
 		{"unknown, wrapped", fmt.Errorf("store: %w", &CallError{Kind: ErrOutcomeUnknown, Result: Unknown}), Unknown},
 		{"the server's refusal", sqlErr(14, 229), NotApplied},
-		{"silence", io.EOF, Unknown},
+		{"no answer", io.EOF, Unknown},
 		{"the op's own answer", errors.New("not found"), NotApplied},
 	}
 	for _, tt := range tests {

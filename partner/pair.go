@@ -13,40 +13,40 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// Pair is two partners and the knowledge which of them is principal. All its
-// methods may be called concurrently.
+// Pair is two partners, and which of them is principal. New returns one, and Run makes it work. All its methods
+// may be called concurrently.
 type Pair struct {
 	cfg     Config
 	members [2]*member
 	hold    *hold.Hold[*term]
 
-	asked    atomic.Uint64 // numbers the questions that need an answer from now on
-	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
-	started  atomic.Bool
-	closed   chan struct{} // closed when Run ends
-	reports  chan choose.Observation
-	breakers chan Event // breaker changes, for the loop of Run to tell
+	probeRequests    atomic.Uint64 // the number of the last probe request; who needs a probe that begins from now on takes the next number
+	noPrincipalSince atomic.Int64  // since when no principal serves, in Unix nanoseconds; 0 while one serves
+	started          atomic.Bool
+	closed           chan struct{} // closed when Run ends
+	reports          chan choose.Observation
+	breakers         chan Event // breaker changes, which the loop of Run publishes
 
-	orders chan choose.Accepted // the operator's word, for the loop of Run to obey
-	memory *memory
-	queued atomic.Int64 // calls waiting for a connection
-	line   *hold.Queue  // those for whom there is none
+	accepts chan choose.Accepted // what Accept decided, which the loop of Run applies
+	memory  *memory
+	queued  atomic.Int64 // number of calls that wait for a connection
+	queue   *hold.Queue  // where calls wait while all connections are in use
 
 	current *term          // owned by the loop of Run
-	running sync.WaitGroup // everything that Run starts
+	running sync.WaitGroup // all goroutines that Run starts
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex // guards the fields below
 	view        choose.View
-	changed     chan struct{} // closed and replaced at every report
+	changed     chan struct{} // closed and replaced after every observation
 	subscribers map[chan Event]struct{}
 	stats       Stats
 	watchdog    WatchdogStatus
 
-	stock sync.Once // that the schema is the stock one, is told once
+	stockWarning sync.Once // the warning about a stock schema is logged once
 }
 
-// New checks the configuration and makes a Pair. It starts nothing: until Run
-// runs, calls are held.
+// New checks the configuration and returns a Pair. It starts nothing and dials nothing: until Run runs, calls
+// are held.
 func New(cfg Config) (*Pair, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -67,18 +67,18 @@ func New(cfg Config) (*Pair, error) {
 	return newPair(cfg, ends, m), nil
 }
 
-// newPair makes a Pair of two endpoints and what is remembered of them. cfg is complete.
+// newPair returns a Pair of two endpoints and a memory. cfg is complete.
 func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
 		hold:        hold.New[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
-		line:        hold.NewQueue(cfg.Hold, cfg.MaxConns),
+		queue:       hold.NewQueue(cfg.Hold, cfg.MaxConns),
 		closed:      make(chan struct{}),
 		reports:     make(chan choose.Observation),
 		breakers:    make(chan Event, 16),
 		changed:     make(chan struct{}),
 		subscribers: make(map[chan Event]struct{}),
-		orders:      make(chan choose.Accepted),
+		accepts:     make(chan choose.Accepted),
 		memory:      m,
 		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
 		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(choose.WatchdogOff), LastForced: m.read().Forced},
@@ -87,118 +87,116 @@ func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	for i := range ends {
 		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
 	}
-	p.trouble.Store(time.Now().UnixNano())
+	p.noPrincipalSince.Store(time.Now().UnixNano())
 	return p
 }
 
-// breakerChanged records; it runs under the breaker's lock. A trial is counted and not told.
+// breakerChanged records a change. It runs under the breaker's lock. A trial is counted but not published.
 func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
-	if trial(from, to) {
+	if isTrial(from, to) {
 		p.count(func(s *Stats) { s.Told[happening(e)]++ })
 		return
 	}
 	select {
 	case p.breakers <- e:
-	default: // nobody reads before Run; the state itself is recorded elsewhere
+	default: // before Run nothing reads the channel; the breaker itself keeps the state
 	}
 }
 
-// Run watches both partners and serves Do until ctx ends, then cuts every
-// connection and returns nil after all its goroutines have. Calls under way
-// then end with ErrClosed or ErrOutcomeUnknown; let them drain first. It may be
-// called once.
+// Run probes both partners and serves Do until ctx ends. Then it closes every connection, and returns nil after
+// all its goroutines have ended. Calls that are still running end with ErrClosed or ErrOutcomeUnknown, so let
+// them end first. Run may be called once.
 func (p *Pair) Run(ctx context.Context) error {
 	if !p.started.CompareAndSwap(false, true) {
 		return errors.New("pair: Run was called twice")
 	}
-	p.trouble.Store(time.Now().UnixNano())
+	p.noPrincipalSince.Store(time.Now().UnixNano())
 	for _, m := range p.members {
 		p.running.Go(func() { p.watch(ctx, m) })
 	}
 	p.running.Go(func() { p.hold.Drain(ctx) })
-	p.running.Go(func() { p.memory.keep(ctx) })
+	p.running.Go(func() { p.memory.writeLoop(ctx) })
 	if p.cfg.Watchdog.Enabled {
-		p.running.Go(func() { p.guard(ctx) })
+		p.running.Go(func() { p.runWatchdog(ctx) })
 	}
 	p.loop(ctx)
-	// The hold closes before the connections go: whoever is cut off must find it closed.
+	// The hold closes before the connections: an interrupted call must find it closed.
 	p.hold.Close()
 	close(p.closed)
 	if p.current != nil {
 		p.current.end()
 	}
 	for _, m := range p.members {
-		m.unready()
+		m.dropNextPool()
 	}
 	p.running.Wait()
 	for _, m := range p.members {
 		m.endpoint.Close()
 	}
-	_ = p.memory.flush() // logged and counted there; there is nobody left to try again
+	_ = p.memory.flush() // flush logs and counts its error; nothing is left to repeat it
 	return nil
 }
 
-// loop takes reports until ctx ends. It is the only one who decides and acts.
+// loop handles observations, breaker changes and accepts until ctx ends. Only this goroutine decides and acts.
 func (p *Pair) loop(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case o := <-p.reports:
-			p.take(o)
+			p.handleObservation(o)
 		case e := <-p.breakers:
-			p.tell(e)
-		case acc := <-p.orders:
-			p.obey(acc)
+			p.publish(e)
+		case acc := <-p.accepts:
+			p.applyAccept(acc)
 		}
 	}
 }
 
-// watch probes one partner again and again: every second while all is well,
-// every few milliseconds while there is no principal. A frozen partner delays
-// nobody but its own watcher.
+// watch probes one partner until ctx ends: every second while a principal serves, and every few milliseconds
+// otherwise. Each partner has its own goroutine, so a partner that does not answer does not delay the other.
 func (p *Pair) watch(ctx context.Context, m *member) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		o := m.observe(ctx, &p.cfg, p.asked.Load())
+		o := m.observe(ctx, &p.cfg, p.probeRequests.Load())
 		select {
 		case <-ctx.Done():
 			return
 		case p.reports <- o:
 		}
-		if o.Confirmed {
-			continue // the answer is still awaited
+		if o.ConfirmedByCalls {
+			continue // the probe's answer is still awaited
 		}
-		timer.Reset(pause(&p.cfg, p.troubled()))
+		timer.Reset(probePause(&p.cfg, p.withoutPrincipal()))
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.wake:
+		case <-m.wakeUp:
 		case <-timer.C:
 		}
 	}
 }
 
-// troubled is how long no principal has served; negative: one does.
-func (p *Pair) troubled() time.Duration {
-	since := p.trouble.Load()
+// withoutPrincipal returns how long no principal has served; negative while one serves.
+func (p *Pair) withoutPrincipal() time.Duration {
+	since := p.noPrincipalSince.Load()
 	if since == 0 {
 		return -1
 	}
 	return time.Since(time.Unix(0, since))
 }
 
-// inTrouble makes both watchers hurry.
-func (p *Pair) inTrouble() {
-	p.trouble.CompareAndSwap(0, time.Now().UnixNano())
-	p.wake()
+// startSearch makes both partners be probed now, and then every few milliseconds.
+func (p *Pair) startSearch() {
+	p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano())
+	p.probeNow()
 }
 
-// wake makes both watchers probe now.
-func (p *Pair) wake() {
+// probeNow makes both partners be probed now.
+func (p *Pair) probeNow() {
 	for _, m := range p.members {
-		m.poke()
+		m.probeNow()
 	}
 }

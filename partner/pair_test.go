@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-func TestRun_Cadence(t *testing.T) {
+func TestRun_ProbeIntervals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -34,11 +34,11 @@ func TestRun_Cadence(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := probes(time.Second); n < 300 || n > 340 {
-			t.Errorf("trouble: %d probes in the first second, want one every 3 ms", n)
+			t.Errorf("without a principal: %d probes in the first second, want one every 3 ms", n)
 		}
 		time.Sleep(30 * time.Second)
 		if n := probes(time.Second); n < 32 || n > 35 {
-			t.Errorf("long trouble: %d probes in a second, want one every 30 ms", n)
+			t.Errorf("long without a principal: %d probes in a second, want one every 30 ms", n)
 		}
 		f.set(func(a, b *fakeServer) { a.down, b.down = false, false })
 		if err := p.WaitForPrincipal(t.Context()); err != nil {
@@ -51,7 +51,7 @@ func TestRun_Cadence(t *testing.T) {
 	})
 }
 
-func TestRun_AFrozenPartnerDelaysNobody(t *testing.T) {
+func TestRun_AFrozenPartnerDoesNotDelayTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -83,15 +83,14 @@ func TestRun_Fencing(t *testing.T) {
 		if s := p.Status(); s.Principal != choose.B || s.Epoch != 2 {
 			t.Fatalf("after a failover: %+v", s)
 		}
-		// b goes, and a comes back with what it had before: it is principal by
-		// its own word, and fenced.
+		// b is lost, and a comes back with its old data: a claims to be principal, and is fenced.
 		f.set(func(a, b *fakeServer) {
 			a.role, a.sequence, b.down = choose.RolePrincipal, 1, true
 			f.epoch, f.server = 1, "SQLA"
 		})
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != "" || s.SplitBrain || !p.hold.Holding() {
-			t.Fatalf("an old principal was believed: %+v", s)
+			t.Fatalf("an old principal was accepted: %+v", s)
 		}
 	})
 }
@@ -104,7 +103,7 @@ func TestRun_AnotherProxyTakesTheEpoch(t *testing.T) {
 		f.set(func(_, _ *fakeServer) { f.epoch, f.server = 5, "sql-a.example" })
 		time.Sleep(2 * time.Second)
 		if epoch, server := f.row(); p.Status().Epoch != 5 || epoch != 5 || server != "sql-a.example" {
-			t.Errorf("epoch %d, the row %d of %q; want 5 without taking it back", p.Status().Epoch, epoch, server)
+			t.Errorf("epoch %d, the row has %d of %q; want 5, and no new epoch", p.Status().Epoch, epoch, server)
 		}
 	})
 }
@@ -112,11 +111,11 @@ func TestRun_AnotherProxyTakesTheEpoch(t *testing.T) {
 func TestRun_SplitBrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		f.set(func(_, b *fakeServer) { b.role = choose.RolePrincipal }) // the same sequence: no order
+		f.set(func(_, b *fakeServer) { b.role = choose.RolePrincipal }) // equal role sequences cannot be ordered
 		p := f.start()
 		time.Sleep(3 * time.Second)
 		if s := p.Status(); !s.SplitBrain || s.Principal != "" {
-			t.Errorf("two claims, none accepted before: %+v", s)
+			t.Errorf("two claims, no principal accepted before: %+v", s)
 		}
 		f.set(func(_, b *fakeServer) { b.role = choose.RoleMirror })
 		time.Sleep(time.Second)
@@ -136,7 +135,7 @@ func TestRun_SplitBrain(t *testing.T) {
 func TestRun_Events(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.pairOf()
+		p := f.newPair()
 		events, cancel := p.Subscribe()
 		ctx := t.Context()
 		go func() { _ = p.Run(ctx) }()
@@ -148,7 +147,7 @@ func TestRun_Events(t *testing.T) {
 		f.set(func(a, b *fakeServer) { b.down, b.role, b.sequence = false, choose.RolePrincipal, 2 })
 		time.Sleep(3 * time.Second)
 		cancel()
-		cancel() // harmless
+		cancel() // a second call does nothing
 		var kinds []string
 		for e := range events {
 			if !slices.Contains(kinds, e.Kind+" "+string(e.Partner)) {
@@ -209,7 +208,7 @@ func TestStatus_Exposed(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		s := p.Status()
 		if !s.Exposed || s.Principal != choose.A || s.Partners[1].LastError == "" || s.Topology != "mirroring" {
-			t.Errorf("with the mirror away: %+v", s)
+			t.Errorf("without the mirror: %+v", s)
 		}
 	})
 }
@@ -218,32 +217,32 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
 		b := newBreaker(choose.A, func(from, to string) { changes = append(changes, from+">"+to) })
-		call := func(verdict error) error {
-			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
+		call := func(result error) error {
+			return b.run(func() (struct{}, error) { return struct{}{}, result })
 		}
 		for range 100 {
-			_ = call(errNoVerdict)
+			_ = call(errNotCounted)
 		}
 		for range breakerTrips - 1 {
-			_ = call(errUnreached)
+			_ = call(errUnreachable)
 		}
 		_ = call(nil)
-		if b.read() != "closed" {
-			t.Fatal("opened by cancelled callers, or by failures with a success between them")
+		if b.stateName() != "closed" {
+			t.Fatal("opened by cancelled calls, or by failures that were not consecutive")
 		}
 		for range breakerTrips {
-			_ = call(errUnreached)
+			_ = call(errUnreachable)
 		}
-		if err := call(nil); b.read() != "open" || classify.Classify(err, classify.Connecting) != classify.Down {
-			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.read(), err)
+		if err := call(nil); b.stateName() != "open" || classify.Classify(err, classify.Connecting) != classify.Down {
+			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.stateName(), err)
 		}
 		b.record(true, false)
-		if b.read() != "open" {
-			t.Error("closed by a parked connection, which says nothing about new ones")
+		if b.stateName() != "open" {
+			t.Error("closed by an old connection, which says nothing about new ones")
 		}
 		b.record(true, true)
-		if err := call(nil); b.read() != "closed" || err != nil {
-			t.Errorf("after a good probe on a fresh connection: %s, %v", b.read(), err)
+		if err := call(nil); b.stateName() != "closed" || err != nil {
+			t.Errorf("after a successful probe on a new connection: %s, %v", b.stateName(), err)
 		}
 		for range breakerTrips {
 			b.record(false, true)
@@ -252,8 +251,8 @@ func TestBreaker(t *testing.T) {
 		for range breakerTrials {
 			_ = call(nil)
 		}
-		if b.read() != "closed" {
-			t.Errorf("after trials that went well: %s", b.read())
+		if b.stateName() != "closed" {
+			t.Errorf("after successful trials: %s", b.stateName())
 		}
 		want := []string{"closed>open", "open>closed", "closed>open", "open>half-open", "half-open>closed"}
 		if !slices.Equal(changes, want) {
@@ -262,29 +261,29 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-func TestBreaker_IsAboutReachability(t *testing.T) {
+func TestBreaker_ShowsReachability(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
 		time.Sleep(20 * time.Second)
 		if s := p.Status(); s.Partners[1].Breaker != "closed" {
-			t.Errorf("a healthy mirror's breaker is %s", s.Partners[1].Breaker)
+			t.Errorf("the breaker of a healthy mirror is %s", s.Partners[1].Breaker)
 		}
 		f.set(func(_, b *fakeServer) { b.down = true })
 		time.Sleep(20 * time.Second)
 		if s := p.Status(); s.Partners[1].Breaker != "open" || s.Principal != choose.A {
-			t.Errorf("an unreachable mirror's breaker is %s, the principal %q", s.Partners[1].Breaker, s.Principal)
+			t.Errorf("the breaker of an unreachable mirror is %s, the principal %q", s.Partners[1].Breaker, s.Principal)
 		}
 		f.set(func(_, b *fakeServer) { b.down = false })
 		time.Sleep(2 * time.Second)
 		if s := p.Status(); s.Partners[1].Breaker != "closed" {
-			t.Errorf("a mirror's that is back: %s", s.Partners[1].Breaker)
+			t.Errorf("the breaker of a mirror that is back: %s", s.Partners[1].Breaker)
 		}
 	})
 }
 
-// A partner that is down for long is said to be so once, and once that it is back.
-func TestBreaker_IsToldOnce(t *testing.T) {
+// A long outage of a partner is logged once when it begins and once when it ends.
+func TestBreaker_IsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told bytes.Buffer
 		f := newFakePair(t)
@@ -304,25 +303,25 @@ func TestBreaker_IsToldOnce(t *testing.T) {
 			}
 		}
 		if len(changes) != 2 || changes[0] != "b closed to open" || !strings.HasSuffix(changes[1], " to closed") {
-			t.Errorf("changes told in a minute of b's absence: %v", changes)
+			t.Errorf("changes published during a minute of outage of b: %v", changes)
 		}
 		if n := strings.Count(told.String(), "breaker changed"); n != 2 {
 			t.Errorf("%d lines of the log, want 2:\n%s", n, &told)
 		}
 		if tried < 10 {
-			t.Errorf("%d trials are counted", tried)
+			t.Errorf("%d trials were counted, want 10 or more", tried)
 		}
 	})
 }
 
-func TestPause(t *testing.T) {
+func TestProbePause(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	for trouble, want := range map[time.Duration]time.Duration{
 		-1: time.Second, 0: 3 * time.Millisecond, 3 * time.Second: 3 * time.Millisecond,
 		6500 * time.Millisecond: 16500 * time.Microsecond, 10 * time.Second: 30 * time.Millisecond, time.Hour: 30 * time.Millisecond,
 	} {
-		if got := pause(&cfg, trouble); got != want {
-			t.Errorf("after %s of trouble: %s, want %s", trouble, got, want)
+		if got := probePause(&cfg, trouble); got != want {
+			t.Errorf("after %s without a principal: %s, want %s", trouble, got, want)
 		}
 	}
 }
@@ -340,8 +339,8 @@ func TestNew_Validates(t *testing.T) {
 		t.Errorf("addresses %s and %s", p.members[0].address, p.members[1].address)
 	}
 	tests := []struct {
-		name string
-		mend func(*Config)
+		name   string
+		change func(*Config)
 	}{
 		{"no database", func(c *Config) { c.Database = "" }},
 		{"no connection string", func(c *Config) { c.Partners[1].ConnectionString = "" }},
@@ -352,12 +351,12 @@ func TestNew_Validates(t *testing.T) {
 		{"attempt shorter than login", func(c *Config) { c.Budgets.Attempt = 2 * time.Second }},
 		{"attempt shorter than probe", func(c *Config) { c.Budgets.Attempt, c.Budgets.Probe = 3*time.Second, 4*time.Second }},
 		{"negative window", func(c *Config) { c.Hold.Window = -1 }},
-		{"trouble slower than steady", func(c *Config) { c.MonitorTrouble = time.Minute }},
+		{"trouble pause longer than steady pause", func(c *Config) { c.MonitorTrouble = time.Minute }},
 		{"no connections", func(c *Config) { c.MaxConns = -1 }},
 	}
 	for _, tt := range tests {
 		c := good()
-		tt.mend(&c)
+		tt.change(&c)
 		_, err := New(c)
 		if err == nil {
 			t.Errorf("%s: accepted", tt.name)
@@ -369,8 +368,8 @@ func TestNew_Validates(t *testing.T) {
 	}
 }
 
-// A pair on the stock schema is told so once, at its start, and not again after each failover.
-func TestPair_StockSchemaIsWarnedOf(t *testing.T) {
+// The stock schema is logged once at the start, and not again after each failover.
+func TestPair_WarnsOnceAboutTheStockSchema(t *testing.T) {
 	for _, extended := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var told bytes.Buffer

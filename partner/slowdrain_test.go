@@ -12,15 +12,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/hold"
 )
 
-// slowDrain holds so many writes through an outage; then a principal serves them through
-// so few connections, each for so long. It tells how each ended, by kind.
+// slowDrain holds writes until a principal serves them on conns connections, each for the time each. It returns
+// how many succeeded, and how the others ended, by kind.
 func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done int, kinds map[error]int, s Status) {
 	f := newFakePair(t)
 	p := f.startServing(func(c *Config) { c.Hold.Size = calls })
 	f.set(func(a, b *fakeServer) {
 		a.down, a.openErr = true, errors.New("connection refused")
 		b.down = true
-		b.room = make(chan struct{}, conns)
+		b.slots = make(chan struct{}, conns)
 	})
 	if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 	results := make(chan error, calls)
 	for range calls {
 		go func() {
-			// A request's deadline, as the HTTP side sets it: before the pair's own.
+			// The deadline of a request, as package proxy sets it: before the deadline of the call.
 			ctx, cancel := context.WithTimeout(t.Context(), p.cfg.Hold.Window+p.cfg.Budgets.Attempt-time.Millisecond)
 			defer cancel()
 			results <- p.Do(ctx, Call{Write: true, Bytes: 1}, func(context.Context, *Attempt) error {
@@ -59,23 +59,23 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 	return done, kinds, p.Status()
 }
 
-// Whoever is not served in time although there is a principal is told that, wherever the
-// time went: in the hold, or waiting for one of the principal's connections.
-func TestDo_TheQueueIsTooLongThoughAPrincipalServes(t *testing.T) {
+// A call that is not executed in time although there is a principal gets ErrBusy, whether it waited in the hold
+// or for a connection.
+func TestDo_BusyIfTheQueueIsTooLong(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		conns        int
 		each, away   time.Duration
-		least, taken int // of 12,000: done
+		least, taken int // of 12,000: successful calls
 	}{
-		{"its connections are in use", 64, 160 * time.Millisecond, 15 * time.Second, 7000, 9000},
-		{"it came late in the window", 12_000, 2 * time.Second, 29 * time.Second, 3000, 5000},
+		{"all connections are in use", 64, 160 * time.Millisecond, 15 * time.Second, 7000, 9000},
+		{"the principal came late in the window", 12_000, 2 * time.Second, 29 * time.Second, 3000, 5000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				done, kinds, s := slowDrain(t, 12_000, c.conns, c.each, c.away)
 				if done < c.least || done > c.taken || kinds[ErrBusy] != 12_000-done {
-					t.Errorf("%d done, the others ended with %v; want %v", done, kinds, ErrBusy)
+					t.Errorf("%d calls succeeded, the others ended with %v; want %v", done, kinds, ErrBusy)
 				}
 				if c.conns == 12_000 && (s.Hold.Expired != 0 || s.Hold.Late != uint64(12_000-done)) {
 					t.Errorf("counters of the hold: %+v", s.Hold)
@@ -85,8 +85,8 @@ func TestDo_TheQueueIsTooLongThoughAPrincipalServes(t *testing.T) {
 	}
 }
 
-// A pool that stays busy for as many tries as there are is no fault of the server.
-func TestDo_NoConnectionHoweverOften(t *testing.T) {
+// A pool that stays busy for all retries is not an error of the server.
+func TestDo_BusyIfNoConnectionBecomesFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(func(c *Config) { c.Hold.Window = 2 * time.Minute })
@@ -98,9 +98,9 @@ func TestDo_NoConnectionHoweverOften(t *testing.T) {
 	})
 }
 
-// A call that found every connection in use, and then waited until the window was over
-// without a principal, is told of the latter.
-func TestDo_NoPrincipalAfterABusyOne(t *testing.T) {
+// A call that found all connections in use, and then waited in the hold until the window was over, gets
+// ErrNoPrincipal.
+func TestDo_NoPrincipalAfterABusyPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()

@@ -13,51 +13,51 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// Status is what GET /v1/pair shows of the pair.
+// Status is the status of the pair, as GET /v1/pair shows it.
 type Status struct {
-	Database     string          `json:"database"`
-	Topology     string          `json:"topology"`  // embedded, mirroring, availability-group, plain, unknown
-	Schema       string          `json:"schema"`    // stock or extended; stock until a principal was seen
-	Principal    choose.Name     `json:"principal"` // empty: none is known
-	Epoch        int64           `json:"epoch"`
-	RoleSequence int64           `json:"role_sequence"`
-	Exposed      bool            `json:"exposed"`      // the mirror does not have what is acknowledged now
-	ExposedRule  string          `json:"exposed_rule"` // allow or refuse, as configured
-	SplitBrain   bool            `json:"split_brain"`  // both partners claim to be a writable principal
-	Claims       []choose.Claim  `json:"claims"`       // both claims while split_brain; otherwise empty
-	Reason       string          `json:"reason"`       // why this principal, or why none
-	Holding      int             `json:"holding"`      // calls waiting for a principal
-	Hold         hold.Stats      `json:"hold"`
-	Partners     []PartnerStatus `json:"partners"` // a, then b
-	Watchdog     WatchdogStatus  `json:"watchdog"`
+	Database     string          `json:"database"`      // Config.Database
+	Topology     string          `json:"topology"`      // embedded, mirroring, availability-group, plain, unknown
+	Schema       string          `json:"schema"`        // stock or extended; stock before the first principal
+	Principal    choose.Name     `json:"principal"`     // empty if no partner is known to be principal
+	Epoch        int64           `json:"epoch"`         // of the last accepted principal; 0 on a stock schema
+	RoleSequence int64           `json:"role_sequence"` // of the last accepted principal; 0 if unknown
+	Exposed      bool            `json:"exposed"`       // the principal acknowledges commits that its mirror may not have
+	ExposedRule  string          `json:"exposed_rule"`  // allow or refuse, as configured
+	SplitBrain   bool            `json:"split_brain"`   // both partners claim to be a writable principal
+	Claims       []choose.Claim  `json:"claims"`        // both claims during a split brain; otherwise empty
+	Reason       string          `json:"reason"`        // why this partner is principal, or why none is
+	Holding      int             `json:"holding"`       // calls waiting for a principal
+	Hold         hold.Stats      `json:"hold"`          // the hold's counters
+	Partners     []PartnerStatus `json:"partners"`      // a, then b
+	Watchdog     WatchdogStatus  `json:"watchdog"`      // Enabled is false if there is none
 }
 
-// PartnerStatus is what is known of one partner.
+// PartnerStatus is what is known about one partner.
 type PartnerStatus struct {
 	Name      choose.Name `json:"name"`
-	Address   string      `json:"address"`
-	Role      choose.Role `json:"role"`
-	State     string      `json:"state"`      // mirroring_state_desc, or the database's state where that is NULL
-	Safety    string      `json:"safety"`     // FULL, OFF, or empty: unknown
+	Address   string      `json:"address"`    // host:port
+	Role      choose.Role `json:"role"`       // principal, mirror or unknown
+	State     string      `json:"state"`      // mirroring_state_desc, or the state of the database if that is NULL
+	Safety    string      `json:"safety"`     // FULL or OFF; empty if unknown
 	Breaker   string      `json:"breaker"`    // closed, open, half-open
 	LatencyMS float64     `json:"latency_ms"` // round trip of the last answered probe
-	ClockMS   float64     `json:"clock_ms"`   // its clock minus ours
-	LastError string      `json:"last_error"` // of the last probe, or which right it lacked to see the role; empty after a good one
-	Seen      time.Time   `json:"seen"`       // when it last answered; the zero time: never
+	ClockMS   float64     `json:"clock_ms"`   // the server's clock minus ours
+	LastError string      `json:"last_error"` // error of the last probe, or the right that the login lacks to see the role; empty if there is none
+	Seen      time.Time   `json:"seen"`       // when the partner last answered; the zero time if never
 	Reachable bool        `json:"reachable"`  // the last probe was answered
-	SinceS    float64     `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
+	SinceS    float64     `json:"since_s"`    // for how many seconds that has been so; unreachable counts from the first new connection that failed
 }
 
 // Event is something that happened to the pair.
 type Event struct {
-	At      time.Time   `json:"at"`
-	Kind    string      `json:"kind"` // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
-	Partner choose.Name `json:"partner,omitempty"`
-	Epoch   int64       `json:"epoch,omitempty"`
-	Reason  string      `json:"reason,omitempty"`
+	At      time.Time   `json:"at"`                // when it happened
+	Kind    string      `json:"kind"`              // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
+	Partner choose.Name `json:"partner,omitempty"` // the partner concerned; empty if it is the pair
+	Epoch   int64       `json:"epoch,omitempty"`   // 0 if there is none
+	Reason  string      `json:"reason,omitempty"`  // why, as text; for kind role the new role, for kind breaker "OLD to NEW"
 }
 
-// Status reads what is known now; it asks nobody. Safe for concurrent use.
+// Status returns what is known now. It sends nothing. Safe for concurrent use.
 func (p *Pair) Status() Status {
 	p.mu.Lock()
 	v, w := p.view, p.watchdog
@@ -91,15 +91,15 @@ func (p *Pair) Status() Status {
 	return s
 }
 
-// partnerStatus is one partner's share of the status.
+// partnerStatus returns the status of partner i.
 func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 	o := v.Observed[i]
 	s := PartnerStatus{
 		Name: m.name, Address: m.address, Role: o.Role, State: o.Mirroring, Safety: o.Safety,
-		Breaker:   m.breaker.read(),
+		Breaker:   m.breaker.stateName(),
 		LatencyMS: milliseconds(v.Latency[i]),
-		ClockMS:   milliseconds(m.clock.Load().ahead),
-		LastError: trouble(o),
+		ClockMS:   milliseconds(m.clock.Load().offset),
+		LastError: probeProblem(o),
 		Seen:      v.Seen[i].UTC(),
 		Reachable: o.Reachable,
 	}
@@ -109,8 +109,8 @@ func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 	if s.Role == "" {
 		s.Role = choose.RoleUnknown
 	}
-	// A pair without mirroring has roles too: who serves, and who doesn't.
-	if !o.Mirrored() && v.Serving && v.Accepted.Partner == m.name {
+	// In a pair without mirroring, the partner that serves is shown as principal.
+	if !o.HasRole() && v.Serving && v.Accepted.Partner == m.name {
 		s.Role = choose.RolePrincipal
 	}
 	if s.State == "" {
@@ -119,8 +119,8 @@ func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 	return s
 }
 
-// Sees implements Observer: it tells what the last probes found, and asks
-// nobody. ErrClosed after Run has ended.
+// Sees implements Observer. It returns what the last probes found and sends nothing. It returns ErrClosed after
+// Run has ended. Safe for concurrent use.
 func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since time.Duration, err error) {
 	select {
 	case <-p.closed:
@@ -133,8 +133,8 @@ func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since tim
 	p.mu.Unlock()
 	now := time.Now()
 	switch {
-	case o.Began.IsZero() || now.After(o.GoodUntil):
-		return false, 0, fmt.Errorf("partner %s has not been asked lately", n)
+	case o.Began.IsZero() || now.After(o.ValidUntil):
+		return false, 0, fmt.Errorf("partner %s was not probed recently", n)
 	case from.IsZero():
 		return o.Reachable, 0, nil
 	}
@@ -143,23 +143,24 @@ func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since tim
 
 var _ choose.Observer = (*Pair)(nil)
 
-// trouble returns what went wrong in a probe, and which right the login lacks; empty: neither.
-func trouble(o choose.Observation) string {
+// probeProblem returns the error of the last probe and the right that the login lacks; empty if there is
+// neither.
+func probeProblem(o choose.Observation) string {
 	text := link.ErrorText(o.Err)
-	if text != "" && o.Unseen != "" {
+	if text != "" && o.MissingRight != "" {
 		text += "; "
 	}
-	return text + o.Unseen
+	return text + o.MissingRight
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Ready says whether calls can be expected to end well: a principal serves, or
-// has been gone for less than the hold's window.
-func (p *Pair) Ready() bool { return p.troubled() < p.cfg.Hold.Window }
+// Ready reports whether calls can be expected to succeed: a principal serves, or has been lost for less than
+// the hold's window. Safe for concurrent use.
+func (p *Pair) Ready() bool { return p.withoutPrincipal() < p.cfg.Hold.Window }
 
-// Subscribe gives the pair's events from now on. A slow reader misses events
-// rather than delaying anything. cancel closes the channel; it must be called.
+// Subscribe returns the pair's events from now on. A slow reader misses events. The caller must call cancel,
+// which closes the channel. Safe for concurrent use.
 func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
 	c := make(chan Event, 64)
 	p.mu.Lock()
@@ -175,15 +176,15 @@ func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
 	}
 }
 
-// WaitForPrincipal returns nil once a principal serves, ErrClosed when Run has
-// ended, or ctx's cause.
+// WaitForPrincipal waits until a principal serves. It returns ErrClosed if Run has ended, and ctx's cause if
+// ctx ends.
 func (p *Pair) WaitForPrincipal(ctx context.Context) error {
 	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
 }
 
-// await waits until what is known satisfies cond. With hurry both partners are
-// asked every few milliseconds meanwhile.
-func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) bool) error {
+// await waits until cond is true for the view. With probing, both partners are probed every few milliseconds
+// meanwhile.
+func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
 	tick := time.NewTicker(p.cfg.MonitorTrouble)
 	defer tick.Stop()
 	for {
@@ -194,7 +195,7 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) boo
 			return nil
 		}
 		beat := tick.C
-		if !hurry {
+		if !probing {
 			beat = nil
 		}
 		select {
@@ -204,34 +205,34 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) boo
 			return ErrClosed
 		case <-changed:
 		case <-beat:
-			p.wake()
+			p.probeNow()
 		}
 	}
 }
 
-// Holding says whether calls wait for a principal, or writes for its mirror, or would if
-// there were any. It takes no lock and asks nobody.
+// Holding reports whether calls have to wait for a principal, or writes for its mirror. It takes no lock and
+// sends nothing.
 func (p *Pair) Holding() bool { return p.hold.Holding() }
 
-// Stats counts what happened to the pair, and what fencing and the watchdog did, since the start.
+// Stats counts what happened to the pair since the start.
 type Stats struct {
-	SplitBrains  uint64            `json:"split_brains"`  // how often both partners came to claim
-	Fenced       map[string]uint64 `json:"fenced"`        // claims not believed, by reason: epoch, role-sequence, no-epoch, overruled; once per change
-	Accepts      uint64            `json:"accepts"`       // operator's words obeyed
-	Watchdog     map[string]uint64 `json:"watchdog"`      // decisions by action, once per change
-	MemoryErrors uint64            `json:"memory_errors"` // writes of Config.Memory that failed
+	SplitBrains  uint64            `json:"split_brains"`  // how often a split brain began
+	Fenced       map[string]uint64 `json:"fenced"`        // ignored claims by reason: epoch, role-sequence, no-epoch, overruled; counted once per change
+	Accepts      uint64            `json:"accepts"`       // successful calls of Accept
+	Watchdog     map[string]uint64 `json:"watchdog"`      // the watchdog's decisions by action, counted once per change
+	MemoryErrors uint64            `json:"memory_errors"` // failed writes of Config.Memory
 
-	Told map[Happening]uint64 `json:"-"` // events of the pair, whether or not anybody subscribed
+	Told map[Happening]uint64 `json:"-"` // published events, whether or not there was a subscriber
 }
 
-// Happening is what may happen again and again: an event without its time and reason.
+// Happening is an event without its time and reason, to count equal events.
 type Happening struct {
-	Kind    string // as of Event
+	Kind    string // as in Event
 	Partner choose.Name
-	To      string // the role or the breaker's state that it came to; empty for other kinds
+	To      string // the new role or the new state of the breaker; empty for other kinds
 }
 
-// happening is what e is counted as.
+// happening returns what e is counted as.
 func happening(e Event) Happening {
 	h := Happening{Kind: e.Kind, Partner: e.Partner}
 	switch e.Kind {
@@ -243,7 +244,7 @@ func happening(e Event) Happening {
 	return h
 }
 
-// Stats reads the counters. Safe for concurrent use.
+// Stats returns a copy of the counters. Safe for concurrent use.
 func (p *Pair) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,7 +254,7 @@ func (p *Pair) Stats() Stats {
 	return s
 }
 
-// count changes the counters.
+// count changes the counters under the lock.
 func (p *Pair) count(change func(*Stats)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

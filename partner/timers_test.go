@@ -15,8 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// However often a call has to wait, it waits no longer than the window in all.
-func TestDo_TheWindowCountsFromTheFirstWait(t *testing.T) {
+// A call waits one window in total, however often it has to wait.
+func TestDo_TheWindowBeginsWithTheFirstWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -36,19 +36,19 @@ func TestDo_TheWindowCountsFromTheFirstWait(t *testing.T) {
 	})
 }
 
-// A call ends after the window and one attempt at the latest, whatever it spends them on.
+// A call ends after the window and one attempt at the latest.
 func TestDo_EndsAfterTheWindowAndOneAttempt(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	lose := func(context.Context) error { time.Sleep(2 * time.Second); return sqlErr(13, 1205) } // a deadlock, again
+	lose := func(context.Context) error { time.Sleep(2 * time.Second); return sqlErr(13, 1205) } // a deadlock
 	for _, c := range []struct {
 		name  string
 		try   func(ctx context.Context) error
-		tries int // before there is no principal any more
+		tries int // attempts before the principal is lost
 		want  error
 	}{
-		{"hanging again and again", hang, 1000, ErrOutcomeUnknown},
-		{"hanging twice, then held", hang, 2, ErrOutcomeUnknown},
-		{"giving way for long, then held", lose, 4, ErrNoPrincipal},
+		{"every attempt hangs", hang, 1000, ErrOutcomeUnknown},
+		{"two attempts hang, then held", hang, 2, ErrOutcomeUnknown},
+		{"slow deadlocks, then held", lose, 4, ErrNoPrincipal},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
@@ -68,8 +68,7 @@ func TestDo_EndsAfterTheWindowAndOneAttempt(t *testing.T) {
 	}
 }
 
-// The pauses between attempts on one partner double, up to a tenth of a second; each
-// is half to one and a half of that.
+// The pauses between attempts on one partner double, up to 100 ms. Each is between 50 % and 150 % of that.
 func TestDo_PausesBetweenAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newFakePair(t).startServing()
@@ -91,7 +90,7 @@ func TestDo_PausesBetweenAttempts(t *testing.T) {
 	})
 }
 
-// gaps are the times between one moment and the next.
+// gaps returns the times between successive moments.
 func gaps(moments []time.Time) (d []time.Duration) {
 	for i := 1; i < len(moments); i++ {
 		d = append(d, moments[i].Sub(moments[i-1]))
@@ -99,7 +98,7 @@ func gaps(moments []time.Time) (d []time.Duration) {
 	return d
 }
 
-// pauses are those between the probes of b that begin from now on, for so long.
+// pauses returns the pauses between the probes of b during a time that begins now.
 func (f *fakePair) pauses(during time.Duration) []time.Duration {
 	f.set(func(_, b *fakeServer) { b.probes = nil })
 	time.Sleep(during)
@@ -109,14 +108,14 @@ func (f *fakePair) pauses(during time.Duration) []time.Duration {
 	return gaps(moments)
 }
 
-func TestRun_PausesAreThoseConfigured(t *testing.T) {
+func TestRun_PausesBetweenProbesAsConfigured(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
 		steady, trouble time.Duration
-		late            time.Duration // the pause after ten seconds of trouble
+		late            time.Duration // the pause after ten seconds without a principal
 	}{
 		{7 * time.Second, 20 * ms, 200 * ms},
-		{time.Second, 300 * ms, time.Second}, // never slower than steady
+		{time.Second, 300 * ms, time.Second}, // never longer than the steady pause
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
@@ -127,36 +126,36 @@ func TestRun_PausesAreThoseConfigured(t *testing.T) {
 					t.Errorf("%s: %d pauses %v, want %v", when, len(got), slices.Compact(got), want)
 				}
 			}
-			const roundTrip = 200 * time.Microsecond // of a fake that answers; one that is down costs no time
+			const roundTrip = 200 * time.Microsecond // of a fake that answers; a fake that is down needs no time
 			is("steady", f.pauses(5*c.steady), c.steady+roundTrip)
 			f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
 			if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(c.trouble) // the trouble woke the watchers: that pause is shorter
-			is("in trouble", f.pauses(slackenAfter-2*c.trouble), c.trouble)
-			if grows := f.pauses(slackenOver); !slices.IsSorted(grows) || grows[0] < c.trouble || grows[len(grows)-1] > c.late {
+			time.Sleep(c.trouble) // the first pause was interrupted, so it is shorter
+			is("without a principal", f.pauses(slowDownAfter-2*c.trouble), c.trouble)
+			if grows := f.pauses(slowDownOver); !slices.IsSorted(grows) || grows[0] < c.trouble || grows[len(grows)-1] > c.late {
 				t.Errorf("pauses that grow: %v", grows)
 			}
 			time.Sleep(3 * c.late)
-			is("in long trouble", f.pauses(10*c.late), c.late)
+			is("long without a principal", f.pauses(10*c.late), c.late)
 			f.set(func(a, b *fakeServer) { a.down, b.down = false, false })
 			if err := p.WaitForPrincipal(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(c.steady) // likewise
+			time.Sleep(c.steady) // the same
 			is("steady again", f.pauses(5*c.steady), c.steady+roundTrip)
 		})
 	}
 }
 
-// stuckServer is a partner whose probes do not come back while stuck: its watcher sleeps.
+// stuckServer is a partner whose probes do not return while stuck is set.
 type stuckServer struct {
 	*fakeServer
-	stuck chan struct{} // guarded by the pair's lock; nil: they do
+	stuck chan struct{} // guarded by the pair's lock; nil: probes return
 }
 
-func (s *stuckServer) Probe(ctx context.Context, a link.Ask) link.Answer {
+func (s *stuckServer) Probe(ctx context.Context, a link.ProbeRequest) link.ProbeResult {
 	o := s.fakeServer.Probe(ctx, a)
 	s.pair.mu.Lock()
 	stuck := s.stuck
@@ -170,12 +169,12 @@ func (s *stuckServer) Probe(ctx context.Context, a link.Ask) link.Answer {
 	return o
 }
 
-// What a partner said proves nothing once the pause after it and a probe's time are over.
-func TestRun_AnObservationGetsOld(t *testing.T) {
+// An observation is too old once the pause, the login budget and two probe budgets are over.
+func TestRun_AnObservationBecomesTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		a, stuck := &stuckServer{fakeServer: f.ends[0]}, make(chan struct{})
-		p := f.pairOf()
+		p := f.newPair()
 		p.members[0].endpoint = a
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -189,16 +188,16 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 		time.Sleep(good - time.Since(said))
 		synctest.Wait()
 		if s := p.Status(); s.Principal != choose.A {
-			t.Errorf("%v after a's word it counts no more: %s", good, s.Reason)
+			t.Errorf("%v after the answer of a it is too old: %s", good, s.Reason)
 		}
-		time.Sleep(c.MonitorSteady + time.Millisecond) // b was asked once more
+		time.Sleep(c.MonitorSteady + time.Millisecond) // b was probed once more
 		synctest.Wait()
 		if s := p.Status(); s.Principal != "" || !p.hold.Holding() {
-			t.Errorf("%v after a's word it still counts", time.Since(said))
+			t.Errorf("%v after the answer of a it is still used", time.Since(said))
 		}
 		close(stuck)
 		if err := p.WaitForPrincipal(ctx); err != nil || p.Status().Principal != choose.A {
-			t.Errorf("a is heard again: %v, %+v", err, p.Status())
+			t.Errorf("a answers again: %v, %+v", err, p.Status())
 		}
 		stop()
 		if err := <-ended; err != nil {
@@ -207,39 +206,39 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 	})
 }
 
-// A breaker opens after so many failures in a row, for its time-out to the moment.
-func TestBreaker_OpensForItsTimeOut(t *testing.T) {
+// A breaker opens after breakerTrips consecutive failures, for exactly breakerTimeout.
+func TestBreaker_OpensForItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(choose.A, func(string, string) {})
-		call := func(verdict error) error {
-			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
+		call := func(result error) error {
+			return b.run(func() (struct{}, error) { return struct{}{}, result })
 		}
-		for range 3 { // they do not add up
+		for range 3 { // failures that are not consecutive do not count
 			for range breakerTrips - 1 {
-				_ = call(errUnreached)
+				_ = call(errUnreachable)
 			}
 			_ = call(nil)
 		}
-		if b.read() != "closed" {
-			t.Fatal("opened by failures that were not in a row")
+		if b.stateName() != "closed" {
+			t.Fatal("opened by failures that were not consecutive")
 		}
-		for range 2 { // a trial that fails opens it for as long again
-			for b.read() != "open" {
-				_ = call(errUnreached)
+		for range 2 { // a trial that fails opens it again for the same time
+			for b.stateName() != "open" {
+				_ = call(errUnreachable)
 			}
 			time.Sleep(breakerTimeout)
 			if err := call(nil); !errors.Is(err, gobreaker.ErrOpenState) {
-				t.Fatalf("let through after %v: %v", breakerTimeout, err)
+				t.Fatalf("a call was allowed after %v: %v", breakerTimeout, err)
 			}
 			time.Sleep(time.Nanosecond)
-			if err := call(errUnreached); err != errUnreached {
-				t.Fatalf("not let through after more than %v: %v", breakerTimeout, err)
+			if err := call(errUnreachable); err != errUnreachable {
+				t.Fatalf("no call was allowed after more than %v: %v", breakerTimeout, err)
 			}
 		}
 	})
 }
 
-// A half-open breaker lets through a few trials at a time, and closes when that many went well.
+// A half-open breaker allows breakerTrials calls at a time. It closes when that many have succeeded.
 func TestBreaker_Trials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(choose.A, func(string, string) {})
@@ -262,18 +261,18 @@ func TestBreaker_Trials(t *testing.T) {
 		if err := <-ended; !errors.Is(err, gobreaker.ErrTooManyRequests) || classify.Classify(err, classify.Connecting) != classify.Down {
 			t.Fatalf("one trial too many: %v", err)
 		}
-		verdicts <- errNoVerdict // its caller left: another may try
+		verdicts <- errNotCounted // the caller left, so another call may try
 		<-ended
 		try()
 		for n := range breakerTrials {
-			if synctest.Wait(); b.read() != "half-open" {
-				t.Errorf("%s after %d good trials", b.read(), n)
+			if synctest.Wait(); b.stateName() != "half-open" {
+				t.Errorf("%s after %d successful trials", b.stateName(), n)
 			}
 			verdicts <- nil
 			<-ended
 		}
-		if b.read() != "closed" {
-			t.Errorf("%s after %d good trials", b.read(), breakerTrials)
+		if b.stateName() != "closed" {
+			t.Errorf("%s after %d successful trials", b.stateName(), breakerTrials)
 		}
 	})
 }

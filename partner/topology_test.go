@@ -15,10 +15,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// discover has the topology found out, not configured.
-func discover(c *partner.Config) { c.Topology = "" }
+// discoverTopology makes the pair discover the topology.
+func discoverTopology(c *partner.Config) { c.Topology = "" }
 
-// nulls is sys.database_mirroring as a login without rights sees a mirror, or anybody a database that is not mirrored.
+// nulls are the rows of sys.database_mirroring for a login without rights on a mirror, or for a database
+// without mirroring.
 var nulls = []map[string]any{{"database_id": 1}, {"database_id": 5}}
 
 func TestTopology_FromTheViews(t *testing.T) {
@@ -28,7 +29,7 @@ func TestTopology_FromTheViews(t *testing.T) {
 		want  string
 		then  func(partner.Status) bool
 	}{
-		{"a mirrored pair says so", func(*testing.T, *embedded.Pair) {}, "mirroring", func(s partner.Status) bool {
+		{"a mirrored pair", func(*testing.T, *embedded.Pair) {}, "mirroring", func(s partner.Status) bool {
 			return s.Principal == "a" && s.Partners[1].Role == partner.RoleMirror && s.Partners[1].Safety == "FULL" && !s.Exposed
 		}},
 		{"a group without a cluster", func(t *testing.T, servers *embedded.Pair) {
@@ -39,12 +40,12 @@ func TestTopology_FromTheViews(t *testing.T) {
 		{"a group's asynchronous secondary leaves the primary exposed", func(t *testing.T, servers *embedded.Pair) {
 			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"})
 		}, "availability-group", func(s partner.Status) bool { return s.Principal == "a" && s.Exposed && s.Partners[0].Safety == "OFF" }},
-		{"so does one that is away", func(t *testing.T, servers *embedded.Pair) {
+		{"a group's disconnected secondary leaves the primary exposed", func(t *testing.T, servers *embedded.Pair) {
 			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Disconnected: true})
 		}, "availability-group", func(s partner.Status) bool {
 			return s.Principal == "a" && s.Exposed && s.Partners[0].State == "DISCONNECTED"
 		}},
-		{"in a group that is resolving nobody serves", func(t *testing.T, servers *embedded.Pair) {
+		{"no replica serves in a group that is resolving", func(t *testing.T, servers *embedded.Pair) {
 			agtest.PlantGroup(t, servers, agtest.Group{})
 		}, "availability-group", func(s partner.Status) bool {
 			return s.Principal == "" && s.Partners[0].State == "RESOLVING" && s.Partners[0].Reachable && s.Partners[1].Reachable
@@ -61,8 +62,8 @@ func TestTopology_FromTheViews(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			servers := aspstatetest.Start(t)
 			c.plant(t, servers)
-			p, _ := follow(t, servers, discover)
-			until(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
+			p, _ := runPair(t, servers, discoverTopology)
+			waitUntil(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
 		})
 	}
 }
@@ -74,36 +75,36 @@ func plant(t *testing.T, servers *embedded.Pair, name string, p embedded.Planted
 	}
 }
 
-// Before anybody has answered, nobody knows.
+// Before the first answer the topology is unknown.
 func TestTopology_UnknownAtFirst(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	for _, name := range []string{"a", "b"} {
 		inject(t, servers, name, embedded.Freeze)
 	}
-	p, _ := follow(t, servers, discover)
+	p, _ := runPair(t, servers, discoverTopology)
 	if s := p.Status(); s.Topology != "unknown" {
 		t.Errorf("topology %q before the first answer", s.Topology)
 	}
-	until(t, p, "missed both", func(s partner.Status) bool { return s.Partners[0].LastError != "" && s.Partners[1].LastError != "" })
+	waitUntil(t, p, "neither partner answers", func(s partner.Status) bool { return s.Partners[0].LastError != "" && s.Partners[1].LastError != "" })
 	if s := p.Status(); s.Topology != "unknown" {
-		t.Errorf("topology %q of silent servers", s.Topology)
+		t.Errorf("topology %q of servers that do not answer", s.Topology)
 	}
 	for _, name := range []string{"a", "b"} {
 		inject(t, servers, name, embedded.Heal)
 	}
-	until(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
+	waitUntil(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
 }
 
-// A secondary that can be read lets everybody in, and answers everything but a write: calls must not stay there.
-func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
+// A readable secondary accepts logins and reads, and refuses only writes. Calls must not stay there.
+func TestGroup_FollowsAFailoverToAReadableSecondary(t *testing.T) {
 	for _, readable := range []bool{true, false} {
 		t.Run(map[bool]string{true: "readable", false: "closed"}[readable], func(t *testing.T) {
 			servers := aspstatetest.Start(t)
 			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Readable: readable})
-			p, _ := follow(t, servers, discover)
-			until(t, p, "a serves", serves("a"))
+			p, _ := runPair(t, servers, discoverTopology)
+			waitUntil(t, p, "a serves", serves("a"))
 			write := func() error {
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 				defer cancel()
 				return p.Do(ctx, partner.Call{Label: "touch", Write: true}, func(ctx context.Context, a *partner.Attempt) error {
 					_, err := a.Conn.ExecContext(ctx, "DELETE FROM ASPStateTempSessions WHERE SessionId = N'none'")
@@ -113,12 +114,12 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			if err := servers.Partner("a").Failover(ctx); err != nil {
 				t.Fatal(err)
 			}
-			// The views still say what they said: only the servers' answers tell that a is a secondary now.
+			// The views still show the old state: only the servers' errors show that a is a secondary now.
 			if readable {
 				if err := writeAt(t, servers.Partner("a")); number(err) != 3906 {
 					t.Errorf("a write on the readable secondary: %v, want 3906", err)
@@ -128,18 +129,18 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 			if err := write(); err != nil {
 				t.Errorf("a write after the failover: %v", err)
 			}
-			until(t, p, "b serves", serves("b"))
+			waitUntil(t, p, "b serves", serves("b"))
 		})
 	}
 }
 
-// TestGroup_Verbs has the operators' verbs of a running proxy act on a group, whose statements they send.
+// The operators' verbs of a running pair send the statements for a group.
 func TestGroup_Verbs(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Suspend(ctx); err != nil {
 		t.Fatalf("suspend: %v", err)
@@ -151,7 +152,7 @@ func TestGroup_Verbs(t *testing.T) {
 		t.Fatalf("resume: %v", err)
 	}
 	if err := p.ForceService(ctx, true); refusalNumber(err) != 1455 {
-		t.Errorf("force while the primary lives: %v, want 1455", err)
+		t.Errorf("force while the primary is connected: %v, want 1455", err)
 	}
 	before := len(g.Statements())
 	if err := p.Failover(ctx); err != nil {
@@ -168,14 +169,14 @@ func TestGroup_Verbs(t *testing.T) {
 	}
 }
 
-// If the secondary does not take over, the old primary serves again.
-func TestGroup_FailoverIsTakenBack(t *testing.T) {
+// If the secondary does not become primary, the old primary serves again.
+func TestGroup_FailoverIsRolledBack(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131), -1)
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Failover(ctx); refusalNumber(err) != 41131 {
 		t.Fatalf("failover: %v, want 41131", err)
@@ -185,19 +186,20 @@ func TestGroup_FailoverIsTakenBack(t *testing.T) {
 	if last := said[len(said)-2:]; !slices.Equal(last, want) {
 		t.Errorf("the last statements are %q", last)
 	}
-	until(t, p, "a serves again", serves("a"))
+	waitUntil(t, p, "a serves again", serves("a"))
 }
 
-// What an old primary does after it has stopped serving may be refused, and come late: SET (ROLE = SECONDARY) meets 41104, and
-// the suspension that RESUME ends appears after it. Meanwhile no commit on the new primary waits.
-func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
+// After an old primary has stopped serving, statements on it may fail or take effect late. SET (ROLE =
+// SECONDARY) gets 41104, and the suspension that RESUME ends appears later. Meanwhile no commit on the new
+// primary may wait.
+func TestGroup_FailoverWaitsForALateSecondary(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), 2)
 	g.SuspendLate(3)
-	p, _ := follow(t, servers, discover)
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, discoverTopology)
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := p.Failover(ctx); err != nil {
 		t.Fatalf("failover: %v", err)
@@ -209,20 +211,20 @@ func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
 		t.Errorf("commits still wait for a secondary while the old primary becomes one:\n%s", strings.Join(said, "\n"))
 	}
 	if at("a: ALTER DATABASE [ASPState] SET HADR RESUME") < 0 {
-		t.Errorf("nothing was resumed:\n%s", strings.Join(said, "\n"))
+		t.Errorf("the database was not resumed:\n%s", strings.Join(said, "\n"))
 	}
-	until(t, p, "the pair is in step again", func(s partner.Status) bool { return s.Principal == "b" && !s.Exposed })
+	waitUntil(t, p, "the pair is synchronized again", func(s partner.Status) bool { return s.Principal == "b" && !s.Exposed })
 }
 
-// An old primary that will not become a secondary leaves a new one that serves, with no commit that waits, and the way out in
-// what the operator is told.
-func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
+// If the old primary does not become a secondary, the new primary serves and no commit waits. The error says
+// what to do.
+func TestGroup_UnfinishedFailoverSaysWhatToDo(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), -1)
-	p, _ := follow(t, servers, func(c *partner.Config) { discover(c); c.Budgets.Admin = 4 * time.Second })
-	until(t, p, "a serves", serves("a"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p, _ := runPair(t, servers, func(c *partner.Config) { discoverTopology(c); c.Budgets.Admin = 4 * time.Second })
+	waitUntil(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	err := p.Failover(ctx)
 	if refusalNumber(err) != 41104 {
@@ -230,14 +232,14 @@ func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
 	}
 	for _, want := range []string{"b is the primary and serves", "on a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)", "on a: ALTER DATABASE [ASPState] SET HADR RESUME"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("it does not say %q: %v", want, err)
+			t.Errorf("the error does not contain %q: %v", want, err)
 		}
 	}
 	said := strings.Join(g.Statements(), "\n")
 	if i := strings.LastIndex(said, "TO_COMMIT = "); i < 0 || !strings.HasPrefix(said[i:], "TO_COMMIT = 0)") {
-		t.Errorf("every commit waits for a secondary still:\n%s", said)
+		t.Errorf("every commit still waits for a secondary:\n%s", said)
 	}
-	until(t, p, "b serves", serves("b"))
+	waitUntil(t, p, "b serves", serves("b"))
 }
 
 func refusalNumber(err error) int32 {
@@ -262,7 +264,7 @@ func writeAt(t *testing.T, p *embedded.Partner) error {
 	return sendTo(t, p, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
 }
 
-// execAt runs a text in master.
+// execAt runs a statement in master.
 func execAt(t *testing.T, p *embedded.Partner, text string) {
 	t.Helper()
 	if err := sendTo(t, p, text); err != nil {

@@ -12,34 +12,34 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// WatchdogStatus is the watchdog's share of the status.
+// WatchdogStatus is the watchdog's part of the status.
 type WatchdogStatus struct {
-	Enabled bool      `json:"enabled"`
-	DryRun  bool      `json:"dry_run"`
-	Action  string    `json:"action"` // off, watch, wait, block, would-force, force
-	Reason  string    `json:"reason"` // why
-	Since   time.Time `json:"since"`  // since when that is the decision; the zero time while off
-	// Forced is how often service was forced since the start, LastForced when it
-	// was tried last (kept over restarts in Config.Memory), LastError how that
-	// ended; empty: well, or never.
+	Enabled bool      `json:"enabled"` // WatchdogConfig.Enabled
+	DryRun  bool      `json:"dry_run"` // WatchdogConfig.DryRun
+	Action  string    `json:"action"`  // off, watch, wait, block, would-force or force
+	Reason  string    `json:"reason"`  // why the watchdog decided so
+	Since   time.Time `json:"since"`   // since when this is the decision; the zero time while off
+	// Forced is how often service was forced since the start. LastForced is when this was last tried; it is
+	// kept across restarts in Config.Memory. LastError is the error of the last try; empty if it succeeded or
+	// there was none.
 	Forced     uint64    `json:"forced"`
 	LastForced time.Time `json:"last_forced"`
 	LastError  string    `json:"last_error"`
-	// Observers is what each of them said when last asked, in the order configured.
+	// Observers are the observers' last answers, in the configured order.
 	Observers []choose.Sighting `json:"observers"`
 }
 
-// refusedPause is how long the watchdog waits after the mirror refused or
-// could not be reached: nothing was done, and the reason may pass.
+// refusedPause is how long the watchdog waits after the mirror refused or could not be reached. Nothing was
+// done then, and the reason may pass.
 const refusedPause = time.Second
 
-// guard is the watchdog. It runs until ctx ends.
-func (p *Pair) guard(ctx context.Context) {
-	tick := time.NewTicker(min(p.cfg.MonitorSteady, choose.SightingFresh))
+// runWatchdog runs the watchdog until ctx ends.
+func (p *Pair) runWatchdog(ctx context.Context) {
+	tick := time.NewTicker(min(p.cfg.MonitorSteady, choose.SightingMaxAge))
 	defer tick.Stop()
-	g := &guardian{p: p}
+	g := &watchdog{p: p}
 	if forced := p.memory.read().Forced; !forced.IsZero() {
-		g.rest(forced.Add(p.cfg.Watchdog.CoolDown), pauseForced)
+		g.holdOff(forced.Add(p.cfg.Watchdog.CoolDown), pauseForced)
 	}
 	for ctx.Err() == nil {
 		p.mu.Lock()
@@ -56,42 +56,43 @@ func (p *Pair) guard(ctx context.Context) {
 	}
 }
 
-// What the watchdog may be waiting for after it acted.
+// Why the watchdog waits after it has acted.
 const (
-	pauseForced  = "service was forced a short while ago: the cool-down is not over"
-	pauseRefused = "the mirror refused, or was not reached, a moment ago"
+	pauseForced  = "service was forced recently: the cool-down is not over"
+	pauseRefused = "the mirror just refused or could not be reached"
 )
 
-// guardian is what the watchdog keeps from one decision to the next.
-type guardian struct {
-	p         *Pair
-	sightings []choose.Sighting
-	notBefore time.Time
-	pause     string
-	action    choose.WatchdogAction
-	reason    string
+// watchdog is what the watchdog keeps between decisions.
+type watchdog struct {
+	p           *Pair
+	sightings   []choose.Sighting
+	notBefore   time.Time
+	pauseReason string
+	action      choose.WatchdogAction
+	reason      string
 }
 
-func (g *guardian) rest(until time.Time, why string) { g.notBefore, g.pause = until, why }
+// holdOff makes the watchdog wait for the given reason until a time.
+func (g *watchdog) holdOff(until time.Time, why string) { g.notBefore, g.pauseReason = until, why }
 
-// step decides once and acts. It says whether to decide again at once.
-func (g *guardian) step(ctx context.Context, v choose.View) (again bool) {
+// step decides once and acts. It reports whether to decide again at once.
+func (g *watchdog) step(ctx context.Context, v choose.View) (again bool) {
 	in := choose.SituationOf(g.p.cfg.Watchdog, v)
-	in.Sightings, in.NotBefore, in.Pause = g.sightings, g.notBefore, g.pause
+	in.Sightings, in.NotBefore, in.PauseReason = g.sightings, g.notBefore, g.pauseReason
 	action, reason := choose.DecideWatchdog(time.Now(), in)
 	if action == choose.WatchdogAsk {
 		g.sightings = g.p.askObservers(ctx, v.Accepted.Partner)
 		return ctx.Err() == nil
 	}
-	g.note(action, reason, in)
+	g.record(action, reason, in)
 	if action == choose.WatchdogForce {
 		g.force(ctx, in)
 	}
 	return false
 }
 
-// note records a decision that differs from the last one, with all it follows from.
-func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.Situation) {
+// record records a decision and its reasons, if it differs from the last one.
+func (g *watchdog) record(action choose.WatchdogAction, reason string, in choose.Situation) {
 	p := g.p
 	changed := action != g.action || reason != g.reason
 	g.action, g.reason = action, reason
@@ -106,46 +107,46 @@ func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.S
 		return
 	}
 	a, m := in.Sides()
-	p.tell(Event{At: time.Now(), Kind: "watchdog", Partner: in.Accepted.Partner, Epoch: in.Accepted.Epoch, Reason: string(action) + ": " + reason})
+	p.publish(Event{At: time.Now(), Kind: "watchdog", Partner: in.Accepted.Partner, Epoch: in.Accepted.Epoch, Reason: string(action) + ": " + reason})
 	level := slog.LevelInfo
 	if action == choose.WatchdogForce || action == choose.WatchdogWouldForce {
 		level = slog.LevelWarn
 	}
 	p.cfg.Logger.Log(context.Background(), level, "watchdog", "action", action, "reason", reason,
-		"principal", in.Accepted.Partner, "principal_error", link.ErrorText(in.Observed[a].Err), "principal_lost", in.Lost[a],
+		"principal", in.Accepted.Partner, "principal_error", link.ErrorText(in.Observed[a].Err), "principal_lost", in.UnreachableSince[a],
 		"mirror_role", in.Observed[m].Role, "mirror_state", in.Observed[m].Mirroring, "mirror_error", link.ErrorText(in.Observed[m].Err),
 		"epoch", in.Accepted.Epoch, "role_sequence", in.Accepted.Sequence, "synchronized_before", in.Synchronized,
 		"witness", in.Witness, "observers", g.sightings, "dry_run", in.Config.DryRun)
 }
 
-// force makes the mirror principal. The cool-down begins before anything is
-// sent, on disk too: who dies here shall not do it twice. Of several proxies
-// that come to the same end only one is obeyed, because the mirror is none any
-// more; none of them ever sends it to the other partner meanwhile.
-func (g *guardian) force(ctx context.Context, in choose.Situation) {
+// force makes the mirror principal. The cool-down begins before anything is sent, also on disk: a process that
+// fails now must not force again after its restart. If several proxies decide this at the same time, only the
+// first statement succeeds, because the mirror is not a mirror any more after it. No proxy sends it to the
+// other partner meanwhile.
+func (g *watchdog) force(ctx context.Context, in choose.Situation) {
 	p := g.p
 	now := time.Now()
 	_, m := in.Sides()
 	before := p.memory.read().Forced
-	p.memory.note(func(r *record) { r.Forced = now })
+	p.memory.update(func(r *record) { r.Forced = now })
 	if err := p.memory.flush(); err != nil {
-		p.memory.note(func(r *record) { r.Forced = before })
-		g.rest(now.Add(refusedPause), "the cool-down could not be remembered on disk")
+		p.memory.update(func(r *record) { r.Forced = before })
+		g.holdOff(now.Add(refusedPause), "the cool-down could not be written to the memory file")
 		return
 	}
-	g.rest(now.Add(p.cfg.Watchdog.CoolDown), pauseForced)
+	g.holdOff(now.Add(p.cfg.Watchdog.CoolDown), pauseForced)
 	p.mu.Lock()
 	p.watchdog.LastForced = now
 	p.mu.Unlock()
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	mirror := p.members[m].name
-	err := p.carryOut(ctx, "force service", m, operate.Force, func(v choose.View) bool { return v.Serves(mirror) })
+	err := p.execute(ctx, "force service", m, operate.Force, func(v choose.View) bool { return v.Serves(mirror) })
 	_, refused := errors.AsType[*RefusedError](err)
 	_, unsent := errors.AsType[*link.LoginError](err)
 	if refused || unsent {
-		p.memory.note(func(r *record) { r.Forced = before })
-		g.rest(time.Now().Add(refusedPause), pauseRefused)
+		p.memory.update(func(r *record) { r.Forced = before })
+		g.holdOff(time.Now().Add(refusedPause), pauseRefused)
 	}
 	g.sightings = nil
 	p.mu.Lock()
@@ -161,7 +162,7 @@ func (g *guardian) force(ctx context.Context, in choose.Situation) {
 	p.cfg.Logger.Warn("watchdog: service was forced", "principal", mirror, "took", time.Since(now))
 }
 
-// askObservers asks them all at once, within the probe's budget.
+// askObservers asks all observers at the same time, within the probe budget.
 func (p *Pair) askObservers(ctx context.Context, n choose.Name) []choose.Sighting {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Budgets.Probe)
 	defer cancel()
@@ -175,7 +176,7 @@ func (p *Pair) askObservers(ctx context.Context, n choose.Name) []choose.Sightin
 	}
 	wg.Wait()
 	for i := range all {
-		all[i].At = time.Now() // of one asking: the slowest shall not make the others look old
+		all[i].At = time.Now() // all answers get the time of the last one, so that a slow observer does not make the others look old
 	}
 	return all
 }

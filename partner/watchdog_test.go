@@ -15,31 +15,31 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// onlooker is an observer whose view a test sets.
-type onlooker struct {
-	sees  atomic.Bool
-	mute  atomic.Bool
-	asked atomic.Int64
-	gone  time.Time // since when it misses the principal
+// fakeObserver is an observer whose answers a test sets.
+type fakeObserver struct {
+	reaches   atomic.Bool
+	fails     atomic.Bool
+	asked     atomic.Int64
+	goneSince time.Time // since when it has not reached the principal
 }
 
-func (o *onlooker) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
+func (o *fakeObserver) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	o.asked.Add(1)
-	if o.mute.Load() {
+	if o.fails.Load() {
 		return false, 0, errors.New("connection refused")
 	}
-	return o.sees.Load(), time.Since(o.gone), nil
+	return o.reaches.Load(), time.Since(o.goneSince), nil
 }
 
-// guarded has a watchdog of ten seconds over an extended pair.
-func guarded(observers ...choose.Observer) func(*Config) {
+// withWatchdog configures a watchdog that waits ten seconds.
+func withWatchdog(observers ...choose.Observer) func(*Config) {
 	return func(c *Config) {
 		c.Watchdog = choose.WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
 	}
 }
 
-// lose takes the principal a away and lets the mirror notice; forced service works.
-func (f *fakePair) lose() {
+// losePrincipal stops the principal a and disconnects the mirror. Forced service on the mirror succeeds.
+func (f *fakePair) losePrincipal() {
 	f.set(func(a, b *fakeServer) {
 		a.down, b.mirroring = true, "DISCONNECTED"
 		b.onExec = func(string) error {
@@ -49,37 +49,37 @@ func (f *fakePair) lose() {
 	})
 }
 
-// untilSynchronized waits until the principal has answered once more since it was accepted: before, nothing is known of what
-// its mirror has. How soon it is asked again depends on which goroutine comes first, and may be a whole second.
+// untilSynchronized waits until the principal was probed once more after it was accepted. Before that,
+// Synchronized is unknown. This may take a whole second.
 func untilSynchronized(t *testing.T, p *Pair) {
 	t.Helper()
 	if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Serving && v.Synchronized }); err != nil {
-		t.Fatalf("never SYNCHRONIZED: %v, %+v", err, p.Status())
+		t.Fatalf("not SYNCHRONIZED in time: %v, %+v", err, p.Status())
 	}
 }
 
-// forced is what was sent to each.
-func (f *fakePair) forced() (toA, toB int) {
+// execCounts returns how many statements were sent to each server.
+func (f *fakePair) execCounts() (toA, toB int) {
 	f.set(func(a, b *fakeServer) { toA, toB = len(a.execs), len(b.execs) })
 	return toA, toB
 }
 
-func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
+func TestWatchdog_ForcesServiceOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		eye := &onlooker{gone: time.Now()}
-		p := f.startServing(guarded(eye))
+		observer := &fakeObserver{goneSince: time.Now()}
+		p := f.startServing(withWatchdog(observer))
 		events, cancel := p.Subscribe()
 		defer cancel()
 		time.Sleep(3 * time.Second)
-		if s := p.Status().Watchdog; s.Action != "watch" || eye.asked.Load() != 0 {
-			t.Fatalf("while all is well: %+v, asked %d", s, eye.asked.Load())
+		if s := p.Status().Watchdog; s.Action != "watch" || observer.asked.Load() != 0 {
+			t.Fatalf("while the principal serves: %+v, asked %d", s, observer.asked.Load())
 		}
-		f.lose()
+		f.losePrincipal()
 		lost := time.Now()
 		time.Sleep(10 * time.Second)
-		if _, b := f.forced(); b != 0 {
+		if _, b := f.execCounts(); b != 0 {
 			t.Fatalf("forced before After: %+v", p.Status().Watchdog)
 		}
 		if err := p.WaitForPrincipal(t.Context()); err != nil {
@@ -90,7 +90,7 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		s := p.Status()
-		if a, b := f.forced(); a != 0 || b != 1 || s.Principal != choose.B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
+		if a, b := f.execCounts(); a != 0 || b != 1 || s.Principal != choose.B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
 			t.Errorf("sent %d to a and %d to b; %+v", a, b, s)
 		}
 		var told []string
@@ -100,38 +100,38 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 			}
 		}
 		if !slices.Contains(told, "force") || p.Stats().Watchdog["force"] != 1 {
-			t.Errorf("told %q, counted %v", told, p.Stats().Watchdog)
+			t.Errorf("published %q, counted %v", told, p.Stats().Watchdog)
 		}
 	})
 }
 
-func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
+func TestWatchdog_CoolDownAcrossARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
 		f.extended = true
-		eye := &onlooker{gone: time.Now()}
-		f.runFor(func(p *Pair) {
+		observer := &fakeObserver{goneSince: time.Now()}
+		f.runWhile(func(p *Pair) {
 			untilSynchronized(t, p)
-			f.lose()
+			f.losePrincipal()
 			time.Sleep(15 * time.Second)
-			if _, b := f.forced(); b != 1 {
+			if _, b := f.execCounts(); b != 1 {
 				t.Fatalf("not forced: %+v", p.Status().Watchdog)
 			}
-		}, guarded(eye), withMemory(path))
-		// a comes back as mirror, catches up, and b goes at once.
+		}, withWatchdog(observer), withMemory(path))
+		// a comes back as a synchronized mirror, and b is lost at once.
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
-		p := f.startServing(guarded(eye), withMemory(path))
+		p := f.startServing(withWatchdog(observer), withMemory(path))
 		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
-		if a, _ := f.forced(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
-			t.Fatalf("forced twice within the cool-down, by a proxy that was restarted: %+v", p.Status().Watchdog)
+		if a, _ := f.execCounts(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
+			t.Fatalf("a restarted proxy forced service again during the cool-down: %+v", p.Status().Watchdog)
 		}
 		time.Sleep(time.Minute)
-		if a, b := f.forced(); a == 0 || b != 1 {
+		if a, b := f.execCounts(); a == 0 || b != 1 {
 			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 	})
@@ -141,9 +141,9 @@ func TestWatchdog_CoolDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		untilSynchronized(t, p)
-		f.lose()
+		f.losePrincipal()
 		time.Sleep(15 * time.Second)
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
@@ -151,31 +151,31 @@ func TestWatchdog_CoolDown(t *testing.T) {
 		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
-		if a, b := f.forced(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
+		if a, b := f.execCounts(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
 			t.Fatalf("within the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 		time.Sleep(time.Minute)
-		if a, b := f.forced(); a != 1 || b != 1 {
+		if a, b := f.execCounts(); a != 1 || b != 1 {
 			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
 		}
 	})
 }
 
-func TestWatchdog_HoldsBack(t *testing.T) {
+func TestWatchdog_DoesNotForce(t *testing.T) {
 	tests := []struct {
 		name   string
-		mend   func(c *Config, eye *onlooker)
+		change func(c *Config, observer *fakeObserver)
 		script func(a, b *fakeServer)
 		want   string
 	}{
-		{"dry run", func(c *Config, _ *onlooker) { c.Watchdog.DryRun = true }, nil, "would-force: a answers nobody"},
-		{"an observer reaches it", func(_ *Config, eye *onlooker) { eye.sees.Store(true) }, nil, "block: observer 1 reaches a"},
-		{"an observer is away", func(_ *Config, eye *onlooker) { eye.mute.Store(true) }, nil, "block: observer 1 can't be asked"},
-		{"no observers", func(c *Config, _ *onlooker) { c.Watchdog.Observers = nil }, nil, "block: there are no observers"},
-		{"off", func(c *Config, _ *onlooker) { c.Watchdog.Enabled = false }, nil, "off: "},
-		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: SQL Server's own witness"},
-		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not last seen"},
-		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not last seen"},
+		{"dry run", func(c *Config, _ *fakeObserver) { c.Watchdog.DryRun = true }, nil, "would-force: a is unreachable"},
+		{"an observer reaches the principal", func(_ *Config, observer *fakeObserver) { observer.reaches.Store(true) }, nil, "block: observer 1 reaches a"},
+		{"an observer does not answer", func(_ *Config, observer *fakeObserver) { observer.fails.Store(true) }, nil, "block: observer 1 can't be asked"},
+		{"no observers", func(c *Config, _ *fakeObserver) { c.Watchdog.Observers = nil }, nil, "block: no observers are configured"},
+		{"off", func(c *Config, _ *fakeObserver) { c.Watchdog.Enabled = false }, nil, "off: "},
+		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: the witness decides"},
+		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not SYNCHRONIZED"},
+		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not SYNCHRONIZED"},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -184,34 +184,34 @@ func TestWatchdog_HoldsBack(t *testing.T) {
 			if tt.script != nil {
 				f.set(tt.script)
 			}
-			eye := &onlooker{gone: time.Now()}
-			p := f.startServing(guarded(eye), func(c *Config) {
-				if tt.mend != nil {
-					tt.mend(c, eye)
+			observer := &fakeObserver{goneSince: time.Now()}
+			p := f.startServing(withWatchdog(observer), func(c *Config) {
+				if tt.change != nil {
+					tt.change(c, observer)
 				}
 			})
 			time.Sleep(3 * time.Second)
-			f.lose()
+			f.losePrincipal()
 			time.Sleep(time.Minute)
 			s := p.Status().Watchdog
-			if a, b := f.forced(); a+b != 0 || !strings.HasPrefix(s.Action+": "+s.Reason, tt.want) {
+			if a, b := f.execCounts(); a+b != 0 || !strings.HasPrefix(s.Action+": "+s.Reason, tt.want) {
 				t.Errorf("%s: sent %d and %d, %s: %q; want %q", tt.name, a, b, s.Action, s.Reason, tt.want)
 			}
-			if n := eye.asked.Load(); n > 150 {
+			if n := observer.asked.Load(); n > 150 {
 				t.Errorf("%s: asked the observer %d times in a minute", tt.name, n)
 			}
 			if n := p.Stats().Watchdog[s.Action]; n > 3 {
-				t.Errorf("%s: told %d times, want once per change", tt.name, n)
+				t.Errorf("%s: counted %d times, want once per change", tt.name, n)
 			}
 		})
 	}
 }
 
-func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
+func TestWatchdog_AnAnswerRestartsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		time.Sleep(3 * time.Second)
 		for range 5 {
 			f.set(func(a, b *fakeServer) { a.down, b.mirroring = true, "DISCONNECTED" })
@@ -219,30 +219,30 @@ func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
 			f.set(func(a, b *fakeServer) { a.down, b.mirroring = false, "SYNCHRONIZED" })
 			time.Sleep(3 * time.Second)
 		}
-		if a, b := f.forced(); a+b != 0 || p.Status().Principal != choose.A {
+		if a, b := f.execCounts(); a+b != 0 || p.Status().Principal != choose.A {
 			t.Errorf("sent %d and %d, %+v", a, b, p.Status())
 		}
 	})
 }
 
-func TestWatchdog_ARefusalIsTriedAgain(t *testing.T) {
+func TestWatchdog_RepeatsAfterARefusal(t *testing.T) {
 	for _, failure := range []error{sqlErr(16, 1455), &link.LoginError{Partner: choose.B, Err: errors.New("connection reset")}} {
 		forceFails(t, failure)
 	}
 }
 
-// forceFails lets the forced service fail for a while.
+// forceFails makes forced service fail for a while.
 func forceFails(t *testing.T, failure error) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
 		time.Sleep(3 * time.Second)
-		f.lose()
+		f.losePrincipal()
 		works := f.ends[1].onExec
 		f.set(func(_, b *fakeServer) { b.onExec = func(string) error { return failure } })
 		time.Sleep(15 * time.Second)
-		_, tried := f.forced()
+		_, tried := f.execCounts()
 		if s := p.Status().Watchdog; tried < 2 || tried > 6 || s.Forced != 0 || s.LastError == "" {
 			t.Fatalf("tried %d times, %+v", tried, s)
 		}
@@ -257,29 +257,29 @@ func forceFails(t *testing.T, failure error) {
 func TestSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		if _, _, err := f.pairOf().Sees(t.Context(), choose.A); err == nil {
-			t.Error("a pair that asked nobody has a view")
+		if _, _, err := f.newPair().Sees(t.Context(), choose.A); err == nil {
+			t.Error("Sees succeeded before the first probe")
 		}
 		var over *Pair
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			over = p
 			_ = p.WaitForPrincipal(t.Context())
 			time.Sleep(10 * time.Second)
 			if ok, since, err := p.Sees(t.Context(), choose.A); !ok || err != nil || since < 9*time.Second {
-				t.Errorf("a living partner: %v for %s, %v", ok, since, err)
+				t.Errorf("a partner that answers: %v for %s, %v", ok, since, err)
 			}
 			f.set(func(a, _ *fakeServer) { a.frozen = true })
 			time.Sleep(10 * time.Second)
 			ok, since, err := p.Sees(t.Context(), choose.A)
 			if ok || err != nil || since < 6*time.Second || since > 9*time.Second {
-				t.Errorf("a frozen partner: %v for %s, %v; want it counted from the first fresh connection", ok, since, err)
+				t.Errorf("a frozen partner: %v for %s, %v; want the time since the first new connection failed", ok, since, err)
 			}
 			if s := p.Status().Partners; s[0].Reachable || s[0].SinceS < 6 || !s[1].Reachable || s[1].SinceS < 19 {
 				t.Errorf("status: %+v", s)
 			}
 		})
 		if _, _, err := over.Sees(t.Context(), choose.A); !errors.Is(err, ErrClosed) {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("after Run ended: %v", err)
 		}
 	})
 }

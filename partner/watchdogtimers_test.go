@@ -13,41 +13,41 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// soon is how long after the time has come the watchdog may act: the pause between two
-// probes in long trouble, and a bit.
-const soon = 60 * time.Millisecond
+// tolerance is how much later than planned the watchdog may act: the longest pause between two probes, and a
+// little more.
+const tolerance = 60 * time.Millisecond
 
-// orders tells when a partner was told to force service, and what it does then.
-type orders struct {
-	told    chan time.Time
-	obey    bool  // guarded by the pair's lock
-	refusal error // guarded by the pair's lock
+// forceRequests records when a partner was asked to force service, and sets what it does then.
+type forceRequests struct {
+	times    chan time.Time
+	succeeds bool  // guarded by the pair's lock
+	refusal  error // guarded by the pair's lock
 }
 
-// takeOrders has the partner that end picks take them.
-func (f *fakePair) takeOrders(end int) *orders {
-	o := &orders{obey: true, told: make(chan time.Time, 100)}
+// onForce makes server end record requests to force service.
+func (f *fakePair) onForce(end int) *forceRequests {
+	o := &forceRequests{succeeds: true, times: make(chan time.Time, 100)}
 	s := f.ends[end]
 	f.set(func(_, _ *fakeServer) {
 		s.onExec = func(string) (err error) {
 			f.set(func(_, _ *fakeServer) {
-				if err = o.refusal; err == nil && o.obey {
+				if err = o.refusal; err == nil && o.succeeds {
 					s.role, s.sequence = choose.RolePrincipal, s.sequence+1
 				}
 			})
-			o.told <- time.Now()
+			o.times <- time.Now()
 			return err
 		}
 	})
 	return o
 }
 
-// loseTo takes a partner away, and has the other, the mirror, notice.
-func (f *fakePair) loseTo(mirror int) {
+// disconnect stops the other partner, and disconnects the mirror.
+func (f *fakePair) disconnect(mirror int) {
 	f.set(func(_, _ *fakeServer) { f.ends[1-mirror].down, f.ends[mirror].mirroring = true, "DISCONNECTED" })
 }
 
-// rejoin brings the partner that was lost back as a mirror that has everything.
+// rejoin brings the lost partner back as a synchronized mirror.
 func (f *fakePair) rejoin(mirror int) {
 	f.set(func(_, _ *fakeServer) {
 		m, p := f.ends[mirror], f.ends[1-mirror]
@@ -55,57 +55,57 @@ func (f *fakePair) rejoin(mirror int) {
 	})
 }
 
-// in checks that a moment is as long after another as wanted, or a bit more.
-func in(t *testing.T, what string, from, at time.Time, want time.Duration) {
+// assertDelay checks that at is later than from by want, with the tolerance.
+func assertDelay(t *testing.T, what string, from, at time.Time, want time.Duration) {
 	t.Helper()
-	if d := at.Sub(from); d < want || d > want+soon {
+	if d := at.Sub(from); d < want || d > want+tolerance {
 		t.Errorf("%s after %v, want %v", what, d, want)
 	}
 }
 
-func TestWatchdog_ActsWhenItsTimeHasCome(t *testing.T) {
+func TestWatchdog_ForcesAfterTheConfiguredTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
-		first, second := f.takeOrders(1), f.takeOrders(0)
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
+		first, second := f.onForce(1), f.onForce(0)
 		time.Sleep(3 * time.Second)
-		f.loseTo(1)
+		f.disconnect(1)
 		var missed time.Time
-		if err := p.await(t.Context(), false, func(v choose.View) bool { missed = v.Lost[0]; return !missed.IsZero() }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { missed = v.UnreachableSince[0]; return !missed.IsZero() }); err != nil {
 			t.Fatal(err)
 		}
-		forced := <-first.told
-		in(t, "forced", missed, forced, 10*time.Second)
+		forced := <-first.times
+		assertDelay(t, "forced", missed, forced, 10*time.Second)
 		if err := p.WaitForPrincipal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.rejoin(0)
 		time.Sleep(3 * time.Second)
-		f.loseTo(0)
-		in(t, "forced again", forced, <-second.told, time.Minute)
+		f.disconnect(0)
+		assertDelay(t, "forced again", forced, <-second.times, time.Minute)
 	})
 }
 
-func TestWatchdog_TheCoolDownIsKeptOverARestart(t *testing.T) {
+func TestWatchdog_CoolDownEndsOnTimeAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		eye, file := &onlooker{gone: time.Now()}, withMemory(filepath.Join(t.TempDir(), "pair.json"))
-		first, second := f.takeOrders(1), f.takeOrders(0)
+		observer, file := &fakeObserver{goneSince: time.Now()}, withMemory(filepath.Join(t.TempDir(), "pair.json"))
+		first, second := f.onForce(1), f.onForce(0)
 		var forced time.Time
-		f.runFor(func(p *Pair) {
+		f.runWhile(func(p *Pair) {
 			_ = p.WaitForPrincipal(t.Context())
 			time.Sleep(3 * time.Second)
-			f.loseTo(1)
-			forced = <-first.told
+			f.disconnect(1)
+			forced = <-first.times
 			_ = p.WaitForPrincipal(t.Context())
-		}, guarded(eye), file)
+		}, withWatchdog(observer), file)
 		f.rejoin(0)
-		f.startServing(guarded(eye), file)
+		f.startServing(withWatchdog(observer), file)
 		time.Sleep(3 * time.Second)
-		f.loseTo(0)
-		in(t, "forced again, by the next process", forced, <-second.told, time.Minute)
+		f.disconnect(0)
+		assertDelay(t, "forced again after the restart", forced, <-second.times, time.Minute)
 	})
 }
 
@@ -113,22 +113,23 @@ func TestWatchdog_PausesAfterARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		f.startServing(guarded(&onlooker{gone: time.Now()}))
-		mirror := f.takeOrders(1)
+		f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
+		mirror := f.onForce(1)
 		f.set(func(_, _ *fakeServer) { mirror.refusal = sqlErr(16, 1455) })
 		time.Sleep(3 * time.Second)
-		f.loseTo(1)
-		last := <-mirror.told
+		f.disconnect(1)
+		last := <-mirror.times
 		for range 10 {
-			next := <-mirror.told
-			in(t, "tried again", last, next, refusedPause)
+			next := <-mirror.times
+			assertDelay(t, "repeated", last, next, refusedPause)
 			last = next
 		}
 	})
 }
 
-// Who can't remember on disk that it forced does not force, and tries again a moment later.
-func TestWatchdog_PausesWhereTheDiskFails(t *testing.T) {
+// If the cool-down cannot be written to the memory file, service is not forced, and this is tried again a
+// moment later.
+func TestWatchdog_DoesNotForceIfTheDiskFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "memory")
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -136,8 +137,8 @@ func TestWatchdog_PausesWhereTheDiskFails(t *testing.T) {
 		}
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}), withMemory(filepath.Join(folder, "pair.json")))
-		mirror := f.takeOrders(1)
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}), withMemory(filepath.Join(folder, "pair.json")))
+		mirror := f.onForce(1)
 		time.Sleep(3 * time.Second)
 		move := func(from, to string) {
 			if err := os.Rename(from, to); err != nil {
@@ -145,32 +146,32 @@ func TestWatchdog_PausesWhereTheDiskFails(t *testing.T) {
 			}
 		}
 		move(folder, folder+".away")
-		f.loseTo(1)
+		f.disconnect(1)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if s := p.Status().Watchdog; len(mirror.told) != 0 || !strings.Contains(s.Reason, "remembered on disk") || !s.LastForced.IsZero() {
-			t.Errorf("without a disk: forced %d times, %+v", len(mirror.told), s)
+		if s := p.Status().Watchdog; len(mirror.times) != 0 || !strings.Contains(s.Reason, "written to the memory file") || !s.LastForced.IsZero() {
+			t.Errorf("without a disk: forced %d times, %+v", len(mirror.times), s)
 		}
 		move(folder+".away", folder)
 		back := time.Now()
-		if d := (<-mirror.told).Sub(back); d > refusedPause+soon {
-			t.Errorf("forced %v after the disk was back, want %v at most", d, refusedPause)
+		if d := (<-mirror.times).Sub(back); d > refusedPause+tolerance {
+			t.Errorf("forced %v after the disk worked again, want %v at most", d, refusedPause)
 		}
 	})
 }
 
-// A force that the partners do not confirm keeps the watchdog no longer than an
-// operator's statement may take; and counts for the cool-down.
-func TestWatchdog_AnUnconfirmedForceEndsInTime(t *testing.T) {
+// If the partners do not confirm a forced service, the watchdog gives up after the admin budget. The cool-down
+// still applies.
+func TestWatchdog_GivesUpAnUnconfirmedForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
-		mirror := f.takeOrders(1)
-		f.set(func(_, _ *fakeServer) { mirror.obey = false })
+		p := f.startServing(withWatchdog(&fakeObserver{goneSince: time.Now()}))
+		mirror := f.onForce(1)
+		f.set(func(_, _ *fakeServer) { mirror.succeeds = false })
 		time.Sleep(3 * time.Second)
-		f.loseTo(1)
-		forced := <-mirror.told
+		f.disconnect(1)
+		forced := <-mirror.times
 		time.Sleep(p.cfg.Budgets.Admin - 1)
 		synctest.Wait()
 		if s := p.Status().Watchdog; s.LastError != "" {
@@ -181,71 +182,71 @@ func TestWatchdog_AnUnconfirmedForceEndsInTime(t *testing.T) {
 		if s := p.Status().Watchdog; !strings.Contains(s.LastError, "did not confirm") || s.Forced != 0 {
 			t.Errorf("not given up after %v: %+v", p.cfg.Budgets.Admin, s)
 		}
-		in(t, "forced again", forced, <-mirror.told, time.Minute)
+		assertDelay(t, "forced again", forced, <-mirror.times, time.Minute)
 	})
 }
 
-// sleeper is an observer that does not answer.
-type sleeper struct{ asked chan time.Duration }
+// hangingObserver is an observer that does not answer.
+type hangingObserver struct{ asked chan time.Duration }
 
-func (s *sleeper) Sees(ctx context.Context, _ choose.Name) (bool, time.Duration, error) {
+func (s *hangingObserver) Sees(ctx context.Context, _ choose.Name) (bool, time.Duration, error) {
 	began := time.Now()
 	<-ctx.Done()
 	s.asked <- time.Since(began)
 	return false, 0, errors.Join(errors.New("no answer"), ctx.Err())
 }
 
-// An observer that hangs is given the time of a probe, and has not said that it misses anybody. What the
-// others say is asked anew then, and not too often.
-func TestWatchdog_AHangingObserverIsGivenAProbesTime(t *testing.T) {
+// An observer that hangs gets the probe budget, and does not count as agreeing. The other observers are asked
+// again then, but not too often.
+func TestWatchdog_AHangingObserverGetsTheProbeBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		eye, asleep := &onlooker{gone: time.Now()}, &sleeper{make(chan time.Duration, 1000)}
-		p := f.startServing(guarded(eye, asleep))
-		mirror := f.takeOrders(1)
+		observer, asleep := &fakeObserver{goneSince: time.Now()}, &hangingObserver{make(chan time.Duration, 1000)}
+		p := f.startServing(withWatchdog(observer, asleep))
+		mirror := f.onForce(1)
 		time.Sleep(3 * time.Second)
-		f.loseTo(1)
+		f.disconnect(1)
 		time.Sleep(12 * time.Second)
 		for range 10 {
 			if d := <-asleep.asked; d != p.cfg.Budgets.Probe {
-				t.Fatalf("it was given %v, want %v", d, p.cfg.Budgets.Probe)
+				t.Fatalf("it got %v, want %v", d, p.cfg.Budgets.Probe)
 			}
 		}
 		synctest.Wait()
-		if s := p.Status().Watchdog; s.Action != "block" || !strings.Contains(s.Reason, "observer 2 can't be asked") || len(mirror.told) != 0 {
-			t.Errorf("forced %d times, %+v", len(mirror.told), s)
+		if s := p.Status().Watchdog; s.Action != "block" || !strings.Contains(s.Reason, "observer 2 can't be asked") || len(mirror.times) != 0 {
+			t.Errorf("forced %d times, %+v", len(mirror.times), s)
 		}
 	})
 }
 
-// An observer's word counts for sightingFresh: it is asked again when it is older, and not before.
-func TestWatchdog_AsksAgainWhenAWordGetsOld(t *testing.T) {
+// An observer's answer can be used for SightingMaxAge. It is asked again after that, and not before.
+func TestWatchdog_AsksAgainWhenAnAnswerIsTooOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
-		eye := &diary{}
-		f.startServing(guarded(eye))
+		observer := &recordingObserver{}
+		f.startServing(withWatchdog(observer))
 		time.Sleep(3 * time.Second)
-		f.loseTo(1)
+		f.disconnect(1)
 		time.Sleep(25 * time.Second)
 		synctest.Wait()
-		got := gaps(eye.asked)
+		got := gaps(observer.asked)
 		if len(got) < 20 {
-			t.Fatalf("asked %d times", len(eye.asked))
+			t.Fatalf("asked %d times", len(observer.asked))
 		}
 		for i, d := range got {
-			if d <= choose.SightingFresh || d > choose.SightingFresh+soon {
-				t.Errorf("asked for the %d. time after %v, want after more than %v", i+2, d, choose.SightingFresh)
+			if d <= choose.SightingMaxAge || d > choose.SightingMaxAge+tolerance {
+				t.Errorf("request %d came after %v, want after more than %v", i+2, d, choose.SightingMaxAge)
 			}
 		}
 	})
 }
 
-// diary is an observer that reaches the principal, and notes when it is asked.
-type diary struct{ asked []time.Time } // written by the watchdog alone, read when it waits
+// recordingObserver is an observer that reaches the principal and records when it is asked.
+type recordingObserver struct{ asked []time.Time } // written only by the watchdog, read only while it waits
 
-func (d *diary) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
+func (d *recordingObserver) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	d.asked = append(d.asked, time.Now())
 	return true, time.Hour, nil
 }

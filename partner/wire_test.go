@@ -13,23 +13,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-// unhurried are budgets that a busy machine keeps, too: where a test is about something
-// that ends, an event ends it, and it is over long before these are.
-func unhurried() link.Budgets {
-	return link.Budgets{Dial: patience, Login: patience, Probe: 10 * time.Second, Attempt: patience, Grace: 20 * time.Millisecond}
+// longBudgets are budgets that a busy machine meets. Where a test is about an end, an event causes it long
+// before these.
+func longBudgets() link.Budgets {
+	return link.Budgets{Dial: testTimeout, Login: testTimeout, Probe: 10 * time.Second, Attempt: testTimeout, Grace: 20 * time.Millisecond}
 }
 
-// patience bounds what a test waits for.
-const patience = 30 * time.Second
+// testTimeout bounds what a test waits for.
+const testTimeout = 30 * time.Second
 
-// start runs a Pair on the two until the test ends.
-func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, unhurried()) }
+// start runs a Pair on the scripted pair until the test ends.
+func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, longBudgets()) }
 
-// startWith is start with other budgets.
+// startWith is like start, with other budgets.
 func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 	cfg := Config{Database: "ASPState", Budgets: b, MonitorSteady: 20 * time.Millisecond}
-	for i, s := range w.Ends {
-		dsn := wiretest.DsnFor(t, s.Addr, "disable")
+	for i, s := range w.Servers {
+		dsn := wiretest.DSN(t, s.Addr, "disable")
 		cfg.Partners[i].DSN = &dsn
 	}
 	p, err := New(cfg)
@@ -45,7 +45,7 @@ func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 			t.Error(err)
 		}
 	})
-	waiting, enough := context.WithTimeout(t.Context(), patience)
+	waiting, enough := context.WithTimeout(t.Context(), testTimeout)
 	defer enough()
 	if err := p.WaitForPrincipal(waiting); err != nil {
 		t.Fatalf("%v: %+v", err, p.Status())
@@ -53,7 +53,7 @@ func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 	return p
 }
 
-// work is a procedure call as the store makes them.
+// work is a procedure call, as the store makes it.
 func work(ctx context.Context, a *Attempt) error {
 	_, err := a.Conn.ExecContext(ctx, "Work")
 	return err
@@ -67,7 +67,7 @@ func TestWire_ProbeTakeAndCall(t *testing.T) {
 			t.Errorf("attempt %+v", *a)
 		}
 		if d := time.Until(a.Sent); d < 59*time.Minute || d > 61*time.Minute {
-			t.Errorf("the server's clock is an hour ahead; sent at %s of it", d)
+			t.Errorf("the server's clock is an hour ahead, but Sent is %s ahead", d)
 		}
 		return work(ctx, a)
 	})
@@ -88,9 +88,9 @@ func TestWire_Accept(t *testing.T) {
 	if err := p.WaitForPrincipal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// Another epoch than its own was accepted, as by a proxy that followed a copy now lost.
+	// A higher epoch of b was accepted before, for example by a proxy that followed a copy that is now lost.
 	select {
-	case p.orders <- choose.Accepted{Partner: choose.B, Extended: true, Epoch: 40}:
+	case p.accepts <- choose.Accepted{Partner: choose.B, Extended: true, Epoch: 40}:
 	case <-t.Context().Done():
 	}
 	if err := p.Accept(t.Context(), choose.A, "b is lost"); err != nil {
@@ -112,7 +112,7 @@ func TestWire_Failover(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			w.FailOver(i%4 == 0) // by a crash, and by mere refusals
+			w.FailOver(i%4 == 0) // with broken connections, then with refusals only
 		} else if err := p.Failover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -122,8 +122,7 @@ func TestWire_Failover(t *testing.T) {
 	}
 }
 
-// A frozen principal answers neither calls nor cancel requests; the driver
-// alone would wait five seconds more.
+// A frozen principal answers neither calls nor cancel requests. The driver itself would wait five seconds more.
 func TestWire_FrozenPrincipal(t *testing.T) {
 	w := newWirePair(t)
 	p := start(t, w)
@@ -134,7 +133,7 @@ func TestWire_FrozenPrincipal(t *testing.T) {
 	began := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- p.Do(t.Context(), Call{Write: true}, work) }()
-	<-w.Ends[0].Hung
+	<-w.Servers[0].Blocked
 	w.FailOver(false)
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -156,7 +155,7 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	began := time.Now()
 	hung := make(chan struct{})
-	go func() { defer close(hung); <-w.Ends[0].Hung; cancel() }()
+	go func() { defer close(hung); <-w.Servers[0].Blocked; cancel() }()
 	err := p.Do(ctx, Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 		w.Freeze(0)
 		return work(ctx, a)
@@ -166,18 +165,17 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 		t.Errorf("got %v, %s", err, OutcomeOf(err))
 	}
 	if d := time.Since(began); d > 4*time.Second {
-		t.Errorf("took %s: the driver's own five seconds", d)
+		t.Errorf("took %s: the driver waited its five seconds", d)
 	}
 }
 
-// The driver may say that a request did not leave whole, and database/sql would
-// then send it again by itself. On a checked-out connection it must not: only
-// Do sends again, and tells the op so.
-func TestWire_NobodyElseSendsAgain(t *testing.T) {
+// The driver may report that a request was not sent completely, and database/sql could then send it again. It
+// must not do so on a checked-out connection: only Do repeats a call, and sets Resent.
+func TestWire_OnlyDoRepeatsACall(t *testing.T) {
 	w := newWirePair(t)
-	w.Gather(hold.DrainFirst)
+	w.HoldLogins(hold.DrainFirst)
 	p := start(t, w)
-	allIdle(t, p)
+	waitAllIdle(t, p)
 	for range 20 {
 		if err := p.Do(t.Context(), Call{}, work); err != nil {
 			t.Fatal(err)
@@ -186,32 +184,32 @@ func TestWire_NobodyElseSendsAgain(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if ops++; ops == 1 {
 				w.Mu.Lock()
-				w.Ends[0].ResetLocked()
-				w.Ends[0].Calls = 0
+				w.Servers[0].ResetLocked()
+				w.Servers[0].Calls = 0
 				w.Mu.Unlock()
 			}
 			return work(ctx, a)
 		})
 		w.Mu.Lock()
-		calls := w.Ends[0].Calls
+		calls := w.Servers[0].Calls
 		w.Mu.Unlock()
 		if err != nil || ops != 2 || calls != 1 {
-			t.Fatalf("%v after %d attempts; the server ran %d", err, ops, calls)
+			t.Fatalf("%v after %d attempts; the server executed %d", err, ops, calls)
 		}
 	}
 }
 
-// allIdle waits until the connections that a term begins with, gathered, are made and given back.
-func allIdle(t *testing.T, p *Pair) {
+// waitAllIdle waits until the first connections of a term are made and idle.
+func waitAllIdle(t *testing.T, p *Pair) {
 	t.Helper()
-	limit := time.After(patience)
+	limit := time.After(testTimeout)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for s := (sql.DBStats{}); s.OpenConnections < hold.DrainFirst || s.InUse > 0; s = p.hold.Serving().On.pool.Stats() {
+	for s := (sql.DBStats{}); s.OpenConnections < hold.DrainFirst || s.InUse > 0; s = p.hold.Serving().Target.pool.Stats() {
 		select {
 		case <-look.C:
 		case <-limit:
-			t.Fatal("connections are still being made")
+			t.Fatal("the connections are not idle in time")
 		}
 	}
 }
@@ -232,14 +230,14 @@ func TestWire_PanicWithRowsOpen(t *testing.T) {
 		t.Error("the panic was swallowed")
 	}()
 	if d := time.Since(began); d > 4*time.Second {
-		t.Errorf("the connection came back after %s", d)
+		t.Errorf("the connection was released after %s", d)
 	}
 	if err := p.Do(t.Context(), Call{}, work); err != nil {
 		t.Error(err)
 	}
 }
 
-// newWirePair starts a scripted pair that answers this package's queries.
+// newWirePair starts a scripted pair that answers the queries of package link.
 func newWirePair(t testing.TB) *wiretest.Pair {
 	return wiretest.NewPair(t, link.QueryStatus, link.ForDatabase(link.QueryEpoch, "ASPState"))
 }

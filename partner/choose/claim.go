@@ -2,53 +2,55 @@ package choose
 
 import "time"
 
-// Overruled is a claim the operator's word went against. It and older ones of
-// the same partner do not count until that partner is a mirror again, or makes
-// a newer claim. The zero value: none.
+// Overruled is a claim that an operator rejected by accepting the other partner. This claim and older claims of
+// the same partner are ignored. The rejection ends when that partner becomes a mirror, or makes a newer claim.
+// The zero value means that no claim is overruled.
 type Overruled struct {
 	Partner  Name   `json:"partner"`
-	Extended bool   `json:"extended"`
+	Extended bool   `json:"extended"` // the claim has an epoch
 	Epoch    int64  `json:"epoch"`
-	Sequence int64  `json:"role_sequence"`
-	Session  string `json:"session"`
+	Sequence int64  `json:"role_sequence"` // role sequence; 0 means unknown
+	Session  string `json:"session"`       // mirroring_guid; empty means unknown
 }
 
-// covers says whether a claim is the overruled one, or not known to be newer.
+// covers reports whether o is the overruled claim, or is not known to be newer than it.
 func (r Overruled) covers(o Observation) bool {
 	switch {
 	case r.Partner == "" || r.Partner != o.Partner:
 		return false
 	case r.Extended && o.Extended && r.Epoch != o.Epoch:
 		return o.Epoch < r.Epoch
-	case sameCount(r.Session, o.Session, r.Sequence, o.Sequence):
+	case comparableSequences(r.Session, o.Session, r.Sequence, o.Sequence):
 		return o.Sequence <= r.Sequence
 	}
 	return Agree(r.Session, o.Session)
 }
 
-// Lifted says whether a partner's answer ends what was overruled there: it is a
-// copy of its partner's data now.
-func (r Overruled) Lifted(o Observation) bool {
+// LiftedBy reports whether the observation o ends the rejection. It does when the overruled partner is a
+// mirror, because its data is now a copy of the other partner's.
+func (r Overruled) LiftedBy(o Observation) bool {
 	return r.Partner == o.Partner && o.Reachable && (o.Role == RoleMirror || o.State == "RESTORING")
 }
 
-// ClaimOf is what an observation claims.
+// ClaimOf returns the claim that an observation makes.
 func ClaimOf(o Observation) Claim {
 	return Claim{Partner: o.Partner, Server: o.ServerName, Epoch: o.Epoch, EpochServer: o.EpochServer,
 		RoleSequence: o.Sequence, Session: o.Session}
 }
 
-// Claim is what a partner that claims to be a writable principal says of itself.
+// Claim is what a partner reports about itself when it claims to be a writable principal. The zero value means
+// no claim.
 type Claim struct {
 	Partner      Name   `json:"partner"`
 	Server       string `json:"server"`        // @@SERVERNAME
 	Epoch        int64  `json:"epoch"`         // 0 on a stock schema
-	EpochServer  string `json:"epoch_server"`  // who took that epoch
-	RoleSequence int64  `json:"role_sequence"` // 0: unknown
-	Session      string `json:"session"`       // mirroring_guid; empty: unknown
+	EpochServer  string `json:"epoch_server"`  // the server that took that epoch
+	RoleSequence int64  `json:"role_sequence"` // 0 means unknown
+	Session      string `json:"session"`       // mirroring_guid; empty means unknown
 }
 
-// Accept is what is known of the newest principal once o has been acted on.
+// Accept returns the new accepted principal after o was chosen; before is the principal accepted until now. If
+// o does not show the role sequence, the known one of the same partner is kept.
 func Accept(o Observation, before Accepted) Accepted {
 	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
 	if before.Overruled.Partner != o.Partner {
@@ -60,8 +62,9 @@ func Accept(o Observation, before Accepted) Accepted {
 	return acc
 }
 
-// Overrule is the claim that Accept of its partner goes against: what it says
-// now, what was accepted of it, or what was overruled before.
+// Overrule returns the claim that accepting the other partner overrules. In this order, that is the current
+// claim of other, the claim accepted from it before, or the claim overruled before. It returns the zero value
+// if there is none.
 func Overrule(other Observation, acc Accepted, now time.Time) Overruled {
 	switch {
 	case other.Refusal(now) == "":
@@ -74,8 +77,9 @@ func Overrule(other Observation, acc Accepted, now time.Time) Overruled {
 	return Overruled{}
 }
 
-// RaiseAbove is the epoch that o's must exceed so that every proxy believes it,
-// and whether it doesn't yet. The one accepted before may keep its own.
+// RaiseAbove returns the highest epoch known of either partner, and whether o needs an epoch above it. With a
+// higher epoch every proxy follows o. The partner that was accepted last may keep its own epoch. On a stock
+// schema raise is false.
 func RaiseAbove(o Observation, over Overruled, acc Accepted) (above int64, raise bool) {
 	if !o.Extended {
 		return 0, false

@@ -5,35 +5,34 @@ import (
 	"time"
 )
 
-// Accepted is the newest principal this proxy has ever used. It outlives the
-// principal: whoever claims to be one later must not be older. The zero value
-// says that there was none yet.
+// Accepted is the last principal that this proxy used. It stays known when that principal stops serving: a
+// later claim must not be older. The zero value means that no principal was accepted yet.
 type Accepted struct {
 	Partner  Name
-	Extended bool
+	Extended bool // its database has an epoch row
 	Epoch    int64
-	Sequence int64  // role sequence; 0: unknown
-	Session  string // the mirroring session it counts in
-	// Overruled is the other's claim the operator did not accept.
+	Sequence int64  // role sequence; 0 means unknown
+	Session  string // the mirroring session that Sequence belongs to
+	// Overruled is the claim of the other partner that an operator rejected.
 	Overruled Overruled
 }
 
-// Decision is what follows from two observations.
+// Decision is the result of Decide.
 type Decision struct {
-	Serve      Name   // who gets the calls; empty: nobody
-	Take       bool   // first take the next epoch there
-	Drop       bool   // the accepted principal says that it is none any more
-	SplitBrain bool   // both claim to be a writable principal
-	Reason     string // in words, for status and log
+	Serve      Name   // the partner that gets the calls; empty means none
+	TakeEpoch  bool   // take the next epoch on that partner before it gets calls
+	EndTerm    bool   // the accepted principal answered and is no longer a writable principal
+	SplitBrain bool   // both partners claim to be a writable principal
+	Reason     string // why, as text for the status and the log
 }
 
-// Decide chooses the principal. It is pure: time and everything known come in
-// as values, a first and b second.
+// Decide chooses the principal. It is pure: obs holds the observations of a and b, in this order, and acc is
+// the last accepted principal.
 //
-// A partner claims to be principal by answering lately, and opening its
-// database for writing. A claim older than the accepted one never counts, by
-// epoch, then by role sequence. Of two claims the newer counts; if they can't
-// be ordered the accepted partner stays, and if there is none, nobody serves.
+// A partner claims to be principal if it answered recently and its database is open for writing. A claim that
+// is older than the accepted one is ignored; claims are compared by epoch, then by role sequence. The newer of
+// two claims wins. If two claims cannot be ordered, the accepted partner stays. If none was accepted before,
+// neither partner serves.
 func Decide(now time.Time, obs [2]Observation, acc Accepted) Decision {
 	d := Decision{}
 	var claims []int
@@ -48,32 +47,31 @@ func Decide(now time.Time, obs [2]Observation, acc Accepted) Decision {
 		if why[i] == "" {
 			claims = append(claims, i)
 		} else if o.Partner == acc.Partner && o.Reachable && o.Mirroring != "PENDING_FAILOVER" {
-			// One that is about to hand over still answers the calls it has.
-			d.Drop = true
+			// A principal that is about to hand over still answers the calls it has.
+			d.EndTerm = true
 		}
 	}
-	d.SplitBrain = claiming == 2 && bothSeen(obs)
+	d.SplitBrain = claiming == 2 && claimsOverlap(obs)
 	chosen, reason := choose(obs, acc, claims, why)
 	d.Reason = reason
 	if chosen < 0 {
 		return d
 	}
 	d.Serve = obs[chosen].Partner
-	d.Take = mustTake(obs[chosen], obs[1-chosen], acc)
+	d.TakeEpoch = mustTakeEpoch(obs[chosen], obs[1-chosen], acc)
 	return d
 }
 
-// choose picks one of the claims, or -1.
+// choose returns the index of the claim to use and the reason, or -1 if it uses none.
 func choose(obs [2]Observation, acc Accepted, claims []int, why [2]string) (int, string) {
 	switch len(claims) {
 	case 0:
 		return -1, fmt.Sprintf("%s %s; %s %s", A, why[0], B, why[1])
 	case 1:
 		c := claims[0]
-		// What is remembered from before a restart may be old: another proxy may
-		// have followed the partner since.
+		// The memory file may be old: another proxy may have followed the other partner since.
 		if obs[1-c].Began.IsZero() {
-			return -1, fmt.Sprintf("waiting for a first word of the partner of %s", obs[c].Partner)
+			return -1, fmt.Sprintf("waiting for the first answer of the partner of %s", obs[c].Partner)
 		}
 		return c, fmt.Sprintf("%s serves; its partner %s", obs[c].Partner, why[1-c])
 	}
@@ -82,19 +80,20 @@ func choose(obs [2]Observation, acc Accepted, claims []int, why [2]string) (int,
 	}
 	for i, o := range obs {
 		if o.Partner == acc.Partner {
-			return i, fmt.Sprintf("both claim to be principal and can't be ordered; %s stays, as the last one accepted", o.Partner)
+			return i, fmt.Sprintf("both claim to be principal and can't be ordered; %s stays, because it was accepted last", o.Partner)
 		}
 	}
 	return -1, "both claim to be principal, can't be ordered, and none was accepted before: serving neither"
 }
 
-// newer orders two claims, by epoch and then by role sequence; -1: it can't be done.
+// newer returns the index of the newer claim, and whether the epoch or the role sequence decided. It returns -1
+// if the claims cannot be ordered.
 func newer(obs [2]Observation) (winner int, by string) {
 	a, b := obs[0], obs[1]
 	if a.Extended && b.Extended && a.Epoch != b.Epoch {
 		return higher(a.Epoch, b.Epoch), "epoch"
 	}
-	if a.Extended == b.Extended && sameCount(a.Session, b.Session, a.Sequence, b.Sequence) && a.Sequence != b.Sequence {
+	if a.Extended == b.Extended && comparableSequences(a.Session, b.Session, a.Sequence, b.Sequence) && a.Sequence != b.Sequence {
 		return higher(a.Sequence, b.Sequence), "role sequence"
 	}
 	return -1, ""
@@ -107,58 +106,59 @@ func higher(a, b int64) int {
 	return 1
 }
 
-// sameCount says whether two role sequences count in the same mirroring session.
-func sameCount(s1, s2 string, n1, n2 int64) bool { return s1 == s2 && n1 > 0 && n2 > 0 }
+// comparableSequences reports whether two role sequences are known and belong to the same mirroring session.
+func comparableSequences(s1, s2 string, n1, n2 int64) bool { return s1 == s2 && n1 > 0 && n2 > 0 }
 
-// The reasons a claim is not believed, for the counters.
+// The kinds of ignored claims, as the counters name them.
 const (
+	// FencedEpoch counts claims with a lower epoch than the accepted one.
 	FencedEpoch     = "epoch"
 	fencedSequence  = "role-sequence"
 	fencedNoEpoch   = "no-epoch"
 	fencedOverruled = "overruled"
 )
 
-// Stale says how a claim is older than the accepted one, for the counters and
-// in words; empty: it isn't.
+// Stale returns why the claim o is ignored: the kind for the counters, and the reason as text. Both are empty
+// if the claim is not older than the accepted one.
 func Stale(o Observation, acc Accepted) (kind, why string) {
 	switch {
 	case acc.Overruled.covers(o):
-		return fencedOverruled, "was overruled by the operator"
+		return fencedOverruled, "was overruled by an operator"
 	case acc.Partner == "":
 		return "", ""
 	case acc.Extended && !o.Extended && o.Partner != acc.Partner:
-		return fencedNoEpoch, "has no epoch, though its partner had one"
+		return fencedNoEpoch, "has no epoch, but an epoch of its partner was accepted"
 	case acc.Extended && o.Extended && o.Epoch < acc.Epoch:
-		return FencedEpoch, fmt.Sprintf("claims epoch %d, and %d was accepted", o.Epoch, acc.Epoch)
+		return FencedEpoch, fmt.Sprintf("claims epoch %d, but epoch %d was accepted", o.Epoch, acc.Epoch)
 	case acc.Extended && o.Extended && o.Epoch > acc.Epoch:
 		return "", ""
-	case o.Grouped:
-		// A group's number counts changes of its configuration too. It orders two
-		// claims, and is too weak a word to shut out the only one.
+	case o.InGroup:
+		// The sequence number of a group also counts changes of its configuration. It can order two claims, but
+		// does not prove that a single claim is old.
 		return "", ""
-	case sameCount(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
-		return fencedSequence, fmt.Sprintf("claims role sequence %d, and %d was accepted", o.Sequence, acc.Sequence)
+	case comparableSequences(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
+		return fencedSequence, fmt.Sprintf("claims role sequence %d, but %d was accepted", o.Sequence, acc.Sequence)
 	}
 	return "", ""
 }
 
-// mustTake says whether o's epoch is still that of somebody before it. While a
-// principal simply goes on, a name we don't know in its row is that of another
-// proxy's configuration and no reason to fence that proxy.
-func mustTake(o, other Observation, acc Accepted) bool {
+// mustTakeEpoch reports whether the epoch of o was taken for another principal. An unknown server name in the
+// epoch row of an unchanged principal comes from another proxy's configuration. It is no reason to fence that
+// proxy.
+func mustTakeEpoch(o, other Observation, acc Accepted) bool {
 	if !o.Extended {
 		return false
 	}
 	n := NamesOf(o, other)
-	if n.mine(o.EpochServer) {
+	if n.isOwn(o.EpochServer) {
 		return false
 	}
-	goesOn := o.Partner == acc.Partner && (o.Grouped || Agree(o.Sequence, acc.Sequence)) && Agree(o.Session, acc.Session)
-	return !goesOn || o.EpochServer == "" || n.theirs(o.EpochServer)
+	unchanged := o.Partner == acc.Partner && (o.InGroup || Agree(o.Sequence, acc.Sequence)) && Agree(o.Session, acc.Session)
+	return !unchanged || o.EpochServer == "" || n.isOther(o.EpochServer)
 }
 
-// bothSeen says whether two claims are more than the two ends of one switch:
-// each must have been made after the other's began to be answered.
-func bothSeen(obs [2]Observation) bool {
+// claimsOverlap reports whether both partners claim at the same time. One switch can show two claims, one
+// before it and one after it. So each claim must have been made after the probe of the other began.
+func claimsOverlap(obs [2]Observation) bool {
 	return obs[0].Since.Before(obs[1].Began) && obs[1].Since.Before(obs[0].Began)
 }

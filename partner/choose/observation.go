@@ -5,74 +5,73 @@ import (
 	"time"
 )
 
-// Name says which of the two partners is meant, whatever its role is now: "a" or "b".
+// Name names one of the two partners, whatever its role is: "a" or "b".
 type Name string
 
-// The two names there are.
+// The names of the partners.
 const (
 	A Name = "a"
 	B Name = "b"
 )
 
-// Observation is what one probe of one partner learned. The zero value says
-// that the partner was never asked.
+// Observation is what one probe learned about one partner. The zero value means that the partner was never
+// probed.
 type Observation struct {
-	Partner   Name
-	Address   string        // as configured
-	Began     time.Time     // when the probe began, on our clock
-	GoodUntil time.Time     // after that it proves nothing
-	Since     time.Time     // when the first of an unbroken row of probes ended in which it claimed to be principal
-	Asked     uint64        // the pair's count of questions when the probe began
-	Fresh     bool          // made on a connection of its own, not on the parked one
-	Reachable bool          // the server answered, if only to refuse
-	Latency   time.Duration // round trip of the status query
-	Clock     time.Duration // its clock minus ours, half a round trip taken off
-	Err       error         // what went wrong, also where the server is reachable
-	Pending   time.Time     // when the question was asked that has no answer yet, and still may get one; zero: nothing is awaited
-	Confirmed bool          // a probe since was not answered, but calls sent after it began succeeded
-	LastCall  time.Time     // when the newest call that succeeded there was sent; zero: none was
+	Partner          Name
+	Address          string        // as configured
+	Began            time.Time     // when the probe began, on our clock
+	ValidUntil       time.Time     // after that time the observation is too old to use
+	Since            time.Time     // since when every probe has found that the partner claims to be principal
+	Request          uint64        // number of the newest probe request when the probe began
+	Fresh            bool          // the probe used a new connection, not one kept from an earlier probe
+	Reachable        bool          // the server answered, possibly with an error
+	Latency          time.Duration // round trip of the status query; 0 if it was not answered
+	ClockOffset      time.Duration // the server's clock minus ours, corrected by half a round trip
+	Err              error         // the probe's error; it may be set although Reachable is true
+	PendingSince     time.Time     // when the unanswered probe was sent whose answer is still awaited; zero if none is awaited
+	ConfirmedByCalls bool          // the probe was not answered, but calls sent after it succeeded
+	LastCall         time.Time     // when the newest successful call was sent; zero if there was none
 
-	ServerName   string // @@SERVERNAME
-	Known        bool   // it has a database of that name
-	State        string // sys.databases.state_desc
-	ReadOnly     bool
-	UserAccess   string
-	Updateable   string // READ_WRITE, READ_ONLY, or empty: it doesn't say
-	Grouped      bool   // it is in an availability group: what follows is told in mirroring's words
-	Unseen       string // why the role is unknown: which right the login lacks; empty: nothing is known to be missing
-	Session      string // mirroring_guid, or the group's id behind groupPrefix; empty: neither, or not for our eyes
-	Role         Role   // RoleUnknown also where it is simply not mirrored
-	Mirroring    string // mirroring_state_desc, or what a group's databases say (see groupReplica.said)
-	Sequence     int64  // mirroring_role_sequence, or a group's sequence_number; 0: unknown
-	Safety       string
-	PartnerName  string // TCP://… of the other's endpoint
-	OtherName    string // mirroring_partner_instance
-	WitnessState string
-	WitnessName  string // empty: no witness, or not told
+	ServerName      string // @@SERVERNAME
+	Known           bool   // the server has a database of that name
+	State           string // sys.databases.state_desc
+	ReadOnly        bool   // sys.databases.is_read_only
+	UserAccess      string // sys.databases.user_access_desc
+	Updateable      string // READ_WRITE, READ_ONLY, or empty if unknown
+	InGroup         bool   // the database is in an availability group; its terms are translated to those of mirroring below
+	MissingRight    string // the right that the login lacks to see the role, as text; empty if none is known to be missing
+	Session         string // mirroring_guid, or GroupPrefix and the group's id; empty if there is none or it is not visible
+	Role            Role   // RoleUnknown also if the database is not mirrored
+	Mirroring       string // mirroring_state_desc, or the corresponding state in a group
+	Sequence        int64  // mirroring_role_sequence, or a group's sequence_number; 0 means unknown
+	Safety          string // mirroring_safety_level_desc: FULL, OFF, UNKNOWN; empty if unknown
+	PartnerName     string // TCP://… address of the other partner's mirroring endpoint
+	PartnerInstance string // mirroring_partner_instance
+	WitnessState    string // mirroring_witness_state_desc; empty if NULL
+	WitnessName     string // empty if there is no witness or it is not visible
 
-	Opens       bool   // the database itself could be opened
-	Extended    bool   // it has the epoch row
-	Epoch       int64  // of that row
-	EpochServer string // who took it
+	Opens       bool   // the database could be opened
+	Extended    bool   // the database has the epoch row
+	Epoch       int64  // the value in that row; 0 on a stock schema
+	EpochServer string // the server that took the epoch
 }
 
-// MayOpen says whether it is worth trying to open the database: a mirror's is
-// closed, and asking would only fill its error log.
+// MayOpen reports whether to try to open the database. A mirror's database is closed, and a try only fills its
+// error log.
 func (o Observation) MayOpen() bool {
 	return o.Reachable && o.Known && o.State == "ONLINE" && o.Role != RoleMirror
 }
 
-// Refusal says why the partner can't take writes, by its own word; empty: it can.
-// An unknown role refuses nothing: a login without rights sees none, and what
-// opens and is updateable is the principal.
+// Refusal returns why the partner cannot take writes at the time now, or "" if it can. An unknown role is no
+// reason: a login without rights sees no role, and a database that is open and updateable is the principal's.
 func (o Observation) Refusal(now time.Time) string {
 	switch {
 	case o.Began.IsZero():
-		return "not asked yet"
+		return "was not probed yet"
 	case !o.Reachable:
 		return "does not answer"
-	case now.After(o.GoodUntil):
-		return "has not answered lately"
+	case now.After(o.ValidUntil):
+		return "has not answered recently"
 	case !o.Known:
 		return "has no such database"
 	case o.Role == RoleMirror:
@@ -91,44 +90,43 @@ func (o Observation) Refusal(now time.Time) string {
 	return ""
 }
 
-// Mirrored says whether the partner told of its role in a mirroring session or
-// an availability group.
-func (o Observation) Mirrored() bool { return o.Role != RoleUnknown && o.Role != "" }
+// HasRole reports whether the partner showed a role in a mirroring session or an availability group.
+func (o Observation) HasRole() bool { return o.Role != RoleUnknown && o.Role != "" }
 
-// Exposed says whether this principal acknowledges what its mirror does not have.
+// Exposed reports whether this principal acknowledges commits that its mirror may not have.
 func (o Observation) Exposed() bool {
 	return o.Role == RolePrincipal && (o.Mirroring != "SYNCHRONIZED" || o.Safety == "OFF")
 }
 
-// Mirrors says whether the principal says that its mirror has all that is acknowledged.
-func (o Observation) Mirrors() bool { return o.Role == RolePrincipal && !o.Exposed() }
+// MirrorSynchronized reports whether the mirror of this principal has every acknowledged commit.
+func (o Observation) MirrorSynchronized() bool { return o.Role == RolePrincipal && !o.Exposed() }
 
-// names are a partner's names in the epoch row: the server's own, or its
-// configured address where both servers call themselves the same.
-type names struct {
-	Own, other string // what to write; what the other partner writes
-	also       string // accepted as ours too, while nothing speaks against it
+// epochNames are the server names that may stand in the epoch row. A server is named by @@SERVERNAME, or by its
+// configured address if both servers have the same name.
+type epochNames struct {
+	Own, other string // Own is written for this partner; other is written for the other partner
+	alias      string // also read as this partner; empty if there is no second name
 }
 
-// NamesOf tells the names of o, whose partner is other.
-func NamesOf(o, other Observation) names {
+// NamesOf returns the names of the partner o, whose partner is other.
+func NamesOf(o, other Observation) epochNames {
 	if o.ServerName == "" || strings.EqualFold(o.ServerName, other.ServerName) {
-		return names{Own: o.Address, other: other.Address}
+		return epochNames{Own: o.Address, other: other.Address}
 	}
-	return names{Own: o.ServerName, other: other.ServerName, also: o.Address}
+	return epochNames{Own: o.ServerName, other: other.ServerName, alias: o.Address}
 }
 
-// mine says whether server, of an epoch row, is the partner itself.
-func (n names) mine(server string) bool {
-	return strings.EqualFold(server, n.Own) || n.also != "" && strings.EqualFold(server, n.also)
+// isOwn reports whether server is a name of this partner.
+func (n epochNames) isOwn(server string) bool {
+	return strings.EqualFold(server, n.Own) || n.alias != "" && strings.EqualFold(server, n.alias)
 }
 
-// theirs says whether it is the other partner.
-func (n names) theirs(server string) bool {
+// isOther reports whether server is the name of the other partner.
+func (n epochNames) isOther(server string) bool {
 	return n.other != "" && strings.EqualFold(server, n.other)
 }
 
-// Role is a partner's role, as it says itself. Unknown is a role.
+// Role is the role that a partner reports. Unknown is a role of its own: it proves nothing.
 type Role string
 
 // The roles.
@@ -138,7 +136,7 @@ const (
 	RoleUnknown   Role = "unknown"
 )
 
-// Index returns the partner's place in a pair's arrays: 0 for a, 1 for b.
+// Index returns the partner's index in the arrays of a pair: 0 for a, 1 for b.
 func (n Name) Index() int {
 	if n == B {
 		return 1
@@ -146,7 +144,7 @@ func (n Name) Index() int {
 	return 0
 }
 
-// Agree reports whether two values are the same, as far as both are known.
+// Agree reports whether two values are equal, or at least one is the zero value and so unknown.
 func Agree[T comparable](a, b T) bool {
 	var unknown T
 	return a == b || a == unknown || b == unknown

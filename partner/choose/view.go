@@ -6,58 +6,58 @@ import (
 	"time"
 )
 
-// View is what the loop knows, for others to read.
+// View is what is known about both partners, and the last decision. Arrays hold a first and b second. The zero
+// value means that nothing is known yet. With returns a changed copy, so a copy can be read without a lock.
 type View struct {
-	Observed [2]Observation
-	Seen     [2]time.Time
-	Latency  [2]time.Duration
-	Accepted Accepted
-	Decision Decision
-	Serving  bool // the decision's choice was acted on
+	Observed [2]Observation   // the last observation of each partner
+	Seen     [2]time.Time     // when each partner last answered; zero if never
+	Latency  [2]time.Duration // round trip of the last answered probe
+	Accepted Accepted         // the last accepted principal
+	Decision Decision         // what followed from Observed and Accepted
+	Serving  bool             // the chosen partner was accepted and may get calls
 
-	met    [2]time.Time // since when each has answered every probe; zero: it doesn't
-	Lost   [2]time.Time // since when none was answered, on a fresh connection; zero: they are
-	Claims [2]Claim     // of a split brain
-	Fenced [2]string    // why each one's claim is not believed; empty: it is, or there is none
+	reachableSince   [2]time.Time // since when each partner has answered every probe; zero if it does not answer
+	UnreachableSince [2]time.Time // since when no probe was answered, counted from the first new connection; zero if probes are answered
+	Claims           [2]Claim     // both claims during a split brain
+	Fenced           [2]string    // why each partner's claim is ignored, as the counters name it; empty if it is not ignored
 
-	words        [2]word // what each last said of the mirroring session
-	Synchronized bool    // when the principal last answered, its mirror had all it acknowledged
+	mirroring    [2]mirroringReport // what each partner last reported about the mirroring session
+	Synchronized bool               // the mirror had everything acknowledged when the principal last answered
 }
 
-// With is the view after one more observation.
+// With returns the view after the observation o of partner i. It keeps the decision and the accepted principal.
 func (v View) With(i int, o Observation, now time.Time) View {
 	was := v.Observed[i]
-	if o.Confirmed && o.Partner == v.Accepted.Partner && was.Refusal(now) == "" {
+	if o.ConfirmedByCalls && o.Partner == v.Accepted.Partner && was.Refusal(now) == "" {
 		return v.confirmed(i, o, now)
 	}
-	o.Confirmed = false
+	o.ConfirmedByCalls = false
 	o.Since = now
 	if o.Refusal(now) == "" && was.Refusal(now) == "" {
 		o.Since = was.Since
 	}
 	if o.ServerName == "" {
-		o.ServerName = was.ServerName // what it is called does not change when it is away
+		o.ServerName = was.ServerName // the name of the server stays known while it does not answer
 	}
-	v.hear(i, o, now)
+	v.noteMirroring(i, o, now)
 	v.Observed[i] = o
 	if o.Reachable {
 		v.Seen[i] = now
 	}
-	// A row of answers, or of silence, is broken where nobody asked for a while:
-	// this process may have slept.
-	broken := o.Began.After(was.GoodUntil)
+	// A period starts again if no probe was made for a while, for example because this process was suspended.
+	broken := o.Began.After(was.ValidUntil)
 	if o.Reachable {
-		v.Lost[i] = time.Time{}
-		if v.met[i].IsZero() || broken {
-			v.met[i] = now
+		v.UnreachableSince[i] = time.Time{}
+		if v.reachableSince[i].IsZero() || broken {
+			v.reachableSince[i] = now
 		}
 	} else {
-		v.met[i] = time.Time{}
+		v.reachableSince[i] = time.Time{}
 		if broken {
-			v.Lost[i] = time.Time{}
+			v.UnreachableSince[i] = time.Time{}
 		}
-		if v.Lost[i].IsZero() && o.Fresh {
-			v.Lost[i] = o.Began
+		if v.UnreachableSince[i].IsZero() && o.Fresh {
+			v.UnreachableSince[i] = o.Began
 		}
 	}
 	if o.Latency > 0 {
@@ -66,31 +66,30 @@ func (v View) With(i int, o Observation, now time.Time) View {
 	return v
 }
 
-// confirmed is the view after a probe that was not answered while calls that were sent after it began succeeded. What the
-// principal last said of itself goes on counting, as of the time it was asked; it is not gone, and not new either.
+// confirmed returns the view after a probe that was not answered, although calls sent after it succeeded. The
+// last answer of the principal stays valid, with the time at which it was asked for.
 func (v View) confirmed(i int, o Observation, now time.Time) View {
 	was := v.Observed[i]
-	was.GoodUntil, was.Err, was.Confirmed = o.GoodUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
-	v.hear(i, o, now)
-	v.Observed[i], v.Seen[i], v.Lost[i] = was, now, time.Time{}
+	was.ValidUntil, was.Err, was.ConfirmedByCalls = o.ValidUntil, fmt.Errorf("%w; calls sent after the probe succeed", o.Err), true
+	v.noteMirroring(i, o, now)
+	v.Observed[i], v.Seen[i], v.UnreachableSince[i] = was, now, time.Time{}
 	return v
 }
 
-// Since is from when on partner i has been as it is, reachable or not; zero: unknown,
-// also where the last probe is too old to say.
+// Since returns since when partner i has been reachable, or unreachable. It returns the zero time if that is
+// unknown, or the last observation is too old.
 func (v *View) Since(i int) time.Time {
-	if time.Now().After(v.Observed[i].GoodUntil) {
+	if time.Now().After(v.Observed[i].ValidUntil) {
 		return time.Time{}
 	}
 	if v.Observed[i].Reachable {
-		return v.met[i]
+		return v.reachableSince[i]
 	}
-	return v.Lost[i]
+	return v.UnreachableSince[i]
 }
 
-// JudgeClaims notes which claims there are: both of a split brain, and those
-// that are too old to be believed, by the reason.
-func (v *View) JudgeClaims(now time.Time, acc Accepted) {
+// NoteClaims sets Claims and Fenced from the observations and the decision.
+func (v *View) NoteClaims(now time.Time, acc Accepted) {
 	v.Claims, v.Fenced = [2]Claim{}, [2]string{}
 	for i, o := range v.Observed {
 		if v.Decision.SplitBrain {
@@ -102,49 +101,48 @@ func (v *View) JudgeClaims(now time.Time, acc Accepted) {
 	}
 }
 
-// Serves reports whether a partner is principal by its own word, and calls go there.
+// Serves reports whether calls go to partner n, and n itself reports that it is principal.
 func (v View) Serves(n Name) bool {
 	return v.Serving && v.Accepted.Partner == n && v.Observed[n.Index()].Role == RolePrincipal
 }
 
-// The words for how the two servers belong together.
+// How the two servers are connected, as the status shows it.
 const (
-	TopologyMirroring = "mirroring"
-	TopologyGroup     = "availability-group"
-	TopologyPlain     = "plain"   // a principal serves that is neither mirrored nor in a group
-	TopologyUnknown   = "unknown" // nobody could tell yet
+	topologyMirroring = "mirroring"
+	topologyGroup     = "availability-group"
+	topologyPlain     = "plain"   // a database is open that is neither mirrored nor in a group
+	topologyUnknown   = "unknown" // no partner has shown it yet
 )
 
-// Topology is what the partners tell of themselves, now
-// or when a principal was last accepted. Silence proves nothing: a NULL in
-// sys.database_mirroring may only mean that the login may not look, and on a mirror
-// does for everybody but a sysadmin. It is "plain" only by the word of a partner
-// whose database is open.
+// Topology returns how the two servers are connected: what they report now, or what was known when a principal
+// was last accepted. A NULL in sys.database_mirroring proves nothing, because the login may not see the row; on
+// a mirror only a sysadmin sees it. The result is "plain" only if a partner with an open database reports no
+// session.
 func (v View) Topology() string {
 	plain := false
 	for _, o := range v.Observed {
 		switch {
-		case o.Grouped:
-			return TopologyGroup
-		case o.Mirrored() || o.Session != "":
-			return TopologyMirroring
+		case o.InGroup:
+			return topologyGroup
+		case o.HasRole() || o.Session != "":
+			return topologyMirroring
 		}
 		plain = plain || o.Opens
 	}
 	switch {
 	case GroupSession(v.Accepted.Session):
-		return TopologyGroup
+		return topologyGroup
 	case v.Accepted.Session != "":
-		return TopologyMirroring
+		return topologyMirroring
 	case plain:
-		return TopologyPlain
+		return topologyPlain
 	}
-	return TopologyUnknown
+	return topologyUnknown
 }
 
-// GroupPrefix stands before the id of an availability group where otherwise a
-// mirroring session's stands, so that the two are never compared.
+// GroupPrefix is put before the id of an availability group in Observation.Session. So a group's id never
+// equals the id of a mirroring session.
 const GroupPrefix = "availability group "
 
-// GroupSession reports whether a session is that of an availability group.
+// GroupSession reports whether session identifies an availability group.
 func GroupSession(session string) bool { return strings.HasPrefix(session, GroupPrefix) }

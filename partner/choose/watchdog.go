@@ -7,43 +7,44 @@ import (
 	"time"
 )
 
-// WatchdogAction is what the watchdog does.
+// WatchdogAction is what the watchdog decided. Its value is shown in the status and names a counter.
 type WatchdogAction string
 
+// The actions.
 const (
-	WatchdogOff        WatchdogAction = "off"         // it is not enabled
+	WatchdogOff        WatchdogAction = "off"         // the watchdog is not enabled
 	WatchdogIdle       WatchdogAction = "watch"       // the principal answers
-	WatchdogWait       WatchdogAction = "wait"        // time alone may change the decision
-	WatchdogBlock      WatchdogAction = "block"       // a guard is not met
-	WatchdogAsk        WatchdogAction = "ask"         // every guard of our own is met: ask the observers
-	WatchdogWouldForce WatchdogAction = "would-force" // it would force service, and only reports
-	WatchdogForce      WatchdogAction = "force"
+	WatchdogWait       WatchdogAction = "wait"        // the decision may change as time passes
+	WatchdogBlock      WatchdogAction = "block"       // a condition for forcing service is not met
+	WatchdogAsk        WatchdogAction = "ask"         // every condition that this proxy can check is met: ask the observers
+	WatchdogWouldForce WatchdogAction = "would-force" // dry run: it would force service now
+	WatchdogForce      WatchdogAction = "force"       // force service on the mirror now
 )
 
-// SightingFresh is how long an observer's word counts.
-const SightingFresh = 500 * time.Millisecond
+// SightingMaxAge is how long an observer's answer can be used.
+const SightingMaxAge = 500 * time.Millisecond
 
-// Situation is everything the watchdog's decision follows from.
+// Situation is the input of DecideWatchdog. Arrays hold a first and b second.
 type Situation struct {
-	Config       WatchdogConfig
-	Observed     [2]Observation
-	Lost         [2]time.Time // since when each does not answer fresh connections
-	Accepted     Accepted
-	serving      bool
-	Synchronized bool
-	Witness      bool
-	Sightings    []Sighting
-	NotBefore    time.Time // a cool-down ends then
-	Pause        string    // which one
+	Config           WatchdogConfig
+	Observed         [2]Observation // the last observation of each partner
+	UnreachableSince [2]time.Time   // since when each partner does not answer new connections; zero if it does
+	Accepted         Accepted       // the last accepted principal
+	serving          bool
+	Synchronized     bool       // the mirror had everything acknowledged when the principal last answered
+	Witness          bool       // the mirroring session has a witness
+	Sightings        []Sighting // the answers of Config.Observers, in that order
+	NotBefore        time.Time  // service is not forced before this time
+	PauseReason      string     // why not before that time
 }
 
-// SituationOf gathers what the view gives.
+// SituationOf returns the situation that v shows. The caller adds Sightings, NotBefore and PauseReason.
 func SituationOf(cfg WatchdogConfig, v View) Situation {
-	return Situation{Config: cfg, Observed: v.Observed, Lost: v.Lost, Accepted: v.Accepted, serving: v.Serving,
-		Synchronized: v.Synchronized, Witness: v.words[0].witness || v.words[1].witness}
+	return Situation{Config: cfg, Observed: v.Observed, UnreachableSince: v.UnreachableSince, Accepted: v.Accepted, serving: v.Serving,
+		Synchronized: v.Synchronized, Witness: v.mirroring[0].witness || v.mirroring[1].witness}
 }
 
-// Sides gives the accepted principal's index and the other's.
+// Sides returns the index of the accepted principal and that of the other partner.
 func (in Situation) Sides() (principal, mirror int) {
 	if in.Accepted.Partner == B {
 		return 1, 0
@@ -51,88 +52,91 @@ func (in Situation) Sides() (principal, mirror int) {
 	return 0, 1
 }
 
-// DecideWatchdog says what to do, and why. It is pure. The reason names no
-// time, so that it changes only with the decision.
+// DecideWatchdog returns what the watchdog does, and why. It is pure. The reason contains no time, so it
+// changes only with the decision.
 //
-// Service is forced only if the principal answers nobody: not us, on fresh
-// connections, for After, nor any observer, for After; its mirror says that it
-// lost its partner; no witness of SQL Server's own is there to decide; and
-// nothing acknowledged can be lost, or the operator allowed that.
+// Service is forced only if all of these hold:
+//
+//   - For Config.After the principal has not answered this proxy on new connections, nor any observer.
+//   - The mirror reports that it lost its partner.
+//   - The mirroring session has no witness; a witness would decide itself.
+//   - No acknowledged write can be lost, or Config.AllowDataLoss is set.
 func DecideWatchdog(now time.Time, in Situation) (WatchdogAction, string) {
 	switch {
 	case !in.Config.Enabled:
 		return WatchdogOff, ""
 	case in.serving && in.obstacle() != "":
-		return WatchdogIdle, "a principal serves; service would not be forced if it went, because " + in.obstacle()
+		return WatchdogIdle, "a principal serves; service would not be forced if it failed, because " + in.obstacle()
 	case in.serving:
 		return WatchdogIdle, "a principal serves"
 	case in.Accepted.Partner == "":
 		return WatchdogBlock, "no principal was ever accepted"
 	}
-	for _, step := range []func(time.Time, Situation) (WatchdogAction, string){missed, mirrorAlone, permitted, inTime, observed} {
+	for _, step := range []func(time.Time, Situation) (WatchdogAction, string){principalUnreachable, mirrorDisconnected, forceAllowed, longEnough, observersAgree} {
 		if action, reason := step(now, in); action != "" {
 			return action, reason
 		}
 	}
 	p, m := in.Sides()
-	reason := fmt.Sprintf("%s answers nobody, and its mirror %s has lost it", in.Observed[p].Partner, in.Observed[m].Partner)
+	reason := fmt.Sprintf("%s is unreachable, and its mirror %s is disconnected from it", in.Observed[p].Partner, in.Observed[m].Partner)
 	if in.Config.DryRun {
 		return WatchdogWouldForce, reason
 	}
 	return WatchdogForce, reason
 }
 
-// missed asks whether the principal is out of our own reach.
-func missed(now time.Time, in Situation) (WatchdogAction, string) {
+// principalUnreachable returns an action while this proxy has not missed the principal on a new connection.
+func principalUnreachable(now time.Time, in Situation) (WatchdogAction, string) {
 	p, _ := in.Sides()
 	switch o := in.Observed[p]; {
 	case o.Began.IsZero():
-		return WatchdogWait, fmt.Sprintf("%s was not asked yet", in.Accepted.Partner)
+		return WatchdogWait, fmt.Sprintf("%s was not probed yet", in.Accepted.Partner)
 	case o.Reachable:
 		return WatchdogIdle, fmt.Sprintf("%s answers", o.Partner)
-	case now.After(o.GoodUntil):
-		return WatchdogWait, fmt.Sprintf("%s has not been asked lately", o.Partner)
-	case in.Lost[p].IsZero():
-		return WatchdogWait, fmt.Sprintf("%s has not been missed on a fresh connection yet", o.Partner)
+	case now.After(o.ValidUntil):
+		return WatchdogWait, fmt.Sprintf("%s was not probed recently", o.Partner)
+	case in.UnreachableSince[p].IsZero():
+		return WatchdogWait, fmt.Sprintf("%s was not yet tried on a new connection", o.Partner)
 	}
 	return "", ""
 }
 
-// mirrorAlone asks whether the mirror is one, and says that it lost its partner.
-func mirrorAlone(now time.Time, in Situation) (WatchdogAction, string) {
+// mirrorDisconnected returns an action unless the other partner is the mirror and reports that it lost its
+// partner.
+func mirrorDisconnected(now time.Time, in Situation) (WatchdogAction, string) {
 	_, m := in.Sides()
 	o := in.Observed[m]
 	switch {
-	case o.Began.IsZero() || !o.Reachable || now.After(o.GoodUntil):
+	case o.Began.IsZero() || !o.Reachable || now.After(o.ValidUntil):
 		return WatchdogBlock, "the mirror does not answer either"
 	case o.Role != RoleMirror:
-		return WatchdogBlock, fmt.Sprintf("%s does not say that it is the mirror", o.Partner)
+		return WatchdogBlock, fmt.Sprintf("%s does not report that it is the mirror", o.Partner)
 	case o.Mirroring != "DISCONNECTED":
-		return WatchdogBlock, fmt.Sprintf("the mirror %s is %s: it has not lost its partner", o.Partner, o.Mirroring)
+		return WatchdogBlock, fmt.Sprintf("the mirror %s is %s and not DISCONNECTED", o.Partner, o.Mirroring)
 	case !Agree(o.Session, in.Accepted.Session):
-		return WatchdogBlock, fmt.Sprintf("%s is the mirror of another session than the last principal's", o.Partner)
-	case sameCount(o.Session, in.Accepted.Session, o.Sequence, in.Accepted.Sequence) && o.Sequence < in.Accepted.Sequence:
-		return WatchdogBlock, fmt.Sprintf("the mirror %s has not seen the last change of roles", o.Partner)
+		return WatchdogBlock, fmt.Sprintf("%s is the mirror in another session than the last principal", o.Partner)
+	case comparableSequences(o.Session, in.Accepted.Session, o.Sequence, in.Accepted.Sequence) && o.Sequence < in.Accepted.Sequence:
+		return WatchdogBlock, fmt.Sprintf("the mirror %s has a lower role sequence than the last principal", o.Partner)
 	}
 	return "", ""
 }
 
-// permitted asks whether anything forbids it, whatever happens.
-func permitted(_ time.Time, in Situation) (WatchdogAction, string) {
+// forceAllowed returns an action if the configuration or the last known state forbids forcing service.
+func forceAllowed(_ time.Time, in Situation) (WatchdogAction, string) {
 	if why := in.obstacle(); why != "" {
 		return WatchdogBlock, why
 	}
 	return "", ""
 }
 
-// obstacle is what forbids forcing service as things are set up and were last known.
+// obstacle returns why the configuration or the last known state forbids forcing service; empty if they do not.
 func (in Situation) obstacle() string {
 	switch {
 	case in.Witness:
-		return "SQL Server's own witness decides"
-	case in.Observed[0].Grouped || in.Observed[1].Grouped || GroupSession(in.Accepted.Session):
-		// Its cluster decides; without one a lost primary comes back as a primary.
-		return "this is an availability group, which only an operator forces"
+		return "the witness decides"
+	case in.Observed[0].InGroup || in.Observed[1].InGroup || GroupSession(in.Accepted.Session):
+		// The cluster decides. In a group without a cluster, a lost primary comes back as a primary.
+		return "only an operator may force an availability group"
 	}
 	if in.Config.AllowDataLoss {
 		return ""
@@ -143,36 +147,37 @@ func (in Situation) obstacle() string {
 			why = append(why, text)
 		}
 	}
-	add(!in.Synchronized, "the pair was not last seen SYNCHRONIZED under FULL by both")
-	add(!in.Accepted.Extended, "nothing fences the old principal on a stock schema")
-	add(in.Config.Shared, "others write to the database past us")
-	add(len(in.Config.Observers) == 0, "there are no observers")
+	add(!in.Synchronized, "the pair was not SYNCHRONIZED under FULL when the principal last answered")
+	add(!in.Accepted.Extended, "a stock schema has no epoch that fences the old principal")
+	add(in.Config.Shared, "other programs write to the database directly")
+	add(len(in.Config.Observers) == 0, "no observers are configured")
 	if why == nil {
 		return ""
 	}
 	return strings.Join(why, ", ") + ", and data loss is not allowed"
 }
 
-// inTime asks whether it has lasted long enough.
-func inTime(now time.Time, in Situation) (WatchdogAction, string) {
+// longEnough returns an action during a cool-down, and while the principal has been unreachable for less than
+// After.
+func longEnough(now time.Time, in Situation) (WatchdogAction, string) {
 	p, _ := in.Sides()
 	switch {
 	case now.Before(in.NotBefore):
-		return WatchdogWait, in.Pause
-	case now.Sub(in.Lost[p]) < in.Config.After:
-		return WatchdogWait, fmt.Sprintf("%s has been gone for less than %s", in.Accepted.Partner, in.Config.After)
+		return WatchdogWait, in.PauseReason
+	case now.Sub(in.UnreachableSince[p]) < in.Config.After:
+		return WatchdogWait, fmt.Sprintf("%s has been unreachable for less than %s", in.Accepted.Partner, in.Config.After)
 	}
 	return "", ""
 }
 
-// observed asks whether every observer has missed the principal as long. One
-// that can't be asked has not said so.
-func observed(now time.Time, in Situation) (WatchdogAction, string) {
+// observersAgree returns an action unless every observer has missed the principal for After. An observer that
+// cannot be asked does not agree.
+func observersAgree(now time.Time, in Situation) (WatchdogAction, string) {
 	if len(in.Sightings) != len(in.Config.Observers) {
 		return WatchdogAsk, ""
 	}
 	for _, s := range in.Sightings {
-		if s.Partner != in.Accepted.Partner || now.Sub(s.At) > SightingFresh {
+		if s.Partner != in.Accepted.Partner || now.Sub(s.At) > SightingMaxAge {
 			return WatchdogAsk, ""
 		}
 	}
@@ -186,50 +191,45 @@ func observed(now time.Time, in Situation) (WatchdogAction, string) {
 	}
 	for i, s := range in.Sightings {
 		if s.Since < in.Config.After {
-			return WatchdogWait, fmt.Sprintf("observer %d has missed %s for less than %s", i+1, s.Partner, in.Config.After)
+			return WatchdogWait, fmt.Sprintf("observer %d has not reached %s for less than %s", i+1, s.Partner, in.Config.After)
 		}
 	}
 	return "", ""
 }
 
-// WatchdogConfig says whether, when and how surely this proxy forces service
-// on the mirror of a pair that has no witness of SQL Server's own.
+// WatchdogConfig configures the watchdog, which forces service on the mirror of a pair that has no witness.
 type WatchdogConfig struct {
 	Enabled bool // off by default
-	DryRun  bool // decide and report, and force nothing
-	// After is how long the principal must be gone, for us and for every
-	// observer. Default 10 s.
+	DryRun  bool // decide and report, but never force service
+	// After is how long the principal must be unreachable, for this proxy and for every observer. Default 10 s.
 	After time.Duration
-	// CoolDown is the least time between two forced services. Default 10 min.
-	// With Config.Memory it is kept over a restart.
+	// CoolDown is the shortest time between two forced services. Default 10 min. If Config.Memory is set, it
+	// also applies across a restart.
 	CoolDown time.Duration
-	// AllowDataLoss permits forcing where acknowledged writes may be lost:
-	// without observers, while others write past us, on a stock schema (nothing
-	// fences them there), or when the pair was not known to be SYNCHRONIZED
-	// under FULL before.
+	// AllowDataLoss permits forcing service when acknowledged writes may be lost. That is: there are no
+	// observers; other programs write to the database directly; the schema is the stock one, so nothing fences
+	// the old principal; or the pair was not known to be SYNCHRONIZED under FULL.
 	AllowDataLoss bool
-	// Shared says that others, such as .NET's own provider, write to the
-	// database past this proxy and its fellows.
+	// Shared means that other programs, such as .NET's own provider, write to the database directly and not
+	// through a proxy of this pair.
 	Shared bool
-	// Observers are asked for their view before anything is forced; every one
-	// of them must have missed the principal for After.
+	// Observers are asked before service is forced. Every observer must have missed the principal for After.
 	Observers []Observer
 }
 
-// Observer is somebody else who watches the same pair from another place,
-// usually another proxy. A *Pair is one itself.
+// Observer watches the same pair from another place. Usually it is another proxy; *partner.Pair implements it.
 type Observer interface {
-	// Sees says whether the observer reaches the named partner, and for how long
-	// that has been so without a break. An error means that it can't be asked, or
-	// can't tell. It must end with ctx.
+	// Sees reports whether the observer reaches partner n, and for how long that has been so without
+	// interruption. An error means that the observer cannot be asked or does not know. Sees must return when
+	// ctx ends.
 	Sees(ctx context.Context, n Name) (reachable bool, since time.Duration, err error)
 }
 
 // Sighting is an observer's answer about the principal.
 type Sighting struct {
-	At        time.Time     `json:"at"` // when it answered
-	Partner   Name          `json:"partner"`
-	Reachable bool          `json:"reachable"`
-	Since     time.Duration `json:"since_ns"`
-	Error     string        `json:"error"` // why it could not be asked; empty: it answered
+	At        time.Time     `json:"at"`        // when the observer answered
+	Partner   Name          `json:"partner"`   // the partner that was asked about
+	Reachable bool          `json:"reachable"` // the observer reaches it
+	Since     time.Duration `json:"since_ns"`  // how long that has been so
+	Error     string        `json:"error"`     // why the observer could not be asked; empty if it answered
 }

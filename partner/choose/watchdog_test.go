@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// gone is a vigil in which every guard is met: a was principal, b is left alone.
-func goneVigil() Situation {
+// forceableSituation returns a situation in which every condition is met: a was principal, and the mirror b is
+// disconnected.
+func forceableSituation() Situation {
 	in := Situation{
 		Config: WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: []Observer{nil, nil}},
 		Observed: [2]Observation{
-			says(A, RoleUnknown, 0, silent),
-			says(B, RoleMirror, 5, func(o *Observation) { o.Mirroring = "DISCONNECTED" }),
+			observation(A, RoleUnknown, 0, unreachable),
+			observation(B, RoleMirror, 5, func(o *Observation) { o.Mirroring = "DISCONNECTED" }),
 		},
-		Lost:         [2]time.Time{noon.Add(-10 * time.Second), {}},
-		Accepted:     Accepted{Partner: A, Extended: true, Epoch: 3, Sequence: 5, Session: "guid"},
-		Synchronized: true,
+		UnreachableSince: [2]time.Time{noon.Add(-10 * time.Second), {}},
+		Accepted:         Accepted{Partner: A, Extended: true, Epoch: 3, Sequence: 5, Session: "guid"},
+		Synchronized:     true,
 	}
 	for range in.Config.Observers {
 		in.Sightings = append(in.Sightings, Sighting{At: noon, Partner: A, Since: 10 * time.Second})
@@ -24,69 +25,69 @@ func goneVigil() Situation {
 	return in
 }
 
-// mirror changes what b says.
-func mirrorSays(mend func(*Observation)) func(*Situation) {
-	return func(in *Situation) { mend(&in.Observed[1]) }
+// changeMirror changes the observation of the mirror b.
+func changeMirror(changes func(*Observation)) func(*Situation) {
+	return func(in *Situation) { changes(&in.Observed[1]) }
 }
 
 func TestDecideWatchdog(t *testing.T) {
 	allowed := func(in *Situation) { in.Config.AllowDataLoss = true }
 	tests := []struct {
 		name   string
-		mend   []func(*Situation)
+		change []func(*Situation)
 		want   WatchdogAction
 		reason string
 	}{
-		{"every guard is met", nil, WatchdogForce, "a answers nobody"},
-		{"dry run", []func(*Situation){func(in *Situation) { in.Config.DryRun = true }}, WatchdogWouldForce, "a answers nobody"},
+		{"every condition is met", nil, WatchdogForce, "a is unreachable"},
+		{"dry run", []func(*Situation){func(in *Situation) { in.Config.DryRun = true }}, WatchdogWouldForce, "a is unreachable"},
 		{"not enabled", []func(*Situation){func(in *Situation) { in.Config.Enabled = false }}, WatchdogOff, ""},
 		{"a principal serves", []func(*Situation){func(in *Situation) { in.serving = true }}, WatchdogIdle, "serves"},
-		{"it tells in time what would be in its way", []func(*Situation){func(in *Situation) { in.serving, in.Witness = true, true }}, WatchdogIdle, "would not be forced if it went, because SQL Server's own witness"},
+		{"the reason names an obstacle while a principal still serves", []func(*Situation){func(in *Situation) { in.serving, in.Witness = true, true }}, WatchdogIdle, "would not be forced if it failed, because the witness"},
 		{"none was ever accepted", []func(*Situation){func(in *Situation) { in.Accepted = Accepted{} }}, WatchdogBlock, "ever accepted"},
 
-		{"it answers, if only to refuse", []func(*Situation){func(in *Situation) { in.Observed[0].Reachable = true }}, WatchdogIdle, "a answers"},
-		{"it was not asked yet", []func(*Situation){func(in *Situation) { in.Observed[0] = Observation{} }}, WatchdogWait, "a was not asked"},
-		{"not asked lately", []func(*Situation){func(in *Situation) { in.Observed[0].GoodUntil = noon.Add(-1) }}, WatchdogWait, "lately"},
-		{"missed on a parked connection only", []func(*Situation){func(in *Situation) { in.Lost[0] = time.Time{} }}, WatchdogWait, "fresh connection"},
-		{"gone for a moment less", []func(*Situation){func(in *Situation) { in.Lost[0] = in.Lost[0].Add(1) }}, WatchdogWait, "less than 10s"},
+		{"the principal answers with an error", []func(*Situation){func(in *Situation) { in.Observed[0].Reachable = true }}, WatchdogIdle, "a answers"},
+		{"the principal was not probed yet", []func(*Situation){func(in *Situation) { in.Observed[0] = Observation{} }}, WatchdogWait, "a was not probed"},
+		{"the principal was not probed recently", []func(*Situation){func(in *Situation) { in.Observed[0].ValidUntil = noon.Add(-1) }}, WatchdogWait, "recently"},
+		{"unreachable on an old connection only", []func(*Situation){func(in *Situation) { in.UnreachableSince[0] = time.Time{} }}, WatchdogWait, "new connection"},
+		{"unreachable for a moment less than After", []func(*Situation){func(in *Situation) { in.UnreachableSince[0] = in.UnreachableSince[0].Add(1) }}, WatchdogWait, "less than 10s"},
 
-		{"the mirror was not asked", []func(*Situation){mirrorSays(func(o *Observation) { *o = Observation{} })}, WatchdogBlock, "does not answer either"},
-		{"the mirror is silent", []func(*Situation){mirrorSays(silent)}, WatchdogBlock, "does not answer either"},
-		{"the mirror's word is old", []func(*Situation){mirrorSays(func(o *Observation) { o.GoodUntil = noon.Add(-1) })}, WatchdogBlock, "does not answer either"},
-		{"it claims to be principal", []func(*Situation){mirrorSays(func(o *Observation) { o.Role = RolePrincipal })}, WatchdogBlock, "does not say that it is the mirror"},
-		{"its role is unknown", []func(*Situation){mirrorSays(func(o *Observation) { o.Role = RoleUnknown })}, WatchdogBlock, "does not say that it is the mirror"},
-		{"it is connected", []func(*Situation){mirrorSays(func(o *Observation) { o.Mirroring = "SYNCHRONIZED" })}, WatchdogBlock, "is SYNCHRONIZED: it has not lost"},
-		{"it is suspended", []func(*Situation){mirrorSays(func(o *Observation) { o.Mirroring = "SUSPENDED" })}, WatchdogBlock, "is SUSPENDED"},
-		{"of another session", []func(*Situation){mirrorSays(func(o *Observation) { o.Session = "other" })}, WatchdogBlock, "another session"},
-		{"it slept through a failover", []func(*Situation){mirrorSays(func(o *Observation) { o.Sequence = 4 })}, WatchdogBlock, "last change of roles"},
+		{"the mirror was not probed", []func(*Situation){changeMirror(func(o *Observation) { *o = Observation{} })}, WatchdogBlock, "does not answer either"},
+		{"the mirror does not answer", []func(*Situation){changeMirror(unreachable)}, WatchdogBlock, "does not answer either"},
+		{"the mirror's answer is too old", []func(*Situation){changeMirror(func(o *Observation) { o.ValidUntil = noon.Add(-1) })}, WatchdogBlock, "does not answer either"},
+		{"the mirror claims to be principal", []func(*Situation){changeMirror(func(o *Observation) { o.Role = RolePrincipal })}, WatchdogBlock, "does not report that it is the mirror"},
+		{"the mirror's role is unknown", []func(*Situation){changeMirror(func(o *Observation) { o.Role = RoleUnknown })}, WatchdogBlock, "does not report that it is the mirror"},
+		{"the mirror is connected", []func(*Situation){changeMirror(func(o *Observation) { o.Mirroring = "SYNCHRONIZED" })}, WatchdogBlock, "is SYNCHRONIZED and not DISCONNECTED"},
+		{"the mirror is suspended", []func(*Situation){changeMirror(func(o *Observation) { o.Mirroring = "SUSPENDED" })}, WatchdogBlock, "is SUSPENDED"},
+		{"the mirror belongs to another session", []func(*Situation){changeMirror(func(o *Observation) { o.Session = "other" })}, WatchdogBlock, "another session"},
+		{"the mirror missed a failover", []func(*Situation){changeMirror(func(o *Observation) { o.Sequence = 4 })}, WatchdogBlock, "lower role sequence"},
 
-		{"a witness is there", []func(*Situation){func(in *Situation) { in.Witness = true }}, WatchdogBlock, "witness decides"},
-		{"a witness is there, data loss allowed", []func(*Situation){allowed, func(in *Situation) { in.Witness = true }}, WatchdogBlock, "witness decides"},
-		{"was not synchronized", []func(*Situation){func(in *Situation) { in.Synchronized = false }}, WatchdogBlock, "not last seen SYNCHRONIZED"},
+		{"a witness exists", []func(*Situation){func(in *Situation) { in.Witness = true }}, WatchdogBlock, "the witness decides"},
+		{"a witness exists, data loss allowed", []func(*Situation){allowed, func(in *Situation) { in.Witness = true }}, WatchdogBlock, "the witness decides"},
+		{"was not synchronized", []func(*Situation){func(in *Situation) { in.Synchronized = false }}, WatchdogBlock, "not SYNCHRONIZED under FULL"},
 		{"was not synchronized, allowed", []func(*Situation){allowed, func(in *Situation) { in.Synchronized = false }}, WatchdogForce, ""},
 		{"stock schema", []func(*Situation){func(in *Situation) { in.Accepted.Extended = false }}, WatchdogBlock, "stock schema"},
 		{"stock schema, allowed", []func(*Situation){allowed, func(in *Situation) { in.Accepted.Extended = false }}, WatchdogForce, ""},
-		{"others write", []func(*Situation){func(in *Situation) { in.Config.Shared = true }}, WatchdogBlock, "others write"},
-		{"others write, allowed", []func(*Situation){allowed, func(in *Situation) { in.Config.Shared = true }}, WatchdogForce, ""},
+		{"other programs write", []func(*Situation){func(in *Situation) { in.Config.Shared = true }}, WatchdogBlock, "other programs write"},
+		{"other programs write, allowed", []func(*Situation){allowed, func(in *Situation) { in.Config.Shared = true }}, WatchdogForce, ""},
 		{"no observers", []func(*Situation){func(in *Situation) { in.Config.Observers, in.Sightings = nil, nil }}, WatchdogBlock, "no observers"},
 		{"no observers, allowed", []func(*Situation){allowed, func(in *Situation) { in.Config.Observers, in.Sightings = nil, nil }}, WatchdogForce, ""},
-		{"two things at once", []func(*Situation){func(in *Situation) { in.Synchronized, in.Config.Shared = false, true }}, WatchdogBlock, "by both, others write"},
+		{"two things at once", []func(*Situation){func(in *Situation) { in.Synchronized, in.Config.Shared = false, true }}, WatchdogBlock, "last answered, other programs write"},
 
-		{"in the cool-down", []func(*Situation){func(in *Situation) { in.NotBefore, in.Pause = noon.Add(1), "cool-down" }}, WatchdogWait, "cool-down"},
+		{"in the cool-down", []func(*Situation){func(in *Situation) { in.NotBefore, in.PauseReason = noon.Add(1), "cool-down" }}, WatchdogWait, "cool-down"},
 		{"the cool-down is over", []func(*Situation){func(in *Situation) { in.NotBefore = noon }}, WatchdogForce, ""},
 
-		{"observers not asked yet", []func(*Situation){func(in *Situation) { in.Sightings = nil }}, WatchdogAsk, ""},
-		{"an observer's word is old", []func(*Situation){func(in *Situation) { in.Sightings[1].At = noon.Add(-SightingFresh - 1) }}, WatchdogAsk, ""},
-		{"it was about the other", []func(*Situation){func(in *Situation) { in.Sightings[0].Partner = B }}, WatchdogAsk, ""},
-		{"an observer reaches it", []func(*Situation){func(in *Situation) { in.Sightings[1].Reachable = true }}, WatchdogBlock, "observer 2 reaches a"},
-		{"an observer reaches it, data loss allowed", []func(*Situation){allowed, func(in *Situation) { in.Sightings[1].Reachable = true }}, WatchdogBlock, "observer 2 reaches a"},
+		{"the observers were not asked yet", []func(*Situation){func(in *Situation) { in.Sightings = nil }}, WatchdogAsk, ""},
+		{"an observer's answer is too old", []func(*Situation){func(in *Situation) { in.Sightings[1].At = noon.Add(-SightingMaxAge - 1) }}, WatchdogAsk, ""},
+		{"an observer answered about the other partner", []func(*Situation){func(in *Situation) { in.Sightings[0].Partner = B }}, WatchdogAsk, ""},
+		{"an observer reaches the principal", []func(*Situation){func(in *Situation) { in.Sightings[1].Reachable = true }}, WatchdogBlock, "observer 2 reaches a"},
+		{"an observer reaches the principal, data loss allowed", []func(*Situation){allowed, func(in *Situation) { in.Sightings[1].Reachable = true }}, WatchdogBlock, "observer 2 reaches a"},
 		{"an observer can't be asked", []func(*Situation){func(in *Situation) { in.Sightings[0].Error = "refused" }}, WatchdogBlock, "observer 1 can't be asked"},
 		{"an observer can't be asked, data loss allowed", []func(*Situation){allowed, func(in *Situation) { in.Sightings[0].Error = "refused" }}, WatchdogBlock, "observer 1 can't be asked"},
-		{"an observer missed it a moment less", []func(*Situation){func(in *Situation) { in.Sightings[1].Since-- }}, WatchdogWait, "observer 2 has missed a for less"},
+		{"an observer missed the principal for a moment less than After", []func(*Situation){func(in *Situation) { in.Sightings[1].Since-- }}, WatchdogWait, "observer 2 has not reached a for less"},
 	}
 	for _, tt := range tests {
-		in := goneVigil()
-		for _, m := range tt.mend {
+		in := forceableSituation()
+		for _, m := range tt.change {
 			m(&in)
 		}
 		action, reason := DecideWatchdog(noon, in)
@@ -96,8 +97,8 @@ func TestDecideWatchdog(t *testing.T) {
 	}
 }
 
-// TestDecideWatchdog_EveryCombination breaks every set of guards: service is
-// forced only where none is broken, but for those an allowed loss makes good.
+// Each combination of broken conditions is tried. Service is forced only if none is broken, except those that
+// AllowDataLoss permits.
 func TestDecideWatchdog_EveryCombination(t *testing.T) {
 	breaks := []struct {
 		forgiven bool // by AllowDataLoss
@@ -106,7 +107,7 @@ func TestDecideWatchdog_EveryCombination(t *testing.T) {
 		{false, func(in *Situation) { in.Config.Enabled = false }},
 		{false, func(in *Situation) { in.serving = true }},
 		{false, func(in *Situation) { in.Observed[0].Reachable = true }},
-		{false, func(in *Situation) { in.Lost[0] = time.Time{} }},
+		{false, func(in *Situation) { in.UnreachableSince[0] = time.Time{} }},
 		{false, func(in *Situation) { in.Observed[1].Mirroring = "SYNCHRONIZED" }},
 		{false, func(in *Situation) { in.Observed[1].Role = RolePrincipal }},
 		{false, func(in *Situation) { in.Witness = true }},
@@ -120,7 +121,7 @@ func TestDecideWatchdog_EveryCombination(t *testing.T) {
 	}
 	for allow := range 2 {
 		for set := range 1 << len(breaks) {
-			in, want := goneVigil(), true
+			in, want := forceableSituation(), true
 			in.Config.AllowDataLoss = allow == 1
 			for i, b := range breaks {
 				if set&(1<<i) != 0 {
@@ -138,34 +139,34 @@ func TestDecideWatchdog_EveryCombination(t *testing.T) {
 func TestView_Synchronized(t *testing.T) {
 	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
 	type answer struct {
-		second int // when it was asked; it is heard a tenth later
+		second int // when the probe began; its answer is received 0.1 s later
 		o      Observation
 	}
 	sync := func(*Observation) {}
 	state := func(s string) func(*Observation) { return func(o *Observation) { o.Mirroring = s } }
-	a := func(s int, m func(*Observation)) answer { return answer{s, says(A, RolePrincipal, 5, m)} }
-	b := func(s int, m func(*Observation)) answer { return answer{s, says(B, RoleMirror, 5, m)} }
+	a := func(s int, m func(*Observation)) answer { return answer{s, observation(A, RolePrincipal, 5, m)} }
+	b := func(s int, m func(*Observation)) answer { return answer{s, observation(B, RoleMirror, 5, m)} }
 	tests := []struct {
 		name string
 		row  []answer
 		want bool
 	}{
 		{"both synchronized", []answer{b(0, sync), a(1, sync)}, true},
-		{"the mirror was never heard", []answer{a(1, sync)}, false},
-		{"the principal was never heard", []answer{b(0, sync)}, false},
-		{"the principal goes, then the mirror loses it", []answer{b(0, sync), a(1, sync), a(2, silent), b(2, state("DISCONNECTED"))}, true},
-		{"the mirror loses it first, and it is asked after that", []answer{b(0, sync), a(1, sync), b(2, state("DISCONNECTED")), a(3, sync), a(4, silent)}, false},
-		{"the mirror loses it while it is being asked", []answer{b(0, sync), a(1, sync), b(3, state("DISCONNECTED")), a(3, sync), a(4, silent)}, true},
-		{"the principal ran exposed", []answer{b(0, sync), a(1, sync), b(2, silent), a(3, state("DISCONNECTED")), a(4, silent)}, false},
+		{"the mirror never answered", []answer{a(1, sync)}, false},
+		{"the principal never answered", []answer{b(0, sync)}, false},
+		{"the principal stops answering, then the mirror reports the disconnect", []answer{b(0, sync), a(1, sync), a(2, unreachable), b(2, state("DISCONNECTED"))}, true},
+		{"the mirror reports the disconnect, then the principal is probed", []answer{b(0, sync), a(1, sync), b(2, state("DISCONNECTED")), a(3, sync), a(4, unreachable)}, false},
+		{"the mirror reports the disconnect while the principal is probed", []answer{b(0, sync), a(1, sync), b(3, state("DISCONNECTED")), a(3, sync), a(4, unreachable)}, true},
+		{"the principal ran exposed", []answer{b(0, sync), a(1, sync), b(2, unreachable), a(3, state("DISCONNECTED")), a(4, unreachable)}, false},
 		{"synchronizing", []answer{b(0, sync), a(1, state("SYNCHRONIZING"))}, false},
-		{"the mirror catches up, by the principal's word", []answer{b(0, state("SYNCHRONIZING")), a(1, sync)}, false},
+		{"only the principal reports SYNCHRONIZED", []answer{b(0, state("SYNCHRONIZING")), a(1, sync)}, false},
 		{"safety off", []answer{b(0, sync), a(1, func(o *Observation) { o.Safety = "OFF" })}, false},
 		{"mirroring removed", []answer{b(0, sync), a(1, sync), a(2, func(o *Observation) { o.Role, o.Session, o.Mirroring = RoleUnknown, "", "" })}, false},
 		{"another session", []answer{b(0, func(o *Observation) { o.Session = "old" }), a(1, sync)}, false},
-		{"it became the mirror", []answer{b(0, sync), a(1, sync), {2, says(A, RoleMirror, 6)}}, false},
+		{"the principal became the mirror", []answer{b(0, sync), a(1, sync), {2, observation(A, RoleMirror, 6)}}, false},
 		{"the mirror does not know the safety level", []answer{b(0, func(o *Observation) { o.Safety = "UNKNOWN" }), a(1, sync)}, true},
-		{"the mirror says OFF", []answer{b(0, func(o *Observation) { o.Safety = "OFF" }), a(1, sync)}, false},
-		{"the principal does not know it", []answer{b(0, sync), a(1, func(o *Observation) { o.Safety = "UNKNOWN" })}, false},
+		{"the mirror reports OFF", []answer{b(0, func(o *Observation) { o.Safety = "OFF" }), a(1, sync)}, false},
+		{"the principal does not know the safety level", []answer{b(0, sync), a(1, func(o *Observation) { o.Safety = "UNKNOWN" })}, false},
 		{"resynchronized", []answer{b(0, sync), a(1, state("SYNCHRONIZING")), b(2, sync), a(3, sync)}, true},
 	}
 	for _, tt := range tests {
@@ -176,26 +177,26 @@ func TestView_Synchronized(t *testing.T) {
 				i = 1
 			}
 			x.o.Began = at(x.second)
-			v.hear(i, x.o, at(x.second).Add(100*time.Millisecond))
+			v.noteMirroring(i, x.o, at(x.second).Add(100*time.Millisecond))
 		}
 		if v.Synchronized != tt.want {
 			t.Errorf("%s: %v", tt.name, v.Synchronized)
 		}
 	}
-	// A mirror's database is not online, and its view may not tell of a witness.
+	// A mirror's database is not online, so its view may not show the witness.
 	v := View{Accepted: Accepted{Partner: A}}
-	v.hear(1, says(B, RoleMirror, 5, func(o *Observation) { o.WitnessState = "CONNECTED" }), noon)
-	v.hear(1, says(B, RoleMirror, 5), noon)
+	v.noteMirroring(1, observation(B, RoleMirror, 5, func(o *Observation) { o.WitnessState = "CONNECTED" }), noon)
+	v.noteMirroring(1, observation(B, RoleMirror, 5), noon)
 	if !SituationOf(WatchdogConfig{}, v).Witness {
-		t.Error("a mirror's silence took the witness away")
+		t.Error("a NULL on the mirror removed the known witness")
 	}
 	v = View{Accepted: Accepted{Partner: A}}
-	v.hear(0, says(A, RolePrincipal, 5, func(o *Observation) { o.WitnessState, o.WitnessName = "UNKNOWN", "TCP://w:5022" }), noon)
+	v.noteMirroring(0, observation(A, RolePrincipal, 5, func(o *Observation) { o.WitnessState, o.WitnessName = "UNKNOWN", "TCP://w:5022" }), noon)
 	if !SituationOf(WatchdogConfig{}, v).Witness {
-		t.Error("a witness in an unknown state is none")
+		t.Error("a witness in an unknown state was not counted")
 	}
-	v.hear(0, says(A, RolePrincipal, 5, func(o *Observation) { o.WitnessState = "UNKNOWN" }), noon)
+	v.noteMirroring(0, observation(A, RolePrincipal, 5, func(o *Observation) { o.WitnessState = "UNKNOWN" }), noon)
 	if SituationOf(WatchdogConfig{}, v).Witness {
-		t.Error("a witness that was taken away is there")
+		t.Error("a removed witness is still counted")
 	}
 }

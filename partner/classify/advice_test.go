@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the driver and crypto/x509 say in the other cases.
+// Each error text of the driver and of crypto/x509 gets its advice.
 func TestCertificateAdvice(t *testing.T) {
 	for text, says := range map[string]string{
 		"x509: certificate has expired or is not yet valid: current time":                       "renewed",
@@ -16,7 +16,7 @@ func TestCertificateAdvice(t *testing.T) {
 		"TLS Handshake failed: remote error: tls: protocol version not supported":               "tls_min",
 		"TLS Handshake failed: tls: server selected unsupported protocol version 301":           "tls_min",
 		"TLS Handshake failed: remote error: tls: handshake failure":                            "ECDHE",
-		"x509: something new": "does not verify",
+		"x509: something new": "could not be verified",
 		"TLS Handshake failed: server certificate doesn't match the provided certificate": "if it was renewed",
 		"server does not support encryption":                                              "encrypt: disable",
 		"dial tcp: connection refused":                                                    "",

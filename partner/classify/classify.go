@@ -12,74 +12,74 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Class says what an error means for where and whether a call may run again.
+// Class says what an error means for a call: whether it may run again, and on which partner.
 type Class int
 
-// The classes. Which error belongs to which: sqlClasses and Classify.
+// The classes. sqlClasses and Classify say which error has which class.
 const (
-	Permanent  Class = iota // tell the caller
-	Again                   // nothing was done; run it again on the same partner, a little later
+	Permanent  Class = iota // return the error to the caller
+	Again                   // nothing was done; run the call again on the same partner, a little later
 	Moved                   // this partner is not the principal; nothing was done
-	Down                    // the partner can't be reached; nothing was sent
-	Wait                    // the database is between two states; nothing was done; run it when a probe says it serves
-	Ambiguous               // sent, and no answer
-	CallerGone              // the caller left
+	Down                    // the partner cannot be reached; nothing was sent
+	Wait                    // the database is changing its state; nothing was done; run the call again when a probe finds a principal
+	Ambiguous               // the call was sent and not answered
+	CallerGone              // the caller ended the call
 )
 
-// String is the word used in logs and counters.
+// String returns the name used in logs and counters.
 func (c Class) String() string {
 	return [...]string{"permanent", "again", "moved", "down", "wait", "ambiguous", "caller-gone"}[c]
 }
 
-// Phase says how far an attempt had come when its error arose.
+// Phase says how far an attempt had come when the error occurred.
 type Phase int
 
-// The two phases.
+// The phases.
 const (
-	Connecting Phase = iota // until a connection is checked out: nothing was sent
-	Executing               // from then on: something may have been sent
+	Connecting Phase = iota // before a connection is checked out: nothing was sent
+	Executing               // after that: something may have been sent
 )
 
-// ErrPoolBusy: every connection of the pool stayed in use for the whole
-// attempt. Nothing was sent, and nothing is said about the server's health.
+// ErrPoolBusy means that every connection of the pool was in use for the whole attempt. Nothing was sent. It
+// says nothing about the health of the server.
 var ErrPoolBusy = errors.New("no connection of the pool became free")
 
-// sqlClasses are the server's numbers that mean more than "the statement
-// failed". Sources: SQL Server's message list; who sees which on which side of
-// a mirrored pair and of an availability group.
+// sqlClasses are the error numbers of SQL Server that mean more than a failed statement. Sources: SQL Server's
+// list of messages, and which numbers appear on which side of a mirrored pair and of an availability group.
 //
-// A full file group or log (1101, 1105, 9002) is none of these: it is Permanent. The
-// other partner does not take writes either, and room is made by people, not by
-// asking again. Nothing was done, and the caller is told at once.
+// A full file group or log (1101, 1105, 9002) is not in the list, so it is Permanent: the other partner cannot
+// take writes either, and only an administrator can make room. Nothing was done, and the caller gets the error
+// at once.
 var sqlClasses = map[int32]Class{
-	// Again: the server gave up on this statement, not on its role.
+	// Again: the server ended this statement, but is still the principal.
 	1205: Again, 1204: Again, 1222: Again, 3960: Again, // deadlock, locks, lock time-out, snapshot conflict
 	701: Again, 802: Again, 8628: Again, 8645: Again, 8651: Again, // memory
 	17197: Again, 615: Again, // login time-out, database id changed under the statement
 	10928: Again, 10929: Again, 40501: Again, 49918: Again, 49919: Again, 49920: Again, // throttling
 
-	// Moved: this side does not have the database open, or not for writing.
-	4060: Moved, 4063: Moved, 4064: Moved, // logins; the driver's own login gets 4063
+	// Moved: the database is not open on this server, or not open for writing.
+	4060: Moved, 4063: Moved, 4064: Moved, // login errors; the driver's login gets 4063
 	954: Moved, 927: Moved, 942: Moved, 945: Moved, 926: Moved,
 	976: Moved, 978: Moved, 3906: Moved,
 
-	// Wait: neither side serves just now, or this one is on its way.
+	// Wait: neither server can serve now, or this one is still starting the database.
 	952: Wait, 955: Wait, 956: Wait, 921: Wait, 922: Wait, 941: Wait, 913: Wait,
 	983: Wait, 988: Wait, 6005: Wait, 17142: Wait, 18401: Wait, 18451: Wait, 40613: Wait,
 
-	// Ambiguous: the session was killed, or its statement cancelled, at a point nobody knows.
+	// Ambiguous: the session was killed, or its statement cancelled, at an unknown point.
 	596: Ambiguous, 3617: Ambiguous, 0: Ambiguous,
 }
 
-// rank orders the classes where one reply carries several errors: a mirror's
-// 4060 comes with an 18456, and the former is the news.
-var rank = [...]int{Again: 5, Moved: 4, Wait: 3, Ambiguous: 2, Permanent: 1, Down: 0, CallerGone: 0}
+// priority orders the classes of several errors in one reply. For example, a mirror's 4060 comes with an 18456,
+// and 4060 is the one that counts.
+var priority = [...]int{Again: 5, Moved: 4, Wait: 3, Ambiguous: 2, Permanent: 1, Down: 0, CallerGone: 0}
 
-// Classify says what to do about an error that is not nil. It is pure: it looks
-// at the error and the phase alone. A context error without more is the
-// caller's leaving (Canceled) or silence (DeadlineExceeded); Do, who knows whose
-// context ended, corrects the former. An error it knows nothing about is an
-// answer the op made of what it read, and so Permanent.
+// Classify returns the class of err, which must not be nil. It is pure: it looks only at the error and the
+// phase.
+//
+// A context error alone is CallerGone if it is Canceled; a DeadlineExceeded counts as no answer. Do knows whose
+// context ended, and corrects the former. An unknown error is Permanent: the op made it from an answer that it
+// read.
 func Classify(err error, phase Phase) Class {
 	switch {
 	case errors.Is(err, ErrMoved):
@@ -91,7 +91,7 @@ func Classify(err error, phase Phase) Class {
 	case errors.Is(err, context.Canceled):
 		return CallerGone
 	case errors.Is(err, context.DeadlineExceeded):
-		return silence(phase)
+		return noAnswer(phase)
 	}
 	if e, ok := errors.AsType[mssql.Error](err); ok {
 		return classifySQL(err, e, phase)
@@ -99,7 +99,7 @@ func Classify(err error, phase Phase) Class {
 	return classifyTransport(err, phase)
 }
 
-// Errors gives every error of one reply.
+// Errors returns all errors of one reply, in the order in which the server sent them.
 func Errors(e mssql.Error) []mssql.Error {
 	if len(e.All) > 0 {
 		return e.All
@@ -107,16 +107,16 @@ func Errors(e mssql.Error) []mssql.Error {
 	return []mssql.Error{e}
 }
 
-// silence is the class of no answer.
-func silence(phase Phase) Class {
+// noAnswer returns the class of a call without an answer.
+func noAnswer(phase Phase) Class {
 	if phase == Connecting {
 		return Down
 	}
 	return Ambiguous
 }
 
-// classifySQL scans every error of the reply: the driver reports the last one,
-// and the telling one is often the first.
+// classifySQL looks at every error of the reply. The driver reports the last one, and the important one is
+// often the first.
 func classifySQL(err error, e mssql.Error, phase Phase) Class {
 	best, known, fatal := Permanent, false, false
 	if _, ok := errors.AsType[mssql.ServerError](err); ok {
@@ -124,28 +124,28 @@ func classifySQL(err error, e mssql.Error, phase Phase) Class {
 	}
 	for _, one := range Errors(e) {
 		fatal = fatal || one.Class >= 20
-		if c, ok := sqlClasses[one.Number]; ok && (!known || rank[c] > rank[best]) {
+		if c, ok := sqlClasses[one.Number]; ok && (!known || priority[c] > priority[best]) {
 			best, known = c, true
 		}
 	}
 	switch {
 	case known && best == Ambiguous, !known && fatal:
-		return silence(phase)
+		return noAnswer(phase)
 	default:
 		return best
 	}
 }
 
-// classifyTransport is for errors the server did not send.
+// classifyTransport returns the class of an error that the server did not send.
 func classifyTransport(err error, phase Phase) Class {
 	if phase == Connecting {
-		if isTLSRefusal(err) {
-			return Permanent // the same certificate will be shown again
+		if isTLSError(err) {
+			return Permanent // a retry would meet the same certificate
 		}
 		return Down
 	}
 	if errors.Is(err, driver.ErrBadConn) {
-		return Again // the request never left whole
+		return Again // the request was not sent completely
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return Ambiguous
@@ -164,13 +164,13 @@ func classifyTransport(err error, phase Phase) Class {
 	return Permanent
 }
 
-// isTLSRefusal finds certificate errors. The driver flattens those of the
-// handshake inside TDS to text, hence the look at the words.
-func isTLSRefusal(err error) bool { return certificateAdvice(err) != "" }
+// isTLSError reports whether err is about a certificate or encryption. The driver turns the errors of a
+// handshake within TDS into text, so the text is searched.
+func isTLSError(err error) bool { return certificateAdvice(err) != "" }
 
-// Fatal says whether a connection that brought this error must not be used
-// again. The driver notices only some of these: an error of class 20 or above
-// goes back to the pool unless the server also set a bit few servers set.
+// Fatal reports whether a connection that returned this error must not be used again. The driver does not
+// notice all of these: it keeps a connection after an error of class 20 or above, unless the server also sets a
+// status bit that few servers set.
 func Fatal(err error) bool {
 	if e, ok := errors.AsType[mssql.Error](err); ok {
 		for _, one := range Errors(e) {
@@ -182,7 +182,7 @@ func Fatal(err error) bool {
 	return Classify(err, Executing) == Ambiguous
 }
 
-// FromServer says whether the error is the server's word.
+// FromServer reports whether the server sent the error.
 func FromServer(err error) bool {
 	_, ok := errors.AsType[mssql.Error](err)
 	return ok

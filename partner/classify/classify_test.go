@@ -14,7 +14,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// reply is a reply with these numbers, first to last; the driver's fields show the last.
+// reply returns a reply with these errors, first to last. The driver's error shows the last.
 func reply(class uint8, numbers ...int32) error {
 	var all []mssql.Error
 	for _, n := range numbers {
@@ -62,34 +62,34 @@ func TestClassify(t *testing.T) {
 		executing  Class
 	}{
 		{"mirror's login reply, 4060 first", reply(14, 4060, 18456), Moved, Moved},
-		{"the same the other way round", reply(14, 18456, 4063), Moved, Moved},
+		{"the same errors in reverse order", reply(14, 18456, 4063), Moved, Moved},
 		{"wrong password alone", reply(14, 18456), Permanent, Permanent},
-		{"a kill, and the role change that caused it", reply(21, 596, 954), Moved, Moved},
-		{"a kill, and the lost quorum that caused it", reply(21, 596, 955), Wait, Wait},
-		{"a kill that says nothing more", reply(21, 596), Down, Ambiguous},
+		{"a kill and the role change that caused it", reply(21, 596, 954), Moved, Moved},
+		{"a kill and the lost quorum that caused it", reply(21, 596, 955), Wait, Wait},
+		{"a kill without another error", reply(21, 596), Down, Ambiguous},
 		{"a fatal class without a known number", reply(21, 99999), Down, Ambiguous},
-		{"a fatal class with a telling number", reply(22, 913), Wait, Wait},
+		{"a fatal class with a known number", reply(22, 913), Wait, Wait},
 		{"a fatal error among others", reply(20, 50000, 50001), Down, Ambiguous},
 		{"wrapped", fmt.Errorf("acquire: %w", reply(13, 1205)), Again, Again},
 		{"the op says moved", fmt.Errorf("acquire: %w", ErrMoved), Moved, Moved},
 		{"the op says late", fmt.Errorf("acquire: %w", ErrLate), Again, Again},
 		{"pool busy", fmt.Errorf("%w: %w", ErrPoolBusy, context.DeadlineExceeded), Again, Again},
 		{"breaker open", gobreaker.ErrOpenState, Down, Down},
-		{"breaker trying", gobreaker.ErrTooManyRequests, Down, Down},
+		{"breaker half-open", gobreaker.ErrTooManyRequests, Down, Down},
 		{"cancelled", context.Canceled, CallerGone, CallerGone},
 		{"deadline", context.DeadlineExceeded, Down, Ambiguous},
 		{"dial refused", refusedDial, Down, Ambiguous},
 		{"name not found", noSuchHost, Down, Ambiguous},
 		{"EOF", io.EOF, Down, Ambiguous},
-		{"EOF as the driver shows it", &net.OpError{Op: "Read", Err: io.EOF}, Down, Ambiguous},
+		{"EOF as the driver returns it", &net.OpError{Op: "Read", Err: io.EOF}, Down, Ambiguous},
 		{"unexpected EOF", io.ErrUnexpectedEOF, Down, Ambiguous},
-		{"socket cut", net.ErrClosed, Down, Ambiguous},
-		{"no confirmation of a cancel", mssql.StreamError{InnerError: errors.New("did not get cancellation confirmation")}, Down, Ambiguous},
+		{"socket closed", net.ErrClosed, Down, Ambiguous},
+		{"cancel request not confirmed", mssql.StreamError{InnerError: errors.New("did not get cancellation confirmation")}, Down, Ambiguous},
 		{"server error", mssql.ServerError{}, Down, Ambiguous},
-		{"request not sent whole", driver.ErrBadConn, Down, Again},
-		{"connection gone", sql.ErrConnDone, Down, Ambiguous},
+		{"request not sent completely", driver.ErrBadConn, Down, Again},
+		{"connection closed", sql.ErrConnDone, Down, Ambiguous},
 		{"certificate", errors.New("TLS Handshake failed: x509: certificate signed by unknown authority"), Permanent, Permanent},
-		{"no encryption there", errors.New("server does not support encryption"), Permanent, Permanent},
+		{"server without encryption", errors.New("server does not support encryption"), Permanent, Permanent},
 		{"no rows", sql.ErrNoRows, Down, Permanent},
 		{"the op's own answer", errors.New("session not found"), Down, Permanent},
 	}
@@ -103,7 +103,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func TestIsFatal(t *testing.T) {
+func TestFatal(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
@@ -111,8 +111,8 @@ func TestIsFatal(t *testing.T) {
 	}{
 		{"class 20 and above", reply(20, 50000), true},
 		{"class 16", reply(16, 50000), false},
-		{"class 21 before a mild one", mssql.Error{Number: 2, Class: 10, All: []mssql.Error{{Number: 1, Class: 21}, {Number: 2, Class: 10}}}, true},
-		{"silence", io.EOF, true},
+		{"class 21 before an error of low severity", mssql.Error{Number: 2, Class: 10, All: []mssql.Error{{Number: 1, Class: 21}, {Number: 2, Class: 10}}}, true},
+		{"no answer", io.EOF, true},
 		{"an answer", sql.ErrNoRows, false},
 	}
 	for _, tt := range tests {

@@ -1,3 +1,4 @@
-// Package classify says what an error of a server, or of the way to it, means for a call: may the call run again, and where.
-// It also says what an operator can do about a certificate or an instance name that the driver refused. It is pure.
+// Package classify says what an error means for a call: whether the call may run again, and on which partner.
+// It also adds advice to an error about a certificate or an instance name. All functions are pure and may be
+// called concurrently.
 package classify

@@ -2,11 +2,12 @@ package classify
 
 import "errors"
 
-// What an op may return (wrapped or not) to steer Do.
+// The errors that an op may return, wrapped or not, to control Do.
 var (
-	// ErrMoved: the database says that this is another epoch than the caller's,
-	// or no principal at all. Nothing was done. Do looks for the principal and runs the op again.
-	ErrMoved = errors.New("this partner is not the principal any more")
-	// ErrLate: the call reached the database after its NotAfter. Nothing was done. Do runs the op again.
-	ErrLate = errors.New("the call came after its not-after time")
+	// ErrMoved means that the database has another epoch than the call, or is no longer principal. Nothing
+	// was done. Do looks for the principal and runs the op again.
+	ErrMoved = errors.New("this partner is no longer the principal")
+	// ErrLate means that the call reached the database after its NotAfter. Nothing was done. Do runs the op
+	// again.
+	ErrLate = errors.New("the call reached the database after its not-after time")
 )

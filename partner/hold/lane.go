@@ -6,45 +6,45 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// lane is a queue in order of tickets, and what each caller has of it.
+// lane is a queue of waiters ordered by ticket. pool counts what each caller has in it.
 type lane[T any] struct {
 	head, tail *waiter[T]
-	held       shares.Pool[*waiter[T]]
+	pool       shares.Pool[*waiter[T]]
 }
 
 // waiter is one call in the hold.
 type waiter[T any] struct {
 	prev, next *waiter[T]
-	in         *lane[T] // nil: let go, or gone
+	lane       *lane[T] // nil after it was released or removed
 	ticket     uint64
 	part       shares.Part[*waiter[T]]
 	since      time.Time
-	released   chan *Term[T] // receives one term, or is closed
-	refused    error         // why it was closed; set before
+	released   chan *Term[T] // receives one term, or is closed if the waiter is refused
+	refused    error         // the error for the call; set before released is closed
 }
 
-// n is how many wait.
-func (l *lane[T]) n() int { return l.held.Size().Count }
+// count returns the number of waiters.
+func (l *lane[T]) count() int { return l.pool.Size().Count }
 
-// insert puts a caller's w behind every waiter with a lower ticket. Calls that come back
-// are older than most, new ones younger than all; so it looks from both ends.
+// insert puts w behind every waiter with a lower ticket. New calls have the highest ticket, so the tail is
+// tried first. Calls that come back are older than most, so the search starts at the head.
 func (l *lane[T]) insert(w *waiter[T], caller string) {
-	w.in = l
+	w.lane = l
 	w.part.Value, w.part.Order = w, w.ticket
-	l.held.Add(caller, &w.part)
+	l.pool.Add(caller, &w.part)
 	if l.tail == nil || l.tail.ticket < w.ticket {
-		l.link(l.tail, w, nil)
+		l.insertBetween(l.tail, w, nil)
 		return
 	}
 	next := l.head
 	for next.ticket < w.ticket {
 		next = next.next
 	}
-	l.link(next.prev, w, next)
+	l.insertBetween(next.prev, w, next)
 }
 
-// link puts w between two neighbours, of which either may be missing.
-func (l *lane[T]) link(prev, w, next *waiter[T]) {
+// insertBetween puts w between prev and next. Either may be nil.
+func (l *lane[T]) insertBetween(prev, w, next *waiter[T]) {
 	w.prev, w.next = prev, next
 	if prev == nil {
 		l.head = w
@@ -58,7 +58,7 @@ func (l *lane[T]) link(prev, w, next *waiter[T]) {
 	}
 }
 
-// remove takes w out.
+// remove removes w.
 func (l *lane[T]) remove(w *waiter[T]) {
 	if w.prev == nil {
 		l.head = w.next
@@ -70,11 +70,11 @@ func (l *lane[T]) remove(w *waiter[T]) {
 	} else {
 		w.next.prev = w.prev
 	}
-	w.in, w.prev, w.next = nil, nil, nil
-	l.held.Remove(&w.part)
+	w.lane, w.prev, w.next = nil, nil, nil
+	l.pool.Remove(&w.part)
 }
 
-// refuse removes w. Its caller gets the error.
+// refuse removes w. Its call ends with the error why.
 func (l *lane[T]) refuse(w *waiter[T], why error) {
 	l.remove(w)
 	w.refused = why

@@ -8,64 +8,67 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// Queue is where calls wait for a connection, once more want one than there are. It has the hold's
-// bounds: a principal that hangs fills its pool before anybody knows that it hangs. While there are
-// connections for all, a call touches one counter.
+// Queue is where calls wait for a connection while all connections are in use. It has the hold's bounds: a
+// principal that hangs fills its pool before a probe notices. All methods may be called concurrently. While
+// there are connections for all calls, a call changes one atomic counter.
 type Queue struct {
 	cfg   Config
-	conns int64 // how many connections there are
+	conns int64 // number of connections
 
-	wanted  atomic.Int64 // calls that want a connection, or have one
-	evicted atomic.Uint64
+	wanted  atomic.Int64  // calls that wait for a connection or have one
+	evicted atomic.Uint64 // calls refused while they waited
 
 	mu      sync.Mutex
-	waiting [2]shares.Pool[*Place] // those who carry a lock are in the second
+	waiting [2]shares.Pool[*Place] // calls without a session's lock, then calls with one
 }
 
-// NewQueue returns a line before conns connections.
+// NewQueue returns a queue for conns connections.
 func NewQueue(cfg Config, conns int) *Queue { return &Queue{cfg: cfg, conns: int64(conns)} }
 
-// Evictions returns how many calls were refused while they waited, to make room for another caller.
-func (l *Queue) Evictions() uint64 { return l.evicted.Load() }
+// Evictions returns the number of calls refused while they waited, to make room for another caller.
+func (q *Queue) Evictions() uint64 { return q.evicted.Load() }
 
-// Size returns how many calls want a connection or have one, and how much waits: calls that carry no lock, and calls that carry one.
-func (l *Queue) Size() (wanted int64, plain, locks shares.Size) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.wanted.Load(), l.waiting[0].Size(), l.waiting[1].Size()
+// Size returns the number of calls that wait for a connection or have one. plain and locks are the calls that
+// wait, without and with a session's lock.
+func (q *Queue) Size() (wanted int64, plain, locks shares.Size) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.wanted.Load(), q.waiting[0].Size(), q.waiting[1].Size()
 }
 
-// Place is what a call has of the line; nil: it needs none.
+// Place is a call's place in the queue. A nil Place means that the call need not wait.
 type Place struct {
-	l    *Queue
-	pool *shares.Pool[*Place]
-	part shares.Part[*Place]
+	queue *Queue
+	pool  *shares.Pool[*Place]
+	part  shares.Part[*Place]
 
-	cancel  context.CancelCauseFunc // ends the waiting
-	refused error                   // why it had to go
+	cancel  context.CancelCauseFunc // ends the wait of the call
+	refused error                   // why the call was refused; nil if it was not
 }
 
-// Enter gives a call its Place, which it leaves when it has its connection; done ends what enter began, whatever
-// it answers. Where there is no Place, the newest calls of whoever has most make room: cancel ends their waiting.
-// sent calls are not refused, and stay: there are no more of them than connections.
-func (l *Queue) Enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*Place, error) {
-	if l.wanted.Add(1) <= l.conns {
+// Enter returns the Place of a call, or a *FullError. The call gives the Place back with Leave when it has a
+// connection. Every Enter is followed by one Done, whatever Enter returns.
+//
+// If the queue is full, the newest calls of the caller with the most places are refused, and cancel ends their
+// waits. A call that was sent before is never refused: there are never more of these than connections.
+func (q *Queue) Enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*Place, error) {
+	if q.wanted.Add(1) <= q.conns {
 		return nil, nil
 	}
-	pl := &Place{l: l, pool: &l.waiting[0], cancel: cancel}
+	pl := &Place{queue: q, pool: &q.waiting[0], cancel: cancel}
 	pl.part.Value, pl.part.Bytes = pl, c.Bytes
 	if c.HoldsLock {
-		pl.pool = &l.waiting[1]
+		pl.pool = &q.waiting[1]
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !sent && pl.pool.Size().Count > 0 { // an item larger than the bound waits alone
-		gone, full, ok := makeRoom(pl.pool, &l.cfg, c)
-		for _, part := range gone {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !sent && pl.pool.Size().Count > 0 { // a call larger than the bound may wait if it is the only one
+		evicted, full, ok := makeRoom(pl.pool, &q.cfg, c)
+		for _, part := range evicted {
 			part.Value.refused = full
 			part.Value.cancel(full)
 		}
-		l.evicted.Add(uint64(len(gone)))
+		q.evicted.Add(uint64(len(evicted)))
 		if !ok {
 			return nil, full
 		}
@@ -75,16 +78,16 @@ func (l *Queue) Enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*Plac
 	return pl, nil
 }
 
-// Leave gives the Place back. Where it was taken already, to make room, it says why.
+// Leave gives the Place back. It returns an error if the call was refused to make room for another.
 func (pl *Place) Leave() error {
 	if pl == nil {
 		return nil
 	}
-	pl.l.mu.Lock()
-	defer pl.l.mu.Unlock()
+	pl.queue.mu.Lock()
+	defer pl.queue.mu.Unlock()
 	pl.pool.Remove(&pl.part)
 	return pl.refused
 }
 
-// Done says that the call has given its connection back, or wants none.
-func (l *Queue) Done() { l.wanted.Add(-1) }
+// Done records that the call has given its connection back, or no longer needs one.
+func (q *Queue) Done() { q.wanted.Add(-1) }

@@ -12,14 +12,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// A named instance that nobody can look up: the error says what that needs, and how to do without. It is down, not refused for good.
-func TestConnector_NoBrowser(t *testing.T) {
+// The instance name cannot be resolved. The error says what SQL Server Browser needs, and how to connect
+// without it. Its class is Down and not Permanent, so the connection is tried again.
+func TestConnector_SQLServerBrowserDoesNotAnswer(t *testing.T) {
 	dsn, err := msdsn.Parse(`server=127.0.0.1\STATE;user id=u;password=p;encrypt=disable`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c, err := net.ListenPacket("udp", "127.0.0.1:1434"); err != nil {
-		t.Skip("something answers at UDP 1434 of this machine: ", err)
+		t.Skip("UDP port 1434 of this machine is in use: ", err)
 	} else if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +31,6 @@ func TestConnector_NoBrowser(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if got := classify.Classify(err, classify.Connecting); got != classify.Down {
-		t.Errorf("its class is %v", got)
+		t.Errorf("the class is %v, want down", got)
 	}
 }

@@ -17,31 +17,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// connector makes connections of one partner to one database. It bounds what
-// the driver does not: the driver forgets the context between the dial and the
-// login's reply, so a server that accepts and stays silent would hold it for
-// ever. Here the sockets of a login are cut when its time is over. Every
-// connection is kept in a set, so that all of them can be cut at once.
+// connector makes connections of one partner to one database. It is a driver.Connector for database/sql.
+//
+// It bounds the login. The driver ignores the context between the dial and the reply to the login, so a server
+// that accepts and does not answer would block the caller forever. The connector closes the sockets of a login
+// when its time is over. It also keeps all connections in a set, to close them all at once.
 type connector struct {
 	partner choose.Name
 	driver  *mssql.Connector
 	login   time.Duration
 	grace   time.Duration
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
-	over  error              // guarded by mu; why the connector was cut, nil while it lives
+	mu      sync.Mutex
+	conns   map[*conn]struct{} // guarded by mu
+	aborted error              // guarded by mu; why abort was called, or nil
 }
 
-// newConnector makes a connector to database with the partner's settings.
+// newConnector returns a connector to database with the partner's settings.
 func newConnector(name choose.Name, dsn msdsn.Config, database string, b Budgets) *connector {
 	dsn.Database = database
-	dsn.FailOverPartner, dsn.FailOverPort = "", 0 // the driver would pay its dial time each time
+	dsn.FailOverPartner, dsn.FailOverPort = "", 0 // the driver would wait for the dial time-out each time
 	dsn.DialTimeout = b.Dial
 	dsn.ConnTimeout = 0 // contexts bound the calls
-	// DisableRetry stays off: the retries of database/sql never happen on a
-	// checked-out sql.Conn, which is all we use, and with it on, the driver
-	// would no longer say that a request did not leave whole.
+	// DisableRetry stays off. We use only checked-out sql.Conns, where database/sql does not retry. With it on,
+	// the driver would not report that a request was not sent completely.
 	c := &connector{
 		partner: name,
 		driver:  mssql.NewConnectorConfig(dsn),
@@ -56,159 +55,158 @@ func newConnector(name choose.Name, dsn msdsn.Config, database string, b Budgets
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.driver.Driver() }
 
-// Connect implements driver.Connector. It ends with ctx, and after the login
-// budget at the latest.
+// Connect implements driver.Connector. It returns when ctx ends or after the login budget. Every error is a
+// *LoginError.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	s := new(sockets)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, socketsKey{}, s), c.login, errLoginTime)
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, socketsKey{}, s), c.login, errLoginTimeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, s.cut)
+	stop := context.AfterFunc(ctx, s.close)
 	defer stop()
 	inner, err := c.driver.Connect(ctx)
 	if err == nil && !stop() {
-		err = context.Cause(ctx) // the time ended as the login did, and its socket is cut
+		err = context.Cause(ctx) // the time was over when the login ended, so its socket is closed
 	} else if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
-		return nil, &LoginError{c.partner, classify.Advised(err)}
+		return nil, &LoginError{c.partner, classify.WithAdvice(err)}
 	}
 	mc, ok := inner.(*mssql.Conn)
 	if !ok {
 		_ = inner.Close()
-		return nil, &LoginError{c.partner, fmt.Errorf("the driver made a %T", inner)}
+		return nil, &LoginError{c.partner, fmt.Errorf("the driver returned a %T", inner)}
 	}
-	return c.keep(&conn{Conn: mc, owner: c, sockets: s})
+	return c.register(&conn{Conn: mc, owner: c, sockets: s})
 }
 
-// keep adds a new connection to the set, unless the connector was cut meanwhile.
-func (c *connector) keep(cn *conn) (driver.Conn, error) {
+// register adds a new connection to the set, or closes it if the connector was aborted meanwhile.
+func (c *connector) register(cn *conn) (driver.Conn, error) {
 	c.mu.Lock()
-	over := c.over
-	if over == nil {
+	aborted := c.aborted
+	if aborted == nil {
 		c.conns[cn] = struct{}{}
 	}
 	c.mu.Unlock()
-	if over != nil {
-		cn.sockets.cut()
-		return nil, &LoginError{c.partner, over}
+	if aborted != nil {
+		cn.sockets.close()
+		return nil, &LoginError{c.partner, aborted}
 	}
 	return cn, nil
 }
 
-// cut ends every connection there is, whoever waits on it, and every one that
-// is being made. Their attempts' contexts end with cause.
-func (c *connector) cut(cause error) {
+// abort closes every connection at once, also those in use and those being made. cause becomes the cause of the
+// contexts of their attempts.
+func (c *connector) abort(cause error) {
 	c.mu.Lock()
-	c.over = cause
+	c.aborted = cause
 	all := make([]*conn, 0, len(c.conns))
 	for cn := range c.conns {
 		all = append(all, cn)
 	}
 	c.mu.Unlock()
 	for _, cn := range all {
-		cn.cut(cause)
+		cn.abort(cause)
 	}
 }
 
-// forget takes a closed connection out of the set.
-func (c *connector) forget(cn *conn) {
+// unregister removes a closed connection from the set.
+func (c *connector) unregister(cn *conn) {
 	c.mu.Lock()
 	delete(c.conns, cn)
 	c.mu.Unlock()
 }
 
-// conn is the driver's connection with its socket at hand. Embedding passes
-// every optional interface of the driver through at no cost.
+// conn is the driver's connection, with its socket. Embedding gives database/sql every optional interface of
+// the driver.
 type conn struct {
 	*mssql.Conn
 	owner   *connector
 	sockets *sockets
 
-	mu     sync.Mutex
-	cancel context.CancelCauseFunc // guarded by mu; of the attempt that has the connection, or nil
-	ended  error                   // guarded by mu; why it was cut
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc // guarded by mu; cancels the attempt that uses the connection; nil if none does
+	aborted error                   // guarded by mu; why abort was called, or nil
 }
 
-// Close implements driver.Conn. A connection that broke or was cut only has its
-// socket closed: the driver's own Close would give its buffer to the next
-// connection while its reader may still be at work in it, and one caller could
-// see another's bytes.
+// Close implements driver.Conn. For a broken or aborted connection it closes only the socket. The driver's
+// Close would give the buffer to the next connection while its reader may still use it. One caller could then
+// see another caller's bytes.
 func (c *conn) Close() error {
-	c.owner.forget(c)
-	if c.sockets.isCut() || !c.Conn.IsValid() {
-		c.sockets.cut()
+	c.owner.unregister(c)
+	if c.sockets.isClosed() || !c.Conn.IsValid() {
+		c.sockets.close()
 		return nil
 	}
 	return c.Conn.Close()
 }
 
-// begin notes the attempt that has the connection now.
+// begin records the attempt that uses the connection; cancel ends the attempt.
 func (c *conn) begin(cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	c.cancel = cancel
-	ended := c.ended
+	aborted := c.aborted
 	c.mu.Unlock()
-	if ended != nil {
-		cancel(ended)
+	if aborted != nil {
+		cancel(aborted)
 	}
 }
 
-// end is the opposite of begin.
+// end records that the attempt no longer uses the connection.
 func (c *conn) end() {
 	c.mu.Lock()
 	c.cancel = nil
 	c.mu.Unlock()
 }
 
-// cut ends the connection now.
-func (c *conn) cut(cause error) {
+// abort closes the connection at once and cancels its attempt with cause.
+func (c *conn) abort(cause error) {
 	c.mu.Lock()
-	c.ended = cause
+	c.aborted = cause
 	cancel := c.cancel
 	c.mu.Unlock()
 	if cancel != nil {
 		cancel(cause)
 	}
-	c.sockets.cut()
+	c.sockets.close()
 }
 
-// LoginError is an error of making a connection: nothing was sent for the call.
+// LoginError is an error from making a connection. Nothing was sent for the call.
 type LoginError struct {
 	Partner choose.Name
-	Err     error
+	Err     error // the driver's error
 }
 
 // Error implements error.
 func (e *LoginError) Error() string { return "log in to " + string(e.Partner) + ": " + e.Err.Error() }
 
-// Unwrap gives the driver's error.
+// Unwrap returns the driver's error.
 func (e *LoginError) Unwrap() error { return e.Err }
 
-// sockets are the network connections made for one login: one, or a few where
-// a name has several addresses or an instance has to be looked up.
+// sockets are the network connections of one login. There are several if a name has several addresses, or an
+// instance is looked up.
 type sockets struct {
-	broke    atomic.Bool  // a read or a write failed
+	broken   atomic.Bool  // a read or a write failed
 	received atomic.Int64 // bytes read
 
-	mu   sync.Mutex
-	all  []net.Conn // guarded by mu
-	shut bool       // guarded by mu
+	mu     sync.Mutex
+	conns  []net.Conn // guarded by mu
+	closed bool       // guarded by mu
 }
 
-// watchedSocket notes that it broke, and counts what comes. The driver's own errors do not always tell: what ends in
-// the middle of a long item is an error of a text to it.
+// watchedSocket records failures and counts received bytes. The driver's errors do not always show a broken
+// socket: if a connection ends within a long item, the driver returns an error that is only a text.
 type watchedSocket struct {
 	net.Conn
-	of *sockets
+	sockets *sockets
 }
 
 // Read implements net.Conn.
 func (s *watchedSocket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
-	s.of.received.Add(int64(n))
+	s.sockets.received.Add(int64(n))
 	if err != nil {
-		s.of.broke.Store(true)
+		s.sockets.broken.Store(true)
 	}
 	return n, err
 }
@@ -217,50 +215,49 @@ func (s *watchedSocket) Read(b []byte) (int, error) {
 func (s *watchedSocket) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
 	if err != nil {
-		s.of.broke.Store(true)
+		s.sockets.broken.Store(true)
 	}
 	return n, err
 }
 
 type socketsKey struct{}
 
-// isCut says whether cut was called.
-func (s *sockets) isCut() bool {
+// isClosed reports whether close was called.
+func (s *sockets) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shut
+	return s.closed
 }
 
-// add records a new socket, and closes it at once if time is over.
+// add adds a new socket. It closes the socket at once if close was called before.
 func (s *sockets) add(c net.Conn) {
 	s.mu.Lock()
-	s.all = append(s.all, c)
-	shut := s.shut
+	s.conns = append(s.conns, c)
+	closed := s.closed
 	s.mu.Unlock()
-	if shut {
+	if closed {
 		_ = c.Close()
 	}
 }
 
-// cut closes them all; whoever reads or writes there gets an error at once.
-func (s *sockets) cut() {
+// close closes all sockets. Reads and writes on them return an error at once.
+func (s *sockets) close() {
 	s.mu.Lock()
-	s.shut = true
-	all := s.all
+	s.closed = true
+	all := s.conns
 	s.mu.Unlock()
 	for _, c := range all {
 		_ = c.Close()
 	}
 }
 
-// dialer records what it dials. It resolves names itself, because the driver
-// would do so without a context.
+// dialer records the sockets it dials. It resolves names itself, because the driver would do so without a
+// context.
 type dialer struct{ net.Dialer }
 
 var _ mssql.HostDialer = dialer{}
 
-// HostName implements mssql.HostDialer, which is what makes the driver leave
-// the name to DialContext.
+// HostName implements mssql.HostDialer. It makes the driver leave the name to DialContext.
 func (dialer) HostName() string { return "" }
 
 // DialContext implements mssql.Dialer.
@@ -277,7 +274,7 @@ func (d dialer) DialContext(ctx context.Context, network, addr string) (net.Conn
 	return &watchedSocket{c, s}, nil
 }
 
-// ErrorText is an error in one line; empty for none.
+// ErrorText returns the text of err without the partner's name, or "" for nil.
 func ErrorText(err error) string {
 	if err == nil {
 		return ""

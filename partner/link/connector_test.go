@@ -12,16 +12,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-// The driver alone would wait for ever here, in each of these modes.
-func TestConnector_LoginIsBounded(t *testing.T) {
+// In each of these modes, the driver itself would wait forever.
+func TestConnector_BoundsTheLogin(t *testing.T) {
 	for _, encrypt := range []string{"disable", "false", "true", "strict"} {
 		t.Run(encrypt, func(t *testing.T) {
 			addr, _, closed := wiretest.SilentServer(t)
 			b := Budgets{}.WithDefaults()
 			b.Login = 500 * time.Millisecond
-			c := newConnector(choose.A, wiretest.DsnFor(t, addr, encrypt), "ASPState", b)
+			c := newConnector(choose.A, wiretest.DSN(t, addr, encrypt), "ASPState", b)
 			_, err := c.Connect(t.Context())
-			if !errors.Is(err, errLoginTime) || classify.Classify(err, classify.Connecting) != classify.Down {
+			if !errors.Is(err, errLoginTimeout) || classify.Classify(err, classify.Connecting) != classify.Down {
 				t.Errorf("got %v", err)
 			}
 			<-closed
@@ -29,9 +29,9 @@ func TestConnector_LoginIsBounded(t *testing.T) {
 	}
 }
 
-func TestConnector_LoginEndsWithItsCaller(t *testing.T) {
+func TestConnector_LoginEndsWithItsContext(t *testing.T) {
 	addr, accepted, closed := wiretest.SilentServer(t)
-	c := newConnector(choose.A, wiretest.DsnFor(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -46,27 +46,27 @@ func TestConnector_LoginEndsWithItsCaller(t *testing.T) {
 	<-closed
 }
 
-func TestConnector_RefusedAndUnknownNamesAreDown(t *testing.T) {
+func TestConnector_RefusedConnectionIsDown(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	_ = ln.Close()
-	c := newConnector(choose.A, wiretest.DsnFor(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	_, err = c.Connect(t.Context())
 	if classify.Classify(err, classify.Connecting) != classify.Down {
 		t.Errorf("refused: %v", err)
 	}
 }
 
-func TestServer_ProbeOfASilentServer(t *testing.T) {
+func TestServer_ProbeOfAServerThatDoesNotAnswer(t *testing.T) {
 	addr, _, closed := wiretest.SilentServer(t)
 	b := Budgets{}.WithDefaults()
 	b.Login = 500 * time.Millisecond
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DsnFor(t, addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
-	o := s.Probe(t.Context(), Ask{})
+	o := s.Probe(t.Context(), ProbeRequest{})
 	if o.Reachable || !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("got %+v", o)
 	}

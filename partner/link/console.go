@@ -14,17 +14,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// Console is an administrator's connection to one partner, in master. It dials when
-// it is first needed, and again after the connection broke. One goroutine at a time.
+// Console is an administrator's connection to one partner, in master. It dials at its first use, and again
+// after the connection broke. Only one goroutine at a time may use it.
 type Console struct {
 	server *Server
-	parked *masterConn
+	conn   *masterConn // nil: not connected
 }
 
 var _ operate.Server = (*Console)(nil)
 
-// NewConsole makes the console of a partner. Budgets bound its dial and login; zero ones
-// are defaulted. Everything else ends with its context.
+// NewConsole returns a console for a partner. It dials nothing. The budgets bound dial and login; zero budgets
+// get their defaults. Statements end only with their context.
 func NewConsole(pc PartnerConfig, b Budgets) (*Console, error) {
 	s, err := NewServer(&pc, "master", b.WithDefaults(), 1)
 	if err != nil {
@@ -33,25 +33,25 @@ func NewConsole(pc PartnerConfig, b Budgets) (*Console, error) {
 	return &Console{server: s}, nil
 }
 
-// Close gives the connection up.
+// Close closes the connection. A later statement dials again.
 func (c *Console) Close() {
-	if c.parked != nil {
-		c.parked.close()
-		c.parked = nil
+	if c.conn != nil {
+		c.conn.close()
+		c.conn = nil
 	}
 }
 
-// on lends f the connection. What breaks it, or ctx's end, makes the next call dial anew.
-func (c *Console) on(ctx context.Context, f func(m *masterConn) error) error {
-	if c.parked == nil {
+// withConn calls f with the connection. If f breaks the connection, or ctx ends, the next call dials again.
+func (c *Console) withConn(ctx context.Context, f func(m *masterConn) error) error {
+	if c.conn == nil {
 		m, err := c.server.dialMaster(ctx)
 		if err != nil {
 			return err
 		}
-		c.parked = m
+		c.conn = m
 	}
-	m := c.parked
-	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(context.Cause(ctx)) })
+	m := c.conn
+	stop := context.AfterFunc(ctx, func() { m.pool.connector.abort(context.Cause(ctx)) })
 	err := f(m)
 	if !stop() || err != nil && classify.Fatal(err) {
 		c.Close()
@@ -64,16 +64,17 @@ func (c *Console) on(ctx context.Context, f func(m *masterConn) error) error {
 
 // Exec implements operate.Server.
 func (c *Console) Exec(ctx context.Context, statement string) error {
-	return c.on(ctx, func(m *masterConn) error {
+	return c.withConn(ctx, func(m *masterConn) error {
 		_, err := m.conn.ExecContext(ctx, statement)
-		return cause(err)
+		return firstError(err)
 	})
 }
 
-// cause gives an error of several messages the first one's number and text. SQL Server names the cause first and then what
-// came of it: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is terminating). The driver's error is
-// the last one's. The severity is the highest of all, since it tells whether the connection goes on.
-func cause(err error) error {
+// firstError returns a reply with several errors under the number and text of the first. SQL Server sends the
+// cause first and its consequence later: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is
+// terminating). The driver's error shows the last. The severity is the highest of all, because it tells whether
+// the connection still works.
+func firstError(err error) error {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok || len(e.All) < 2 {
 		return err
@@ -86,24 +87,24 @@ func cause(err error) error {
 	return first
 }
 
-// Query implements operate.Server. A parked connection that broke while nobody looked is
-// no answer: a query is asked once more on a new one.
+// Query implements operate.Server. A connection kept from before may have broken meanwhile. Then the query is
+// sent once more on a new one.
 func (c *Console) Query(ctx context.Context, query string) (rows []operate.Row, err error) {
-	parked := c.parked != nil
-	err = c.on(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
-	if err != nil && parked && c.parked == nil && ctx.Err() == nil && !classify.FromServer(err) {
-		err = c.on(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
+	reused := c.conn != nil
+	err = c.withConn(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
+	if err != nil && reused && c.conn == nil && ctx.Err() == nil && !classify.FromServer(err) {
+		err = c.withConn(ctx, func(m *masterConn) error { rows, err = readRows(ctx, m, query); return err })
 	}
 	return rows, err
 }
 
-// readRows reads every row of a query as text.
+// readRows returns every row of a query, with its values as text. A NULL has no entry in its row.
 func readRows(ctx context.Context, m *masterConn, query string) (all []operate.Row, err error) {
 	rows, err := m.conn.QueryContext(ctx, query)
 	if err != nil {
-		return nil, cause(err)
+		return nil, firstError(err)
 	}
-	defer func() { err = cause(errors.Join(err, rows.Close())) }()
+	defer func() { err = firstError(errors.Join(err, rows.Close())) }()
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ func readRows(ctx context.Context, m *masterConn, query string) (all []operate.R
 	return all, rows.Err()
 }
 
-// asText writes a value of the driver.
+// asText returns a value of the driver as text.
 func asText(v any) string {
 	switch v := v.(type) {
 	case bool:
@@ -136,7 +137,7 @@ func asText(v any) string {
 		}
 		return "0"
 	case []byte:
-		return string(v) // numeric(25,0) comes so
+		return string(v) // the driver returns numeric(25,0) so
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano)
 	case int64:
@@ -145,15 +146,16 @@ func asText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Shown is the partner's address as it may be shown: host:port, or what the configuration says.
+// Shown returns the partner's address for display, without secrets: Address, or host:port from the connection
+// string. It is empty if the connection string cannot be read.
 func (pc PartnerConfig) Shown() string {
-	_, _ = NewServer(&pc, "master", Budgets{}, 1) // fills it in; what can't be read is reported where it is used
+	_, _ = NewServer(&pc, "master", Budgets{}, 1) // sets pc.Address; its error is reported where the partner is used
 	return pc.Address
 }
 
-// InMaster runs f on a connection of its own in one server's master, whatever the server's role is,
-// or whether there is a pair at all. Logging in takes the login budget at most; the connection ends
-// with f, and is cut when ctx ends.
+// InMaster calls f with a new connection to master of one server. It works whatever the server's role is, and
+// without a pair. The login is bounded by the login budget. The connection is closed when f returns or ctx
+// ends.
 func InMaster(ctx context.Context, pc PartnerConfig, f func(*sql.Conn) error) error {
 	s, err := NewServer(&pc, "master", Budgets{}.WithDefaults(), 1)
 	if err != nil {

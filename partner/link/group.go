@@ -7,18 +7,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// SQL Server's numbers for a view that the login may not read, and for a column that the server's version does not have.
+// SQL Server's error numbers for a view that the login may not read, and for a column that the server's version
+// does not have.
 const (
 	errNoPermission  = 297
 	errNoServerState = 300
 	errNoColumn      = 207
 )
 
-// unseenGroup is why the role of a replica is unknown: the want of a right is no failure of the server, and has to be said
-// all the same, or nobody finds out why writes wait (pair.exposed: refuse).
-const unseenGroup = "the login may not see the availability group's state, and so not this replica's role: GRANT VIEW SERVER STATE to it on both servers"
+// missingGroupRight says why the role of a replica is unknown. A missing right is not an error of the server.
+// But it must be reported, because writes wait for the unknown state (pair.exposed: refuse).
+const missingGroupRight = "the login may not see the availability group's state and this replica's role: GRANT VIEW SERVER STATE to it on both servers"
 
-// groupReplica is what one replica says of the database in its group.
+// groupReplica is what the views show about one replica and its copy of the database.
 type groupReplica struct {
 	connected, mode, state  sql.NullString
 	suspended, participates sql.NullBool
@@ -28,17 +29,17 @@ type groupReplica struct {
 type groupRows struct {
 	group, role sql.NullString
 	sequence    sql.NullInt64
-	here        groupReplica
+	local       groupReplica
 	others      []groupReplica
 }
 
-// readGroup reads the partner's role in its availability group, in mirroring's
-// words: the primary is the principal, a secondary the mirror, and a replica that is
-// RESOLVING neither. Where the login may not see them, the role stays unknown, and o.Unseen says why.
+// readGroup reads the partner's role in its availability group into o, in the terms of mirroring. The primary
+// is the principal, a secondary is the mirror, and a RESOLVING replica is a mirror that never opens. If the
+// login may not see the state, the role stays unknown and o.MissingRight says why.
 func (m *masterConn) readGroup(ctx context.Context, o *choose.Observation) error {
-	g, err := m.askGroup(ctx)
+	g, err := m.fetchGroup(ctx)
 	if hasNumber(err, errNoServerState) || hasNumber(err, errNoPermission) {
-		o.Unseen = unseenGroup
+		o.MissingRight = missingGroupRight
 		return nil
 	}
 	if err != nil || !g.group.Valid {
@@ -48,29 +49,29 @@ func (m *masterConn) readGroup(ctx context.Context, o *choose.Observation) error
 	switch g.role.String {
 	case "PRIMARY":
 		o.Role = choose.RolePrincipal
-		o.Mirroring, o.Safety = bestOf(g.others, g.here.mode.String)
+		o.Mirroring, o.Safety = primaryState(g.others, g.local.mode.String)
 	case "SECONDARY":
 		o.Role = choose.RoleMirror
-		o.Mirroring, o.Safety = g.here.said(), g.here.safety()
+		o.Mirroring, o.Safety = g.local.mirroringState(), g.local.safety()
 	case "RESOLVING":
-		o.Role = choose.RoleMirror // neither; it opens for nobody
+		o.Role = choose.RoleMirror // neither role; its database does not open
 		o.Mirroring = "RESOLVING"
 	}
 	return nil
 }
 
-// askGroup sends queryGroup, or what a server before 2017 understands of it.
-func (m *masterConn) askGroup(ctx context.Context) (g groupRows, err error) {
+// fetchGroup sends queryGroup, or its variant for servers before 2017.
+func (m *masterConn) fetchGroup(ctx context.Context) (g groupRows, err error) {
 	if !m.server.before2017.Load() {
-		if g, err = m.groupRows(ctx, queryGroup); !hasNumber(err, errNoColumn) {
+		if g, err = m.scanGroup(ctx, queryGroup); !hasNumber(err, errNoColumn) {
 			return g, err
 		}
-		m.server.before2017.Store(true) // until the process ends: a server that was upgraded meanwhile loses a hint
+		m.server.before2017.Store(true) // until the process ends: after an upgrade of the server, only a hint is missing
 	}
-	return m.groupRows(ctx, queryGroupBefore2017)
+	return m.scanGroup(ctx, queryGroupBefore2017)
 }
 
-func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, err error) {
+func (m *masterConn) scanGroup(ctx context.Context, query string) (g groupRows, err error) {
 	rows, err := m.conn.QueryContext(ctx, query, sql.Named("db", m.server.database))
 	if err != nil {
 		return g, err
@@ -78,7 +79,7 @@ func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, 
 	defer rows.Close()
 	for rows.Next() {
 		var other groupReplica
-		if err := rows.Scan(&g.group, &g.sequence, &g.role, &g.here.connected, &g.here.mode, &g.here.state, &g.here.suspended,
+		if err := rows.Scan(&g.group, &g.sequence, &g.role, &g.local.connected, &g.local.mode, &g.local.state, &g.local.suspended,
 			&other.connected, &other.mode, &other.state, &other.suspended, &other.participates); err != nil {
 			return g, err
 		}
@@ -87,9 +88,9 @@ func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, 
 	return g, rows.Err()
 }
 
-// said is the state of a replica's database in one word: SUSPENDED, DISCONNECTED,
-// or its synchronization_state_desc. DISCONNECTED means that it and the primary don't see each other.
-func (r groupReplica) said() string {
+// mirroringState returns the state of a replica's database: SUSPENDED, DISCONNECTED or its
+// synchronization_state_desc. DISCONNECTED means that the replica and the primary do not reach each other.
+func (r groupReplica) mirroringState() string {
 	switch {
 	case r.connected.String == "DISCONNECTED":
 		return "DISCONNECTED"
@@ -99,8 +100,8 @@ func (r groupReplica) said() string {
 	return r.state.String
 }
 
-// safety is the replica's availability mode as a safety level. To a login that may not see the mode a primary
-// still tells whether its commits wait for the replica, which is what counts. Empty: unknown.
+// safety returns the replica's availability mode as a safety level, or "" if it is unknown. If the login may
+// not see the mode, the primary still shows whether its commits wait for the replica.
 func (r groupReplica) safety() string {
 	switch {
 	case r.mode.String == "SYNCHRONOUS_COMMIT", !r.mode.Valid && r.participates.Valid && r.participates.Bool:
@@ -111,12 +112,12 @@ func (r groupReplica) safety() string {
 	return ""
 }
 
-// bestOf is the state of a primary: that of the secondary that has most. A
-// commit waits for the other only if both replicas are synchronous.
-func bestOf(others []groupReplica, mode string) (state, safety string) {
+// primaryState returns the state and safety level of a primary whose mode is given: those of its best
+// secondary. A commit waits for a secondary only if both replicas are synchronous.
+func primaryState(others []groupReplica, mode string) (state, safety string) {
 	state, safety = "DISCONNECTED", "OFF"
 	for _, r := range others {
-		if s := r.said(); s != "" && state != "SYNCHRONIZED" {
+		if s := r.mirroringState(); s != "" && state != "SYNCHRONIZED" {
 			state = s
 		}
 		if mode != "ASYNCHRONOUS_COMMIT" && r.safety() == "FULL" {

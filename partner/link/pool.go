@@ -13,66 +13,70 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// Why an attempt's context ended, for context.Cause.
+// Why a connection or an attempt was ended.
 var (
-	ErrTermOver    = errors.New("the principal moved")
-	ErrAttemptTime = fmt.Errorf("the attempt's time is over: %w", context.DeadlineExceeded)
-	errLoginTime   = fmt.Errorf("the login's time is over: %w", context.DeadlineExceeded)
+	// ErrTermOver is the cause if the term of the pool is over.
+	ErrTermOver = errors.New("the principal has changed")
+	// ErrAttemptTimeout is the cause if the attempt timed out. It is a context.DeadlineExceeded.
+	ErrAttemptTimeout = fmt.Errorf("the attempt timed out: %w", context.DeadlineExceeded)
+	errLoginTimeout   = fmt.Errorf("the login timed out: %w", context.DeadlineExceeded)
 )
 
-// maxIdleTime closes connections nobody used for so long: the fewer idle ones
-// there are, the fewer turn out dead at their first use.
+// maxIdleTime is how long a connection may be idle before it is closed. The fewer idle connections there are,
+// the fewer are found broken at their next use.
 const maxIdleTime = 15 * time.Second
 
-// Pool is the connections of one term. A term's pool is never used after it.
+// Pool holds the connections of one term. A new term gets a new pool. All methods may be called concurrently.
 type Pool interface {
-	// get checks out a connection for one attempt. Until it is released, cancel is
-	// called when the pool is cut, and the connection dies soon after ctx ended.
+	// Get checks out a connection for one attempt. The pool calls cancel if it is aborted before the connection
+	// is released. If ctx ends, the connection is closed after the grace budget. The error is
+	// classify.ErrPoolBusy if no connection became free.
 	Get(ctx context.Context, cancel context.CancelCauseFunc) (Lease, error)
-	// warm makes n connections, for the calls to come, and returns when it has tried.
+	// Warm makes n connections in advance. It returns when all have been made or have failed.
 	Warm(n int)
-	// purge closes the idle connections.
-	Purge()
-	// stats tells what they are doing.
+	// CloseIdle closes the idle connections.
+	CloseIdle()
+	// Stats returns how many connections are open and in use.
 	Stats() sql.DBStats
-	// cut ends every connection at once, and the pool. Whoever waits for one gets an error.
-	Cut(cause error)
+	// Abort closes every connection at once, and the pool. Waiting calls to Get return an error.
+	Abort(cause error)
 }
 
-// Lease is a connection checked out.
+// Lease is a connection that is checked out for one attempt. One goroutine uses it; Received may be called by others.
 type Lease interface {
+	// Conn returns the connection.
 	Conn() *sql.Conn
-	// broke tells whether its socket has failed.
+	// Broke reports whether a read or write on the socket has failed.
 	Broke() bool
-	// received is how many bytes have come through it so far.
+	// Received returns the number of bytes read on the connection since it was made.
 	Received() int64
-	// release gives it back, or closes it if it is broken.
+	// Release gives the connection back to the pool, or closes it if it is broken. It is called once.
 	Release(broken bool)
 }
 
-// sqlPool is a pool of database/sql.
+// sqlPool is a Pool on top of database/sql.
 type sqlPool struct {
-	db  *sql.DB
-	c   *connector
-	max int
+	db        *sql.DB
+	connector *connector
+	max       int
 
-	uncut  context.Context // ends with cut
-	ending context.CancelFunc
+	ctx    context.Context // ends with Abort
+	cancel context.CancelFunc
 }
 
 var _ Pool = (*sqlPool)(nil)
 
-// newPool makes a pool of at most limit connections. It dials nothing yet.
+// newPool returns a pool of at most limit connections. It dials nothing.
 func newPool(c *connector, limit int) *sqlPool {
-	p := &sqlPool{db: sql.OpenDB(c), c: c, max: limit}
-	p.uncut, p.ending = context.WithCancel(context.Background())
+	p := &sqlPool{db: sql.OpenDB(c), connector: c, max: limit}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.db.SetMaxOpenConns(limit)
 	p.db.SetMaxIdleConns(limit)
 	p.db.SetConnMaxIdleTime(maxIdleTime)
 	return p
 }
 
-// Get implements pool.
+// Get implements Pool.
 func (p *sqlPool) Get(ctx context.Context, cancel context.CancelCauseFunc) (Lease, error) {
 	sc, err := p.db.Conn(ctx)
 	if err != nil {
@@ -81,86 +85,86 @@ func (p *sqlPool) Get(ctx context.Context, cancel context.CancelCauseFunc) (Leas
 		}
 		return nil, err
 	}
-	l := &sqlLease{sc: sc}
+	l := &sqlLease{conn: sc}
 	err = sc.Raw(func(dc any) error {
-		l.dc = dc.(*conn)
+		l.raw = dc.(*conn)
 		return nil
 	})
 	if err != nil {
 		_ = sc.Close()
 		return nil, err
 	}
-	l.dc.begin(cancel)
-	// The driver gives an unanswered cancel request five seconds. A call whose
-	// context ended shall not wait so long.
-	l.unwatch = context.AfterFunc(ctx, l.expire)
+	l.raw.begin(cancel)
+	// The driver waits five seconds for an answer to a cancel request. A call whose context ended must not wait
+	// that long.
+	l.stopTimer = context.AfterFunc(ctx, l.expire)
 	return l, nil
 }
 
-// Warm implements pool. What could not be connected, the calls will find out.
+// Warm implements Pool. It ignores errors: a call that needs a connection will meet them.
 func (p *sqlPool) Warm(n int) {
 	var wg sync.WaitGroup
 	for range min(n, p.max) {
 		wg.Go(func() {
-			if c, err := p.db.Conn(p.uncut); err == nil {
-				_ = c.Close() // gives it back
+			if c, err := p.db.Conn(p.ctx); err == nil {
+				_ = c.Close() // gives it back to the pool
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// Purge implements pool.
-func (p *sqlPool) Purge() {
+// CloseIdle implements Pool.
+func (p *sqlPool) CloseIdle() {
 	p.db.SetMaxIdleConns(-1)
 	p.db.SetMaxIdleConns(p.max)
 }
 
-// Stats implements pool.
+// Stats implements Pool.
 func (p *sqlPool) Stats() sql.DBStats { return p.db.Stats() }
 
-// Cut implements pool. The sockets go first: closing the pool waits for nobody,
-// but idle connections would say goodbye to a server that may not listen.
-func (p *sqlPool) Cut(cause error) {
-	p.ending()
-	p.c.cut(cause)
+// Abort implements Pool. It closes the sockets first: closing the pool would send a logout on each idle
+// connection, and the server may not answer.
+func (p *sqlPool) Abort(cause error) {
+	p.cancel()
+	p.connector.abort(cause)
 	_ = p.db.Close()
 }
 
-// sqlLease is a lease of a sqlPool.
+// sqlLease is a Lease of a sqlPool.
 type sqlLease struct {
-	sc      *sql.Conn
-	dc      *conn
-	unwatch func() bool
-	settled atomic.Bool // set once, by release or by the cut, whichever comes first
+	conn      *sql.Conn
+	raw       *conn
+	stopTimer func() bool
+	finished  atomic.Bool // set once: by Release, or by expire when it closes the socket
 }
 
-// Conn implements lease.
-func (l *sqlLease) Conn() *sql.Conn { return l.sc }
+// Conn implements Lease.
+func (l *sqlLease) Conn() *sql.Conn { return l.conn }
 
-// Broke implements lease.
-func (l *sqlLease) Broke() bool { return l.dc.sockets.broke.Load() }
+// Broke implements Lease.
+func (l *sqlLease) Broke() bool { return l.raw.sockets.broken.Load() }
 
-// Received implements lease.
-func (l *sqlLease) Received() int64 { return l.dc.sockets.received.Load() }
+// Received implements Lease.
+func (l *sqlLease) Received() int64 { return l.raw.sockets.received.Load() }
 
-// expire cuts the socket if the lease is still out when the grace is over.
+// expire closes the socket if the connection is still checked out when the grace budget is over.
 func (l *sqlLease) expire() {
-	time.AfterFunc(l.dc.owner.grace, func() {
-		if l.settled.CompareAndSwap(false, true) {
-			l.dc.sockets.cut()
+	time.AfterFunc(l.raw.owner.grace, func() {
+		if l.finished.CompareAndSwap(false, true) {
+			l.raw.sockets.close()
 		}
 	})
 }
 
-// Release implements lease.
+// Release implements Lease.
 func (l *sqlLease) Release(broken bool) {
-	l.unwatch()
-	l.dc.end()
-	if !l.settled.CompareAndSwap(false, true) || broken {
-		l.dc.sockets.cut()
-		// The only way database/sql has to say: throw this one away.
-		_ = l.sc.Raw(func(any) error { return driver.ErrBadConn })
+	l.stopTimer()
+	l.raw.end()
+	if !l.finished.CompareAndSwap(false, true) || broken {
+		l.raw.sockets.close()
+		// This is how database/sql is told to discard a connection.
+		_ = l.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
-	_ = l.sc.Close()
+	_ = l.conn.Close()
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
-func TestWire_PurgeClosesIdleConnections(t *testing.T) {
+func TestPool_CloseIdle(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 4)
-	defer pool.Cut(ErrTermOver)
+	defer pool.Abort(ErrTermOver)
 	var out []Lease
 	for range 3 {
 		l, err := pool.Get(t.Context(), func(error) {})
@@ -29,19 +29,19 @@ func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 	if n := pool.db.Stats().OpenConnections; n != 3 {
 		t.Fatalf("%d open, want 3", n)
 	}
-	pool.Purge()
+	pool.CloseIdle()
 	if n := pool.db.Stats().OpenConnections; n != 1 {
-		t.Errorf("%d open after the purge, want the one in use", n)
+		t.Errorf("%d open after CloseIdle, want the one in use", n)
 	}
 	out[0].Release(true)
 	if n := pool.db.Stats().OpenConnections; n != 0 {
-		t.Errorf("%d open after a broken one came back", n)
+		t.Errorf("%d open after a broken connection was released", n)
 	}
 }
 
-func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
+func TestPool_AbortEndsCallsThatHoldOrWaitForAConnection(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l, err := pool.Get(ctx, cancel)
@@ -59,20 +59,20 @@ func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 		_, err := l.Conn().ExecContext(ctx, "Work")
 		hanging <- err
 	}()
-	<-w.Ends[0].Hung
-	pool.Cut(ErrTermOver)
+	<-w.Servers[0].Blocked
+	pool.Abort(ErrTermOver)
 	if err := <-hanging; err == nil || !errors.Is(context.Cause(ctx), ErrTermOver) {
-		t.Errorf("the one that hung: %v, its context ended by %v", err, context.Cause(ctx))
+		t.Errorf("the call that hung: %v, its context ended by %v", err, context.Cause(ctx))
 	}
 	l.Release(true)
 	if err := <-waiting; err == nil || classify.Classify(err, classify.Connecting) != classify.Down {
-		t.Errorf("the one that waited: %v", err)
+		t.Errorf("the call that waited: %v", err)
 	}
 	if _, err := pool.Get(t.Context(), func(error) {}); err == nil {
-		t.Error("a connection of a pool that is over")
+		t.Error("an aborted pool returned a connection")
 	}
-	if _, err := pool.c.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
-		t.Errorf("a login that ended after the cut: %v", err)
+	if _, err := pool.connector.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
+		t.Errorf("a login that ended after Abort: %v", err)
 	}
 }
 

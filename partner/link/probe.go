@@ -13,216 +13,220 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// SQL Server's numbers for a table and a procedure that aren't there: the database opens,
-// and has no mirrorstate extension.
+// SQL Server's error numbers for a table and a procedure that do not exist. With one of them the database is
+// open and has no mirrorstate extension.
 const (
 	errInvalidObject = 208
-	ErrNoProcedure   = 2812
+	// ErrNoProcedure is the number of the error for a stored procedure that does not exist.
+	ErrNoProcedure = 2812
 )
 
-// Probe implements endpoint. A parked connection that broke says nothing about
-// the server: before it is called unreachable, it gets one fresh dial. Silence is
-// another matter, and reported when the patience is over. The question then stays asked for a
-// while: a slow server's answer is taken when it comes, whoever is dialled meanwhile.
-func (s *Server) Probe(ctx context.Context, a Ask) Answer {
-	if s.late.answered() && s.late.broken {
-		s.unask() // which says nothing about the server either
+// Probe implements Endpoint.
+//
+// A broken connection kept from an earlier probe proves nothing about the server, so the probe tries one new
+// connection. A probe without an answer ends with the time-out, but stays pending for a while: if the answer
+// comes later, a later probe returns it.
+func (s *Server) Probe(ctx context.Context, a ProbeRequest) ProbeResult {
+	if s.pending.answered() && s.pending.broken {
+		s.dropPending() // a broken connection proves nothing about the server
 	}
-	if q := s.late; q != nil && (q.answered() || a.Calls.SucceededSince(q.asked, time.Now(), s.budgets.Probe)) && !a.Fresh {
-		return s.await(ctx, q, a) // while calls succeed there, another connection would find out nothing
+	if q := s.pending; q != nil && (q.answered() || a.Calls.SucceededSince(q.sent, time.Now(), s.budgets.Probe)) && !a.Fresh {
+		return s.await(ctx, q, a) // while calls succeed, a new connection would not tell more
 	}
-	if q := s.late; q != nil && time.Since(q.asked) >= s.budgets.SlowProbe {
-		s.unask()
+	if q := s.pending; q != nil && time.Since(q.sent) >= s.budgets.SlowProbe {
+		s.dropPending()
 	}
 	o := s.probeOnce(ctx, a)
-	if o.Reachable || o.Fresh || s.parked != nil || ctx.Err() != nil || errors.Is(o.Err, context.DeadlineExceeded) {
+	if o.Reachable || o.Fresh || s.probeConn != nil || ctx.Err() != nil || errors.Is(o.Err, context.DeadlineExceeded) {
 		return o
 	}
 	return s.probeOnce(ctx, a)
 }
 
-// probeOnce asks on the parked connection, or on a new one if there is none.
-func (s *Server) probeOnce(ctx context.Context, a Ask) Answer {
+// probeOnce probes on the kept connection, or on a new one if there is none.
+func (s *Server) probeOnce(ctx context.Context, a ProbeRequest) ProbeResult {
 	if a.Fresh {
-		s.unpark()
+		s.closeProbeConn()
 	}
-	m, fresh := s.parked, s.parked == nil
+	m, fresh := s.probeConn, s.probeConn == nil
 	if fresh {
 		var err error
-		if m, err = s.dialBesides(ctx); err != nil {
-			if s.late.answered() && !s.late.broken {
-				return s.answer(s.late)
+		if m, err = s.dialUnlessAnswered(ctx); err != nil {
+			if s.pending.answered() && !s.pending.broken {
+				return s.result(s.pending)
 			}
-			return Answer{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: true, Err: err, Reachable: classify.FromServer(err)}}
+			return ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: true, Err: err, Reachable: classify.FromServer(err)}}
 		}
 	}
-	s.parked = nil // until it has answered
-	return s.await(ctx, m.begin(ctx, a, fresh), a)
+	s.probeConn = nil // until the server has answered on it
+	return s.await(ctx, m.send(ctx, a, fresh), a)
 }
 
-// dialBesides dials, and gives up if a late answer comes meanwhile.
-func (s *Server) dialBesides(ctx context.Context) (*masterConn, error) {
-	if s.late == nil {
+// dialUnlessAnswered dials, and stops if the answer to the pending probe comes meanwhile.
+func (s *Server) dialUnlessAnswered(ctx context.Context) (*masterConn, error) {
+	if s.pending == nil {
 		return s.dialMaster(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := s.late
-	defer context.AfterFunc(late.over, func() {
-		if !late.broken {
+	pending := s.pending
+	defer context.AfterFunc(pending.done, func() {
+		if !pending.broken {
 			cancel()
 		}
 	})()
 	return s.dialMaster(ctx)
 }
 
-// patienceStep is how often, in parts of the probe's budget, a probe that is waited for longer looks at what the calls say.
-const patienceStep = 10
+// timeoutChecks is into how many parts the probe budget is divided when a probe waits longer. After each part
+// it checks CallTimes.
+const timeoutChecks = 10
 
-// await waits for the answer to q, or for a late one to the question before, and no longer than the patience lasts. That is the
-// probe's budget; more where the server is known to be slow, and its calls do not hang.
-func (s *Server) await(ctx context.Context, q *question, a Ask) Answer {
+// await waits for the answer to q, or for the late answer to the pending probe before it. It waits for the
+// probe budget, and longer if the server is known to be slow and its calls do not stall.
+func (s *Server) await(ctx context.Context, q *pendingProbe, a ProbeRequest) ProbeResult {
 	began := time.Now()
-	var late <-chan struct{}
-	if s.late != nil && s.late != q {
-		late = s.late.over.Done()
+	var pending <-chan struct{}
+	if s.pending != nil && s.pending != q {
+		pending = s.pending.done.Done()
 	}
 	timer := time.NewTimer(s.budgets.Probe)
 	defer timer.Stop()
 	for {
 		select {
-		case <-q.over.Done():
-			return s.answer(q)
-		case <-late:
-			if late = nil; !s.late.broken {
-				q.drop()
-				return s.answer(s.late)
+		case <-q.done.Done():
+			return s.result(q)
+		case <-pending:
+			if pending = nil; !s.pending.broken {
+				q.abandon()
+				return s.result(s.pending)
 			}
-			s.unask()
+			s.dropPending()
 		case <-ctx.Done():
-			q.drop()
-			if s.late == q {
-				s.late = nil
+			q.abandon()
+			if s.pending == q {
+				s.pending = nil
 			}
-			return Answer{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh, Err: context.Cause(ctx)}}
+			return ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh, Err: context.Cause(ctx)}}
 		case <-timer.C:
 		}
-		if time.Since(began) >= s.patience || a.Calls.hangs(time.Now(), s.budgets.Probe) {
-			return s.silence(q)
+		if time.Since(began) >= s.timeout || a.Calls.stalled(time.Now(), s.budgets.Probe) {
+			return s.timedOut(q)
 		}
-		timer.Reset(s.budgets.Probe / patienceStep)
+		timer.Reset(s.budgets.Probe / timeoutChecks)
 	}
 }
 
-// answer takes the answer to q. How long it took says how long the next may take.
-func (s *Server) answer(q *question) Answer {
-	o := Answer{Observation: q.o}
-	if q == s.late {
-		s.late = nil
-		o.Late, o.Began, o.Asked, o.Taken = true, q.asked, q.ask.Number, q.ask.Take // it is of the time it was asked
+// result returns the answer to q. The time that it took sets the time-out of the next probe.
+func (s *Server) result(q *pendingProbe) ProbeResult {
+	o := ProbeResult{Observation: q.observation}
+	if q == s.pending {
+		s.pending = nil
+		o.Late, o.Began, o.Request, o.TakenAs = true, q.sent, q.request.Number, q.request.TakeEpochAs // the answer describes the time when the probe was sent
 	}
-	s.unask()
+	s.dropPending()
 	if q.broken {
-		q.m.close()
+		q.conn.close()
 	} else {
-		s.unpark()
-		s.parked = q.m
-		s.patience = min(2*q.took, s.budgets.SlowProbe)
+		s.closeProbeConn()
+		s.probeConn = q.conn
+		s.timeout = min(2*q.took, s.budgets.SlowProbe)
 	}
-	o.Patience = s.patience
+	o.Timeout = s.timeout
 	return o
 }
 
-// silence is what is told of a question that has no answer yet. It stays asked, unless one before it is: a server that is slow shall
-// not be dialled again and again. A server that let a connection in and then does not answer is given more time on the next one.
-func (s *Server) silence(q *question) Answer {
-	o := Answer{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh && q != s.late, Pending: q.asked, Err: errProbeTime}}
-	if q.fresh && q != s.late {
-		s.patience = min(2*max(s.patience, s.budgets.Probe), s.budgets.SlowProbe)
+// timedOut returns the result of a probe without an answer. The probe becomes the pending one, unless an
+// earlier probe already is: a slow server must not be dialled again and again. A server that accepted a
+// connection and did not answer gets more time on the next one.
+func (s *Server) timedOut(q *pendingProbe) ProbeResult {
+	o := ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh && q != s.pending, PendingSince: q.sent, Err: errProbeTimeout}}
+	if q.fresh && q != s.pending {
+		s.timeout = min(2*max(s.timeout, s.budgets.Probe), s.budgets.SlowProbe)
 	}
-	o.Patience = s.patience
+	o.Timeout = s.timeout
 	switch {
-	case s.late == nil:
-		s.late = q
-	case s.late != q:
-		q.drop()
-	case time.Since(q.asked) >= s.budgets.SlowProbe:
-		s.unask()
+	case s.pending == nil:
+		s.pending = q
+	case s.pending != q:
+		q.abandon()
+	case time.Since(q.sent) >= s.budgets.SlowProbe:
+		s.dropPending()
 	}
 	return o
 }
 
-// unask gives up the question that has no answer yet, if there is one.
-func (s *Server) unask() {
-	if s.late != nil {
-		s.late.drop()
-		s.late = nil
+// dropPending abandons the pending probe, if there is one.
+func (s *Server) dropPending() {
+	if s.pending != nil {
+		s.pending.abandon()
+		s.pending = nil
 	}
 }
 
-// question is the queries of one probe, on their way on a connection that nothing else uses meanwhile.
-type question struct {
-	m     *masterConn
-	ask   Ask
-	fresh bool            // the connection was made for it
-	asked time.Time       // when it was sent
-	over  context.Context // ends with the answer; what follows may be read then
+// pendingProbe is a probe whose queries were sent on a connection that nothing else uses meanwhile.
+type pendingProbe struct {
+	conn    *masterConn
+	request ProbeRequest
+	fresh   bool            // the connection was made for this probe
+	sent    time.Time       // when the queries were sent
+	done    context.Context // ends with the answer; the fields below may be read after that
 
-	o      choose.Observation
-	broken bool // the connection is of no use any more
-	took   time.Duration
+	observation choose.Observation
+	broken      bool // the connection must not be used again
+	took        time.Duration
 }
 
-// begin sends the queries of one probe. Whoever calls it takes the answer, or drops the question.
-func (m *masterConn) begin(ctx context.Context, a Ask, fresh bool) *question {
-	q := &question{m: m, ask: a, fresh: fresh, asked: time.Now()}
-	q.o = choose.Observation{Partner: m.server.name, Role: choose.RoleUnknown, Fresh: fresh}
-	over, end := context.WithCancel(context.Background())
-	q.over = over
-	// The driver would wait seconds for an answer to its cancel request: nothing is cancelled, and where the answer is
-	// waited for no longer the socket is cut.
+// send sends the queries of one probe. The caller must wait for the answer, or abandon the probe.
+func (m *masterConn) send(ctx context.Context, a ProbeRequest, fresh bool) *pendingProbe {
+	q := &pendingProbe{conn: m, request: a, fresh: fresh, sent: time.Now()}
+	q.observation = choose.Observation{Partner: m.server.name, Role: choose.RoleUnknown, Fresh: fresh}
+	done, end := context.WithCancel(context.Background())
+	q.done = done
+	// The queries are not cancelled, because the driver would wait seconds for an answer to its cancel request.
+	// To stop waiting, abandon closes the socket.
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer end()
-		q.o.Err = m.ask(ctx, a, &q.o)
-		q.took = time.Since(q.asked)
-		q.broken = q.o.Err != nil && classify.Fatal(q.o.Err)
+		q.observation.Err = m.runQueries(ctx, a, &q.observation)
+		q.took = time.Since(q.sent)
+		q.broken = q.observation.Err != nil && classify.Fatal(q.observation.Err)
 	}()
 	return q
 }
 
-// answered reports whether the answer is there, or the connection broke.
-func (q *question) answered() bool { return q != nil && q.over.Err() != nil }
+// answered reports whether the answer has come, or the connection broke.
+func (q *pendingProbe) answered() bool { return q != nil && q.done.Err() != nil }
 
-// drop cuts the connection, and waits until nobody uses it any more.
-func (q *question) drop() {
-	q.m.pool.c.cut(errProbeTime)
-	<-q.over.Done()
-	q.m.close()
+// abandon closes the connection and waits until nothing uses it.
+func (q *pendingProbe) abandon() {
+	q.conn.pool.connector.abort(errProbeTimeout)
+	<-q.done.Done()
+	q.conn.close()
 }
 
-var errProbeTime = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
+var errProbeTimeout = fmt.Errorf("the probe timed out: %w", context.DeadlineExceeded)
 
-// wordFresh is how long a status is not asked for again before an epoch is taken: the take itself
-// fails where the database can't be opened and written any more.
-const wordFresh = 100 * time.Millisecond
+// statusMaxAge is how old a status may be when an epoch is taken without asking for the status again. Taking
+// the epoch itself fails if the database can no longer be opened for writing.
+const statusMaxAge = 100 * time.Millisecond
 
-// ask runs the queries of one probe.
-func (m *masterConn) ask(ctx context.Context, a Ask, o *choose.Observation) error {
+// runQueries runs the queries of one probe and stores what they show in o.
+func (m *masterConn) runQueries(ctx context.Context, a ProbeRequest, o *choose.Observation) error {
 	began := time.Now()
-	if a.Take != "" && m.word.MayOpen() && began.Sub(m.word.Began) < wordFresh {
+	if a.TakeEpochAs != "" && m.lastStatus.MayOpen() && began.Sub(m.lastStatus.Began) < statusMaxAge {
 		fresh := o.Fresh
-		*o = m.word
+		*o = m.lastStatus
 		o.Fresh = fresh
-	} else if err := m.askStatus(ctx, o); err != nil {
+	} else if err := m.fetchStatus(ctx, o); err != nil {
 		return err
 	}
 	if !o.MayOpen() {
 		return nil
 	}
-	if a.Take != "" {
-		// To take it answers all that reading it does.
-		switch err := m.takeEpoch(ctx, a.Take, o); {
+	if a.TakeEpochAs != "" {
+		// Taking the epoch also returns all that reading it would.
+		switch err := m.takeEpoch(ctx, a.TakeEpochAs, o); {
 		case err == nil:
 			return nil
 		case !hasNumber(err, ErrNoProcedure):
@@ -237,28 +241,28 @@ func (m *masterConn) ask(ctx context.Context, a Ask, o *choose.Observation) erro
 	return nil
 }
 
-// askStatus asks what the server says of the database without opening it.
-func (m *masterConn) askStatus(ctx context.Context, o *choose.Observation) error {
+// fetchStatus asks for the status of the database without opening it.
+func (m *masterConn) fetchStatus(ctx context.Context, o *choose.Observation) error {
 	began := time.Now()
-	if err := m.readStatus(ctx, o); err != nil {
+	if err := m.scanStatus(ctx, o); err != nil {
 		o.Reachable = classify.FromServer(err)
 		return fmt.Errorf("read role of %s: %w", m.server.name, err)
 	}
 	o.Latency = time.Since(began)
-	o.Clock += o.Latency / 2 // its clock was read half-way through
-	if o.Grouped {
+	o.ClockOffset += o.Latency / 2 // the clock was read about half-way through the round trip
+	if o.InGroup {
 		if err := m.readGroup(ctx, o); err != nil {
 			o.Reachable = classify.FromServer(err)
 			return fmt.Errorf("read role of %s in its availability group: %w", m.server.name, err)
 		}
 	}
-	m.word = *o
-	m.word.Began = began
+	m.lastStatus = *o
+	m.lastStatus.Began = began
 	return nil
 }
 
-// readStatus reads the one row of queryStatus; none leaves o.Known false.
-func (m *masterConn) readStatus(ctx context.Context, o *choose.Observation) error {
+// scanStatus reads the row of QueryStatus. If there is no row, o.Known stays false.
+func (m *masterConn) scanStatus(ctx context.Context, o *choose.Observation) error {
 	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name, replica sql.NullString
 	var readOnly sql.NullBool
 	var sequence sql.NullInt64
@@ -274,11 +278,11 @@ func (m *masterConn) readStatus(ctx context.Context, o *choose.Observation) erro
 		return err
 	}
 	o.Reachable, o.Known = true, true
-	o.Clock = time.Until(utc)
+	o.ClockOffset = time.Until(utc)
 	o.ServerName, o.State, o.ReadOnly, o.UserAccess, o.Updateable = name.String, state.String, readOnly.Bool, access.String, update.String
 	o.Session, o.Mirroring, o.Sequence, o.Safety = session.String, mirroring.String, sequence.Int64, safety.String
-	o.PartnerName, o.OtherName, o.WitnessState, o.WitnessName = partner.String, other.String, witness.String, witnessName.String
-	o.Grouped = replica.Valid
+	o.PartnerName, o.PartnerInstance, o.WitnessState, o.WitnessName = partner.String, other.String, witness.String, witnessName.String
+	o.InGroup = replica.Valid
 	switch role.String {
 	case "PRINCIPAL":
 		o.Role = choose.RolePrincipal
@@ -288,10 +292,10 @@ func (m *masterConn) readStatus(ctx context.Context, o *choose.Observation) erro
 	return nil
 }
 
-// errNoEpochRow: the extension was installed by halves.
+// errNoEpochRow means that the extension is only partly installed.
 var errNoEpochRow = errors.New("the table MirrorStateEpoch has no row: run mirrorstate install again")
 
-// readEpoch opens the database and reads its fencing row, if it has one.
+// readEpoch opens the database and reads its epoch row, if it has one.
 func (m *masterConn) readEpoch(ctx context.Context, o *choose.Observation) error {
 	row := m.conn.QueryRowContext(ctx, ForDatabase(QueryEpoch, m.server.database))
 	err := row.Scan(&o.Epoch, &o.EpochServer)
@@ -309,7 +313,7 @@ func (m *masterConn) readEpoch(ctx context.Context, o *choose.Observation) error
 	return nil
 }
 
-// takeEpoch fences whoever was principal before.
+// takeEpoch takes the next epoch under the server name as. It fences the former principal.
 func (m *masterConn) takeEpoch(ctx context.Context, as string, o *choose.Observation) error {
 	row := m.conn.QueryRowContext(ctx, ForDatabase(callTakeEpoch, m.server.database), sql.Named("server", as))
 	if err := row.Scan(&o.Epoch, &o.EpochServer); err != nil {
@@ -319,7 +323,7 @@ func (m *masterConn) takeEpoch(ctx context.Context, as string, o *choose.Observa
 	return nil
 }
 
-// hasNumber says whether an error is the server's, of that number.
+// hasNumber reports whether err is an error of the server with that number.
 func hasNumber(err error, number int32) bool {
 	e, ok := errors.AsType[mssql.Error](err)
 	return ok && e.Number == number

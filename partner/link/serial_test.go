@@ -25,9 +25,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// A SQL Server that was given no certificate makes one for itself, and the older ones give it a serial number below
-// zero, which Go refuses by default: in every mode, for the certificate is read before anybody asks who believes it.
-func TestConnector_NegativeSerial(t *testing.T) {
+// A SQL Server without a certificate makes one for itself. Older versions give it a negative serial number,
+// which Go refuses by default. It does so in every mode, because it reads the certificate before it verifies
+// it.
+func TestConnector_AcceptsANegativeSerialNumber(t *testing.T) {
 	cert := negativeSerial(t)
 	own := filepath.Join(t.TempDir(), "server.pem")
 	if err := os.WriteFile(own, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600); err != nil {
@@ -35,11 +36,11 @@ func TestConnector_NegativeSerial(t *testing.T) {
 	}
 	port := loginServer(t, &tls.Config{Certificates: []tls.Certificate{cert}})
 	for name, settings := range map[string]string{
-		"encrypt, trusting":   "encrypt=true;trustservercertificate=true",
-		"encrypt, by its own": "encrypt=true;trustservercertificate=false;servercertificate=" + own,
-		"encrypt, by a root":  "encrypt=true;trustservercertificate=false;certificate=" + own,
-		"the login only":      "encrypt=false;trustservercertificate=true",
-		"strict, by its own":  "encrypt=strict;servercertificate=" + own,
+		"encrypt, trust the server certificate": "encrypt=true;trustservercertificate=true",
+		"encrypt, pinned certificate":           "encrypt=true;trustservercertificate=false;servercertificate=" + own,
+		"encrypt, certificate as root":          "encrypt=true;trustservercertificate=false;certificate=" + own,
+		"encrypt only the login":                "encrypt=false;trustservercertificate=true",
+		"strict, pinned certificate":            "encrypt=strict;servercertificate=" + own,
 	} {
 		t.Run(name, func(t *testing.T) {
 			dsn, err := msdsn.Parse("server=localhost;user id=u;password=p;" + settings)
@@ -49,7 +50,7 @@ func TestConnector_NegativeSerial(t *testing.T) {
 			dsn.Port = port
 			c, err := newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()).Connect(t.Context())
 			if err != nil {
-				t.Fatalf("its certificate is refused: %v", err)
+				t.Fatalf("the certificate is refused: %v", err)
 			}
 			if err := c.Close(); err != nil {
 				t.Error(err)
@@ -58,8 +59,8 @@ func TestConnector_NegativeSerial(t *testing.T) {
 	}
 }
 
-// negativeSerial makes a certificate for localhost as Go itself makes none: it makes one, sets the
-// first bit of the serial number, and signs it again.
+// negativeSerial returns a certificate for localhost with a negative serial number. Go cannot make one. So the
+// function makes a normal one, sets the first bit of the serial number, and signs it again.
 func negativeSerial(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -97,7 +98,7 @@ func negativeSerial(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// loginServer serves logins on loopback until the test ends, and gives the port.
+// loginServer serves logins on loopback until the test ends, and returns the port.
 func loginServer(t *testing.T, cfg *tls.Config) uint64 {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -117,7 +118,7 @@ func loginServer(t *testing.T, cfg *tls.Config) uint64 {
 	return uint64(ln.Addr().(*net.TCPAddr).Port)
 }
 
-// anybody lets everybody log in, and answers every batch with nothing.
+// anybody accepts every login, and answers every batch with an empty result.
 type anybody struct{ tds.Session }
 
 func (anybody) Login(_ context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {

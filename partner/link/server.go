@@ -15,39 +15,39 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// Endpoint is what a Pair needs of a partner; the tests have one of their own.
-// probe is called by one goroutine at a time, the others by any.
+// Endpoint is what a pair needs of one partner. Only one goroutine at a time may call Probe; the other methods
+// may be called concurrently.
 type Endpoint interface {
-	// probe asks the partner for its role. It always gives an Observation, with
-	// what could be learned; it ends with the budgets. An answer that comes later is given by a later probe.
-	Probe(ctx context.Context, ask Ask) Answer
-	// exec runs one operators' statement in master, on a connection of its own.
+	// Probe asks the partner for its role. It always returns an observation, with what could be learned, within
+	// the budgets. If an answer comes later, a later Probe returns it.
+	Probe(ctx context.Context, ask ProbeRequest) ProbeResult
+	// Exec runs one operator's statement in master, on a new connection.
 	Exec(ctx context.Context, statement string) error
-	// raise takes an epoch above the given one under the server's name, on a connection of its own.
+	// Raise takes an epoch above the given one under the server's name, on a new connection.
 	Raise(ctx context.Context, server string, above int64) error
-	// newPool makes a pool on the database for one term. It dials nothing.
+	// NewPool returns a pool on the database for one term. It dials nothing.
 	NewPool() Pool
-	// close gives up the parked connection. No other call comes after it.
+	// Close closes the probe's connection. It must be the last call.
 	Close()
 }
 
-// Answer is an Observation, and what its endpoint tells its watcher beside it.
-type Answer struct {
+// ProbeResult is the Observation of a probe, and what the prober needs besides.
+type ProbeResult struct {
 	choose.Observation
-	Late     bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
-	Taken    string        // the name that the epoch was taken under; empty: it was not
-	Patience time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
+	Late    bool          // the answer is that of an earlier probe: Began, Request and TakenAs are those of that probe
+	TakenAs string        // the server name that the epoch was taken under; empty if none was taken
+	Timeout time.Duration // how long the next probe may wait for its answer; 0 means the probe budget
 }
 
-// Ask says what a probe shall do beside reading.
-type Ask struct {
-	Fresh  bool      // do not believe the parked connection: dial
-	Take   string    // take the next epoch under this name, if the database opens; empty: don't
-	Number uint64    // the pair's count of questions when it was asked
-	Calls  *Evidence // what the calls to the partner say
+// ProbeRequest says how to probe. The zero value only reads, on the connection kept from the last probe.
+type ProbeRequest struct {
+	Fresh       bool       // use a new connection
+	TakeEpochAs string     // take the next epoch under this server name if the database opens; empty: take none
+	Number      uint64     // the number of the probe request
+	Calls       *CallTimes // when calls to the partner succeeded; nil: no calls
 }
 
-// Server is the endpoint that speaks TDS.
+// Server is the Endpoint that speaks TDS to a SQL Server.
 type Server struct {
 	name     choose.Name
 	database string
@@ -55,22 +55,22 @@ type Server struct {
 	budgets  Budgets
 	maxConns int
 
-	// Owned by the goroutine that probes.
-	parked   *masterConn   // nil: none
-	late     *question     // the question that was not answered in time, and still may be; nil: none
-	patience time.Duration // how long the next answer is waited for, where that is more than the probe's budget
+	// Owned by the goroutine that calls Probe.
+	probeConn *masterConn   // the connection kept between probes; nil: none
+	pending   *pendingProbe // the probe whose answer is still awaited; nil: none
+	timeout   time.Duration // time-out of the next probe, if longer than the probe budget
 
-	before2017 atomic.Bool // it knows no sequence_number of a group
+	before2017 atomic.Bool // the server has no sequence_number of a group
 }
 
 var _ Endpoint = (*Server)(nil)
 
-// masterConn is a connection in master, with the pool of one that it needs to live in.
+// masterConn is a connection to master, in a pool of its own.
 type masterConn struct {
-	server *Server
-	pool   *sqlPool
-	conn   *sql.Conn
-	word   choose.Observation // the last status the server gave on it, and when it was asked for
+	server     *Server
+	pool       *sqlPool
+	conn       *sql.Conn
+	lastStatus choose.Observation // the last status read on it; its Began is when it was asked for
 }
 
 // dialMaster logs in to master, within the login budget.
@@ -78,47 +78,47 @@ func (s *Server) dialMaster(ctx context.Context) (*masterConn, error) {
 	p := newPool(newConnector(s.name, s.dsn, "master", s.budgets), 1)
 	c, err := p.db.Conn(ctx)
 	if err != nil {
-		p.Cut(ErrTermOver)
+		p.Abort(ErrTermOver)
 		return nil, err
 	}
 	return &masterConn{server: s, pool: p, conn: c}, nil
 }
 
-// close cuts the connection without a word: the server may not be listening.
+// close closes the connection without a logout, because the server may not answer.
 func (m *masterConn) close() {
-	m.pool.c.cut(net.ErrClosed)
+	m.pool.connector.abort(net.ErrClosed)
 	_ = m.conn.Close()
 	_ = m.pool.db.Close()
 }
 
-// NewPool implements endpoint.
+// NewPool implements Endpoint.
 func (s *Server) NewPool() Pool {
 	return newPool(newConnector(s.name, s.dsn, s.database, s.budgets), s.maxConns)
 }
 
-// Close implements endpoint.
+// Close implements Endpoint.
 func (s *Server) Close() {
-	s.unask()
-	s.unpark()
+	s.dropPending()
+	s.closeProbeConn()
 }
 
-func (s *Server) unpark() {
-	if s.parked != nil {
-		s.parked.close()
-		s.parked = nil
+func (s *Server) closeProbeConn() {
+	if s.probeConn != nil {
+		s.probeConn.close()
+		s.probeConn = nil
 	}
 }
 
-// Exec implements endpoint. A role switch may kill the connection that asked
-// for it: the caller decides by what both partners say afterwards.
+// Exec implements Endpoint. A role switch may end the connection that asked for it, so the caller must check
+// what both partners report afterwards.
 func (s *Server) Exec(ctx context.Context, statement string) error {
 	return s.inMaster(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, statement)
-		return cause(err)
+		return firstError(err)
 	})
 }
 
-// Raise implements endpoint.
+// Raise implements Endpoint.
 func (s *Server) Raise(ctx context.Context, server string, above int64) error {
 	return s.inMaster(ctx, func(c *sql.Conn) error {
 		var epoch int64
@@ -127,47 +127,46 @@ func (s *Server) Raise(ctx context.Context, server string, above int64) error {
 	})
 }
 
-// inMaster runs f on a connection of its own, which ends with ctx.
+// inMaster calls f with a new connection to master. The connection is closed when f returns or ctx ends.
 func (s *Server) inMaster(ctx context.Context, f func(*sql.Conn) error) error {
 	m, err := s.dialMaster(ctx)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { m.pool.connector.abort(context.Cause(ctx)) })
 	defer m.close()
 	defer stop()
 	return f(m.conn)
 }
 
-// PartnerConfig says how one partner is reached.
+// PartnerConfig says how to connect to one partner. Set either ConnectionString or DSN.
 type PartnerConfig struct {
 	// Name is "a" or "b".
 	Name choose.Name
-	// Address is host:port, for display, and as the server's name in the epoch
-	// row where both partners call themselves the same. Default: from the
-	// connection string.
+	// Address is host:port, for display. It also names the server in the epoch row if both servers report the
+	// same name. Default: host and port of the connection string.
 	Address string
-	// ConnectionString is what go-mssqldb understands: ADO.NET, URL or ODBC
-	// form. Its database and failoverpartner are ignored. Either this or DSN.
+	// ConnectionString is a connection string of go-mssqldb in ADO.NET, URL or ODBC form. Its database and
+	// failoverpartner are ignored.
 	ConnectionString string
-	// DSN is the same, parsed already. It is copied.
+	// DSN is a parsed connection string. It is copied.
 	DSN *msdsn.Config
 }
 
-// Budgets are the longest waits for a server, each written once.
+// Budgets are the longest times to wait for a server. Zero budgets get their defaults.
 type Budgets struct {
-	Dial  time.Duration // TCP connect, name look-up included; default 2 s
-	Login time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
-	Probe time.Duration // the queries of one probe on a parked connection; default 1 s
-	// SlowProbe is the longest that a probe is waited for where Probe is known to be too short, and how long its answer still
-	// counts where it comes late. At least Probe; default 10 s.
+	Dial  time.Duration // TCP connect, including name resolution; default 2 s
+	Login time.Duration // dial, prelogin, TLS and login together; at least Dial; default 3 s
+	Probe time.Duration // the queries of one probe; default 1 s
+	// SlowProbe is the longest time that a probe waits for a server that is known to be slow. A late answer is
+	// also accepted for so long. At least Probe; default 10 s.
 	SlowProbe time.Duration
-	Attempt   time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
-	Admin     time.Duration // an operator's statement until both partners agree; default 30 s
-	Grace     time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
+	Attempt   time.Duration // one attempt of one call, including the wait for a connection, but not the time to transfer its item; between Probe and MaxAttempt; default 5 s
+	Admin     time.Duration // an operator's statement, until both partners report the result; default 30 s
+	Grace     time.Duration // the driver's wait for the answer to its cancel request; default 200 ms
 }
 
-// WithDefaults fills in what is zero.
+// WithDefaults returns a copy in which every zero budget has its default.
 func (b Budgets) WithDefaults() Budgets {
 	b.Dial = cmp.Or(b.Dial, 2*time.Second)
 	b.Login = cmp.Or(b.Login, 3*time.Second)
@@ -179,12 +178,13 @@ func (b Budgets) WithDefaults() Budgets {
 	return b
 }
 
-// NewServer returns the endpoint of one partner, and fills in pc.Address. b is complete.
+// NewServer returns the endpoint of one partner. It sets pc.Address if that is empty. b must be complete; see
+// WithDefaults.
 func NewServer(pc *PartnerConfig, database string, b Budgets, maxConns int) (*Server, error) {
 	var dsn msdsn.Config
 	switch {
 	case pc.DSN != nil && pc.ConnectionString != "":
-		return nil, errors.New("both a connection string and a DSN are given")
+		return nil, errors.New("both a connection string and a DSN are set: set one of them")
 	case pc.DSN != nil:
 		dsn = *pc.DSN
 	case pc.ConnectionString == "":
@@ -192,8 +192,8 @@ func NewServer(pc *PartnerConfig, database string, b Budgets, maxConns int) (*Se
 	default:
 		var err error
 		if dsn, err = msdsn.Parse(pc.ConnectionString); err != nil {
-			// The parser's text may quote what it read, the password included.
-			return nil, errors.New("its connection string can't be read")
+			// The parser's error may contain the connection string, and so the password.
+			return nil, errors.New("the connection string can't be read")
 		}
 	}
 	if pc.Address == "" {

@@ -1,3 +1,4 @@
-// Package wiretest is a scripted pair of servers on loopback that speaks TDS: for the tests of package partner and of its rooms.
-// It answers the queries that these send, and no others. Other people's tests want package embeddedtest.
+// Package wiretest provides a scripted pair of servers on loopback that speaks TDS. It is for the tests of
+// package partner and of the packages below it. It answers the queries of these packages and no others. Other
+// tests should use package embeddedtest.
 package wiretest

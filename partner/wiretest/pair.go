@@ -15,60 +15,59 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// Pair is a scripted pair that speaks TDS on loopback: what this package
-// says to a server, and no more.
+// Pair is a scripted pair of servers. Its database has the mirrorstate extension. Server 0 is the principal at
+// first.
 type Pair struct {
-	status, epochOf string // the texts of the two queries that it answers
+	statusQuery, epochQuery string // the texts of the queries that are answered
 
-	Mu        sync.Mutex
-	principal int
-	sequence  int64
-	epoch     int64
-	taken     string
-	Ends      [2]*wireServer
-	together  *gathering // of logins to the database; nil: each goes on at once
+	Mu          sync.Mutex // guards everything below, and the servers
+	principal   int
+	sequence    int64
+	epoch       int64
+	epochServer string
+	Servers     [2]*server    // server 0 is partner a
+	barrier     *loginBarrier // logins to the database wait here; nil: they do not wait
 }
 
-// gathering is logins that wait for each other.
-type gathering struct {
+// loginBarrier is where logins wait for each other.
+type loginBarrier struct {
 	missing int
-	all     chan struct{} // closed when all are there
+	all     chan struct{} // closed when all have come
 }
 
-// wireServer is one of the two.
-type wireServer struct {
-	pair   *Pair
-	index  int
-	Addr   *net.TCPAddr
-	frozen chan struct{} // a call blocks until it is closed, whatever its client asks; nil: not frozen
-	Hung   chan struct{} // gets a value when a call of Work has begun to block
-	slow   chan struct{} // a probe blocks until it is closed, and nothing else does; nil: not slow
-	asked  int           // probes
-	logins int           // to master
-	conns  map[net.Conn]bool
-	Calls  int
+// server is one of the two servers.
+type server struct {
+	pair    *Pair
+	index   int
+	Addr    *net.TCPAddr  // where it listens
+	frozen  chan struct{} // every request waits until it is closed; nil: not frozen
+	Blocked chan struct{} // gets a value when a call of Work begins to wait while frozen
+	slow    chan struct{} // only probes wait until it is closed; nil: not slow
+	logins  int           // logins to master
+	conns   map[net.Conn]bool
+	Calls   int // successful calls of Work
 }
 
-var _ tds.Handler = (*wireServer)(nil)
+var _ tds.Handler = (*server)(nil)
 
-// NewPair starts the pair until the test ends. status is the text of the query that asks for the role, epoch of the one that
-// reads the epoch row of ASPState.
+// NewPair starts a pair that runs until the test ends. status is the text of the query for the role, epoch that
+// of the query for the epoch row of ASPState.
 func NewPair(t testing.TB, status, epoch string) *Pair {
-	w := &Pair{status: status, epochOf: epoch, sequence: 1}
+	w := &Pair{statusQuery: status, epochQuery: epoch, sequence: 1}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for i := range w.Ends {
+	for i := range w.Servers {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &wireServer{pair: w, index: i, Addr: ln.Addr().(*net.TCPAddr), Hung: make(chan struct{}, 100), conns: make(map[net.Conn]bool)}
-		w.Ends[i] = s
+		s := &server{pair: w, index: i, Addr: ln.Addr().(*net.TCPAddr), Blocked: make(chan struct{}, 100), conns: make(map[net.Conn]bool)}
+		w.Servers[i] = s
 		wg.Go(func() { _ = (&tds.Server{Handler: s}).Serve(ctx, ln) })
 	}
 	t.Cleanup(func() {
-		for i := range w.Ends {
-			w.thaw(i)
+		for i := range w.Servers {
+			w.unfreeze(i)
 		}
 		cancel()
 		wg.Wait()
@@ -76,11 +75,11 @@ func NewPair(t testing.TB, status, epoch string) *Pair {
 	return w
 }
 
-// FailOver exchanges the roles; kill also ends every session with the old principal's database.
+// FailOver exchanges the roles. With kill it also breaks every connection to the old principal.
 func (w *Pair) FailOver(kill bool) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	old := w.Ends[w.principal]
+	old := w.Servers[w.principal]
 	w.principal = 1 - w.principal
 	w.sequence++
 	if kill {
@@ -88,8 +87,8 @@ func (w *Pair) FailOver(kill bool) {
 	}
 }
 
-// ResetLocked breaks every connection as a crash does, by RST.
-func (s *wireServer) ResetLocked() {
+// ResetLocked breaks every connection with a TCP reset, as a crash does. The caller holds Mu.
+func (s *server) ResetLocked() {
 	for c := range s.conns {
 		_ = c.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
@@ -97,51 +96,54 @@ func (s *wireServer) ResetLocked() {
 	clear(s.conns)
 }
 
+// Freeze makes server i answer nothing, not even cancel requests, until the test ends.
 func (w *Pair) Freeze(i int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.Ends[i].frozen = make(chan struct{})
+	w.Servers[i].frozen = make(chan struct{})
 }
 
-func (w *Pair) thaw(i int) {
+// unfreeze makes server i answer again.
+func (w *Pair) unfreeze(i int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	if w.Ends[i].frozen != nil {
-		close(w.Ends[i].frozen)
-		w.Ends[i].frozen = nil
+	if w.Servers[i].frozen != nil {
+		close(w.Servers[i].frozen)
+		w.Servers[i].frozen = nil
 	}
 }
 
-// Gather has the next n logins to the database wait for each other. A pool that makes
-// n connections at once then has n: none is given back, for the next to take, before all are being made.
-func (w *Pair) Gather(n int) {
+// HoldLogins makes the next n logins to the database wait for each other. So a pool that makes n connections at
+// once really has n: none is given back and used again before all are being made.
+func (w *Pair) HoldLogins(n int) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.together = &gathering{n, make(chan struct{})}
+	w.barrier = &loginBarrier{n, make(chan struct{})}
 }
 
-// gathered waits until the last of them is there.
-func (w *Pair) gathered(ctx context.Context) {
+// waitAtBarrier waits until all expected logins have come.
+func (w *Pair) waitAtBarrier(ctx context.Context) {
 	w.Mu.Lock()
-	g := w.together
-	if g != nil {
-		if g.missing--; g.missing == 0 {
-			close(g.all)
-			w.together = nil
+	b := w.barrier
+	if b != nil {
+		if b.missing--; b.missing == 0 {
+			close(b.all)
+			w.barrier = nil
 		}
 	}
 	w.Mu.Unlock()
-	if g != nil {
+	if b != nil {
 		select {
-		case <-g.all:
+		case <-b.all:
 		case <-ctx.Done():
 		}
 	}
 }
 
-func (s *wireServer) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
+// Login implements tds.Handler. The mirror refuses a login to the database, as SQL Server does.
+func (s *server) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
 	if l.Database != "master" {
-		s.pair.gathered(ctx)
+		s.pair.waitAtBarrier(ctx)
 	}
 	s.pair.Mu.Lock()
 	defer s.pair.Mu.Unlock()
@@ -152,51 +154,62 @@ func (s *wireServer) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.
 		s.logins++
 	}
 	s.conns[l.Conn] = true
-	return &wireSession{s, l.Conn}, tds.LoginReply{ServerName: "SQL", Database: l.Database}, nil
+	return &session{s, l.Conn}, tds.LoginReply{ServerName: "SQL", Database: l.Database}, nil
 }
 
-type wireSession struct {
-	s *wireServer
-	c net.Conn
+// session is one connection to a server.
+type session struct {
+	server *server
+	conn   net.Conn
 }
 
-var _ tds.Session = (*wireSession)(nil)
+var _ tds.Session = (*session)(nil)
 
-func (s *wireSession) Close() {
-	s.s.pair.Mu.Lock()
-	defer s.s.pair.Mu.Unlock()
-	delete(s.s.conns, s.c)
+// Close implements tds.Session.
+func (s *session) Close() {
+	s.server.pair.Mu.Lock()
+	defer s.server.pair.Mu.Unlock()
+	delete(s.server.conns, s.conn)
 }
-func (*wireSession) Begin(context.Context, byte, string) (uint64, error) {
-	return 0, errors.New("none here")
-}
-func (*wireSession) Commit(context.Context) error   { return errors.New("none here") }
-func (*wireSession) Rollback(context.Context) error { return errors.New("none here") }
-func (*wireSession) Reset(context.Context) error    { return nil }
 
-// blocked waits while the server is frozen, deaf to cancel requests.
-func (s *wireSession) blocked(by string) {
-	s.s.pair.Mu.Lock()
-	frozen := s.s.frozen
-	s.s.pair.Mu.Unlock()
+// Begin implements tds.Session: transactions are not supported.
+func (*session) Begin(context.Context, byte, string) (uint64, error) {
+	return 0, errors.New("transactions are not supported")
+}
+
+// Commit implements tds.Session.
+func (*session) Commit(context.Context) error { return errors.New("transactions are not supported") }
+
+// Rollback implements tds.Session.
+func (*session) Rollback(context.Context) error { return errors.New("transactions are not supported") }
+
+// Reset implements tds.Session.
+func (*session) Reset(context.Context) error { return nil }
+
+// waitWhileFrozen waits while the server is frozen. It ignores cancel requests.
+func (s *session) waitWhileFrozen(by string) {
+	s.server.pair.Mu.Lock()
+	frozen := s.server.frozen
+	s.server.pair.Mu.Unlock()
 	if frozen != nil {
 		if by == "Work" {
-			s.s.Hung <- struct{}{}
+			s.server.Blocked <- struct{}{}
 		}
 		<-frozen
 	}
 }
 
-func (s *wireSession) Batch(_ context.Context, text string, w *tds.Response) error {
-	s.blocked(text)
-	p := s.s.pair
+// Batch implements tds.Session: it answers the query for the epoch and a failover.
+func (s *session) Batch(_ context.Context, text string, w *tds.Response) error {
+	s.waitWhileFrozen(text)
+	p := s.server.pair
 	p.Mu.Lock()
 	defer p.Mu.Unlock()
 	switch text {
-	case p.epochOf:
+	case p.epochQuery:
 		return s.epochLocked(w)
 	case "ALTER DATABASE [ASPState] SET PARTNER FAILOVER":
-		if p.principal != s.s.index {
+		if p.principal != s.server.index {
 			return &tds.Error{Number: 1470, Class: 16, Message: "The alter database for this partner config values may only be initiated on the current principal server."}
 		}
 		p.principal, p.sequence = 1-p.principal, p.sequence+1
@@ -205,24 +218,23 @@ func (s *wireSession) Batch(_ context.Context, text string, w *tds.Response) err
 	return &tds.Error{Number: 50000, Class: 16, Message: "unexpected: " + text}
 }
 
-func (s *wireSession) epochLocked(w *tds.Response) error {
-	if s.s.pair.principal != s.s.index {
+func (s *session) epochLocked(w *tds.Response) error {
+	if s.server.pair.principal != s.server.index {
 		return &tds.Error{Number: 954, Class: 14, Message: "It is acting as a mirror database."}
 	}
 	w.Columns(tds.Column{Name: "Epoch", Type: tds.BigInt}, tds.Column{Name: "Server", Type: tds.NVarChar(256)})
-	if err := w.Row(s.s.pair.epoch, s.s.pair.taken); err != nil {
+	if err := w.Row(s.server.pair.epoch, s.server.pair.epochServer); err != nil {
 		return err
 	}
 	w.Done(1)
 	return nil
 }
 
-// lagged waits while the server is slow to answer probes, or until the connection ends.
-func (s *wireSession) lagged(ctx context.Context) {
-	s.s.pair.Mu.Lock()
-	slow := s.s.slow
-	s.s.asked++
-	s.s.pair.Mu.Unlock()
+// waitWhileSlow waits while probes are slow, or until the connection ends.
+func (s *session) waitWhileSlow(ctx context.Context) {
+	s.server.pair.Mu.Lock()
+	slow := s.server.slow
+	s.server.pair.Mu.Unlock()
 	if slow != nil {
 		select {
 		case <-slow:
@@ -231,35 +243,36 @@ func (s *wireSession) lagged(ctx context.Context) {
 	}
 }
 
-func (s *wireSession) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
-	s.blocked(c.Name)
-	if c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == s.s.pair.status {
-		s.lagged(ctx)
+// Call implements tds.Session: it answers the query for the status, the procedures for epochs and Work.
+func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
+	s.waitWhileFrozen(c.Name)
+	if c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == s.server.pair.statusQuery {
+		s.waitWhileSlow(ctx)
 	}
-	p := s.s.pair
+	p := s.server.pair
 	p.Mu.Lock()
 	defer p.Mu.Unlock()
 	switch {
-	case c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == s.s.pair.status && c.Params[2].Name == "@db" && c.Params[2].Value == "ASPState":
+	case c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == s.server.pair.statusQuery && c.Params[2].Name == "@db" && c.Params[2].Value == "ASPState":
 		return s.statusLocked(w)
 	case c.Name == "[ASPState].dbo.MirrorState_TakeEpoch_1" && c.Params[0].Name == "@server":
-		if by := c.Params[0].Value.(string); by != p.taken {
-			p.epoch, p.taken = p.epoch+1, by
+		if by := c.Params[0].Value.(string); by != p.epochServer {
+			p.epoch, p.epochServer = p.epoch+1, by
 		}
 		return s.epochLocked(w)
 	case c.Name == "[ASPState].dbo.MirrorState_RaiseEpoch_1" && c.Params[0].Name == "@server" && c.Params[1].Name == "@above":
-		p.epoch, p.taken = max(p.epoch, c.Params[1].Value.(int64))+1, c.Params[0].Value.(string)
+		p.epoch, p.epochServer = max(p.epoch, c.Params[1].Value.(int64))+1, c.Params[0].Value.(string)
 		return s.epochLocked(w)
-	case c.Name == "Work" && p.principal == s.s.index:
-		s.s.Calls++
-		w.ReturnStatus(int32(s.s.Calls))
+	case c.Name == "Work" && p.principal == s.server.index:
+		s.server.Calls++
+		w.ReturnStatus(int32(s.server.Calls))
 		return nil
 	}
 	return &tds.Error{Number: 954, Class: 14, Message: "It is acting as a mirror database."}
 }
 
-// statusLocked answers queryStatus; column by column, as its comment says.
-func (s *wireSession) statusLocked(w *tds.Response) error {
+// statusLocked answers link.QueryStatus, with the columns of its comment.
+func (s *session) statusLocked(w *tds.Response) error {
 	names := strings.Fields("state_desc is_read_only user_access_desc updateability mirroring_guid mirroring_role_desc mirroring_state_desc " +
 		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc mirroring_witness_name utc_now server_name replica_id")
 	types := map[string]tds.Type{"is_read_only": tds.Bit, "mirroring_role_sequence": tds.Int, "utc_now": tds.DateTime2(7)}
@@ -271,40 +284,41 @@ func (s *wireSession) statusLocked(w *tds.Response) error {
 		}
 	}
 	state, update, role := "ONLINE", any("READ_WRITE"), "PRINCIPAL"
-	if s.s.pair.principal != s.s.index {
+	if s.server.pair.principal != s.server.index {
 		state, update, role = "RESTORING", nil, "MIRROR"
 	}
 	w.Columns(cols...)
 	err := w.Row(state, false, "MULTI_USER", update, "4F6C2C38-0000-0000-0000-000000000000", role, "SYNCHRONIZED",
-		s.s.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, "TCP://w:5022", time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.s.index)), nil)
+		s.server.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, "TCP://w:5022", time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.server.index)), nil)
 	w.Done(1)
 	return err
 }
 
-// Slow has a server answer none of the probes that come until quick is called; its calls go on.
-func (w *Pair) Slow(i int) (quick func()) {
+// SlowProbes makes server i answer no probes until quick is called. It still answers calls.
+func (w *Pair) SlowProbes(i int) (quick func()) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	slow := make(chan struct{})
-	w.Ends[i].slow = slow
+	w.Servers[i].slow = slow
 	return sync.OnceFunc(func() {
 		w.Mu.Lock()
 		defer w.Mu.Unlock()
-		if w.Ends[i].slow == slow {
-			w.Ends[i].slow = nil
+		if w.Servers[i].slow == slow {
+			w.Servers[i].slow = nil
 		}
 		close(slow)
 	})
 }
 
-// Logins is how often a server was logged in to for probes.
-func (w *Pair) Logins(i int) int {
+// ProbeLogins returns how many logins to master server i had. Probes make these.
+func (w *Pair) ProbeLogins(i int) int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	return w.Ends[i].logins
+	return w.Servers[i].logins
 }
 
-// SilentServer accepts, and says nothing. It counts who hung up.
+// SilentServer starts a server that accepts connections and never answers. Each accepted and each closed
+// connection sends a value.
 func SilentServer(t *testing.T) (addr *net.TCPAddr, accepted, closed chan struct{}) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -334,8 +348,8 @@ func SilentServer(t *testing.T) (addr *net.TCPAddr, accepted, closed chan struct
 	return ln.Addr().(*net.TCPAddr), accepted, closed
 }
 
-// DsnFor parses a connection string for a server on loopback.
-func DsnFor(t testing.TB, addr *net.TCPAddr, encrypt string) msdsn.Config {
+// DSN returns the parsed connection string of a server on loopback, with this value of encrypt.
+func DSN(t testing.TB, addr *net.TCPAddr, encrypt string) msdsn.Config {
 	t.Helper()
 	dsn, err := msdsn.Parse("server=localhost;user id=u;password=p;trustservercertificate=true;encrypt=" + encrypt)
 	if err != nil {

@@ -30,40 +30,40 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "does not say that a call was sent before",
 		file: "partner/attempt.go",
-		old: `		r.try.Resent = true
+		old: `		r.att.Resent = true
 `,
 		new: ``,
-		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
+		pkg: "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
 		invariant: "I4", name: "forgets when a call was sent first",
 		file: "partner/attempt.go",
-		old: `	if !r.try.Resent {
-		r.firstOut = now
+		old: `	if !r.att.Resent {
+		r.firstSent = now
 	}`,
-		new: `	r.firstOut = now`,
-		pkg: "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
+		new: `	r.firstSent = now`,
+		pkg: "partner", test: "TestDo_RepeatsACallThatHangsOnTheOldPrincipal",
 	},
 	{
 		invariant: "I4", name: "tells a call's end by the wrong clock",
 		file: "partner/attempt.go",
-		old:  `r.try.Sent, r.try.NotAfter = clock.earliest(now), clock.earliest(end)`,
-		new:  `r.try.Sent, r.try.NotAfter = clock.earliest(now), end.UTC()`,
+		old:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), clock.earliest(end)`,
+		new:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), end.UTC()`,
 		pkg:  "partner", test: "TestDo_HealthyPrincipal",
 	},
 	{
 		invariant: "I4", name: "dates what was sent to one partner by the clock of the other",
 		file: "partner/attempt.go",
-		old:  `r.try.FirstSent = r.p.earliest(r.firstOut)`,
-		new:  `r.try.FirstSent = clock.earliest(r.firstOut)`,
-		pkg:  "partner", test: "TestDo_FirstSentByEitherClock",
+		old:  `r.att.FirstSent = r.p.earliest(r.firstSent)`,
+		new:  `r.att.FirstSent = clock.earliest(r.firstSent)`,
+		pkg:  "partner", test: "TestDo_FirstSentIsTheEarlierOfBothClocks",
 	},
 	{
 		invariant: "I4", name: "believes a clock that was read through a frozen server",
 		file: "partner/term.go",
 		old:  `if least <= most {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestMember_ReadClock",
+		pkg:  "partner", test: "TestMember_AddClockReading",
 	},
 	{
 		invariant: "I4", name: "makes another operation of a repeated key",
@@ -82,36 +82,36 @@ var sessionMutants = []mutant{
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},
 	{
-		invariant: "I4", name: "lets others go before those that were cut off are back",
-		file: "partner/hold/hold.go",
-		old:  `if !h.cutOff.back(time.Now()) {`,
+		invariant: "I4", name: "releases other calls before the interrupted ones are back",
+		file: "partner/hold/drain.go",
+		old:  `if !h.interrupted.returned(time.Now()) {`,
 		new:  `if false {`,
-		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
+		pkg:  "partner/hold", test: "TestHold_ReleasesInterruptedCallsFirst",
 	},
 	{
-		invariant: "I4", name: "lets others go first when a connection broke and the principal did not change",
-		file: "partner/hold/hold.go",
-		old:  `if before == nil && t.confirmed.Load() > 0 {`,
+		invariant: "I4", name: "releases other calls first when a connection broke and the principal did not change",
+		file: "partner/hold/state.go",
+		old:  `if before == nil && t.opened.Load() > 0 {`,
 		new:  `if false {`,
-		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
+		pkg:  "partner/hold", test: "TestHold_ReleasesInterruptedCallsFirst_sameTerm",
 	},
 
 	// I5: the answer to a call is true.
 	{
 		invariant: "I5", name: "says not applied of a write that nobody answered",
 		file: "partner/do.go",
-		old: `	if r.open {
+		old: `	if r.unanswered {
 		e.Result = Unknown
 	}`,
 		new: ``,
-		pkg: "partner", test: "TestDo_WindowOver",
+		pkg: "partner", test: "TestDo_EndsWithTheWindow",
 	},
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
-		old:  `errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call())`,
+		old:  `errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call())`,
 		new:  `false`,
-		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
+		pkg:  "partner", test: "TestDo_BusyIfTheQueueIsTooLong",
 	},
 	{
 		invariant: "I5", name: "loses on its way up that an outcome is unknown",

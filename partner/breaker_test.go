@@ -9,9 +9,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
-// A partner that refuses has answered: however many it refuses at once, its breaker stays
-// closed, or calls would be kept from a principal that is there.
-func TestBreaker_ARefusalIsAnAnswer(t *testing.T) {
+// A refusal is an answer. However many calls a partner refuses at once, its breaker stays closed, because the
+// partner can be reached.
+func TestBreaker_CountsARefusalAsReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newFakePair(t).startServing()
 		events, cancel := p.Subscribe()
@@ -39,14 +39,14 @@ func TestBreaker_ARefusalIsAnAnswer(t *testing.T) {
 		cancel()
 		for e := range events {
 			if e.Kind == "breaker" {
-				t.Errorf("after %d refusals at once: the breaker went from %s", calls, e.Reason)
+				t.Errorf("after %d concurrent refusals: the breaker changed from %s", calls, e.Reason)
 			}
 		}
 	})
 }
 
-// While calls are held for a principal, a balancer must not eject the fleet.
-func TestReady_ForAsLongAsCallsAreHeld(t *testing.T) {
+// While calls are held for a principal, the pair is ready. Otherwise a load balancer would remove all proxies.
+func TestReady_WhileCallsAreHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -61,7 +61,7 @@ func TestReady_ForAsLongAsCallsAreHeld(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		if p.Ready() {
-			t.Errorf("ready though the window of %s is over", window)
+			t.Errorf("ready although the window of %s is over", window)
 		}
 	})
 }

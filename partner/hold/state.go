@@ -1,0 +1,81 @@
+package hold
+
+import "time"
+
+// Open begins to release calls to t. It reports whether the hold was shut or released calls to another term.
+//
+// It does nothing if t was doubted after the probe with the given request number began. Calls that were
+// interrupted on the term before are released first. If before is nil and t was used before, these are the
+// calls interrupted on t.
+func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.term == t || t == h.doubted && request < h.doubtedAt {
+		return false
+	}
+	if before == nil && t.opened.Load() > 0 {
+		before = t
+	}
+	h.term, h.interrupted = t, interrupted[T]{from: before, until: time.Now().Add(settleTime)}
+	t.opened.Add(1)
+	h.startDrainLocked()
+	return true
+}
+
+// Doubt shuts the hold to t after a call failed there. Only a probe that begins later can open it to t again;
+// next returns the request number of that probe. Doubt returns false and does nothing if the hold opened to t
+// again after the caller saw the given number of openings.
+func (h *Hold[T]) Doubt(t *Term[T], openings uint64, next func() uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.term != t || t.opened.Load() != openings {
+		return false
+	}
+	h.shutLocked()
+	h.doubted, h.doubtedAt = t, next()
+	return true
+}
+
+// Shut shuts the hold. It reports whether the hold was open to a term.
+func (h *Hold[T]) Shut() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.state != shut
+	h.shutLocked()
+	return was
+}
+
+// SetExposed sets whether the principal commits without its mirror. Separate writes wait as long as it does.
+func (h *Hold[T]) SetExposed(exposed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.separateWrites || h.exposed == exposed {
+		return
+	}
+	h.exposed = exposed
+	if h.state != shut {
+		h.startDrainLocked()
+	}
+}
+
+// Close closes the hold. Every waiting call and every later one gets ErrClosed.
+func (h *Hold[T]) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.shutLocked()
+	for i := range h.lanes {
+		h.lanes[i].reads.refuseAll(ErrClosed)
+		h.lanes[i].writes.refuseAll(ErrClosed)
+	}
+}
+
+func (h *Hold[T]) shutLocked() {
+	h.state, h.term, h.tokens = shut, nil, 0
+	h.shutGatesLocked()
+}
+
+func (h *Hold[T]) shutGatesLocked() {
+	h.gate.Store(nil)
+	h.writeGate.Store(nil)
+}
