@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 )
 
 // choice is what a flag may be, where its placeholder in --help (such as on|off) does not list it.
@@ -51,7 +53,9 @@ func nameCompletion(root *cobra.Command) {
 		cmd.Short = "Print the script with which a shell completes this program's commands"
 		cmd.Example = "  source <(mirrorstate completion bash)\n  mirrorstate completion fish > ~/.config/fish/completions/mirrorstate.fish"
 		cmd.Args = exactly(0, "bash, zsh, fish or powershell")
-		cmd.RunE = func(*cobra.Command, []string) error { return misuse("completion wants a shell; see completion --help") }
+		cmd.RunE = func(*cobra.Command, []string) error {
+			return misuse.Errorf("completion wants a shell; see completion --help")
+		}
 	}
 }
 

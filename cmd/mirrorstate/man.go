@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/manpage"
 )
 
@@ -30,7 +31,7 @@ var manSections = []manpage.Section{
 	}},
 	{Title: "ENVIRONMENT", Items: []manpage.Item{
 		{Term: "MIRRORSTATE_…", Text: "Every key of the configuration: pair.hold.window is MIRRORSTATE_PAIR_HOLD_WINDOW."},
-		{Term: keyVariable, Text: "The key that a command shows a running server, unless --key-file names a file."},
+		{Term: credential.Variable, Text: "The key that a command shows a running server, unless --key-file names a file."},
 		{Term: "MIRRORSTATE_EMBEDDED_PASSWORD", Text: "The password of the embedded pair, in place of the one that is made at its first start."},
 		{Term: "OTEL_…", Text: "Where traces are sent, as in OpenTelemetry."},
 	}},
