@@ -273,14 +273,13 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lister, ok := a.api.store.(session.Lister)
-	if !ok {
-		return badInput("the store", "cannot list sessions")
+	lister, err := c.lister()
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+grace)
 	defer cancel()
-	c.store = admitted{call: &c, gate: a.gate, right: t.right}
-	entries, err := lister.List(c.store.permitting(ctx), c.ref.App, after, limit)
+	entries, err := lister.List(c.permitting(ctx), c.ref.App, after, limit)
 	if err != nil {
 		return err
 	}

@@ -149,10 +149,10 @@ type API struct {
 	report  reporter
 	waiters *waiters
 	gate    *gate
-	door    *admission
 	memory  itemMemory
 	mux     *chi.Mux
 
+	admission     *admission
 	registrations *registrations
 	requests      *requestMemory
 }
@@ -179,9 +179,9 @@ func NewAPI(cfg Config) (*API, error) {
 		report:  reporter{log: cfg.Logger, counts: &problemCounts{requests: newRequestMetrics()}},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
 		gate:    &gate{keys: cfg.Keys, counts: new(accessCounts)},
-		door:    newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
 		memory:  itemMemory{limit: limits.ItemsMemory},
 
+		admission:     newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
 		registrations: newRegistrations(limits.NewApplications),
 		requests:      newRequestMemory(limits.IdempotencyKeys),
 	}

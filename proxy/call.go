@@ -33,10 +33,11 @@ type traits struct {
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
-	base    string          // what is put before paths in the answer
+	base    string // what is put before paths in the answer
+	gate    *gate
 	caller  *keyring.Caller // nil: nobody asked who calls
 	ring    *keyring.Ring   // where it was found
-	store   admitted        // the store, a place at a time
+	right   keyring.Right   // what the caller must have the right to
 	items   itemShare       // of the bytes of items in memory
 	named   session.CallerContext
 	w       http.ResponseWriter
@@ -51,6 +52,8 @@ type call struct {
 	body    []byte
 	etag    string // the session's tag as it is answered, once it was sealed
 	values  headerValues
+
+	registers bool // the application is counted as registered by the caller
 }
 
 // handle makes a handler of a verb behind a gate: caller, decode, deadline, operation id, verb, errors; and
@@ -97,7 +100,6 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if err := c.decode(t); err != nil {
 		return err
 	}
-	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
 	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
@@ -113,7 +115,7 @@ func (c *call) run(g *gate, do verb, t traits) error {
 			return err
 		}
 	}
-	ctx = c.store.permitting(ctx)
+	ctx = c.permitting(ctx)
 	if t.varies && c.keyed() {
 		return c.once(ctx, do)
 	}
@@ -164,6 +166,7 @@ func (c *call) once(ctx context.Context, do verb) error {
 // admit finds out who calls, and whether for what is theirs: before the rest is looked at,
 // so that who may not learns nothing.
 func (c *call) admit(g *gate, t traits) (err error) {
+	c.gate, c.right = g, t.right
 	c.ring = g.ring() // before the look-up, so that a change between them is seen
 	if c.caller, err = g.caller(c.r); err != nil {
 		return err
@@ -327,86 +330,6 @@ func (b chunkedBody) Read(p []byte) (int, error) {
 func badBody(err error) error {
 	return badInput("the body", fmt.Sprintf("could not be read whole: %v", err))
 }
-
-// key is the session's queue, one for all spellings of its id.
-func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID.Folded()} }
-
-// meetLock calls try once, or with ?wait= until the session is not locked. shared
-// says that success takes no lock.
-func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Context) error) error {
-	if c.wait == 0 {
-		return try(ctx)
-	}
-	c.op.AsksAgain = true
-	err := c.await(ctx, shared, func(ctx context.Context) error {
-		err := try(ctx)
-		c.met(err)
-		return err
-	})
-	if c.keyed() && errors.Is(err, session.ErrLocked) {
-		// The refusal that is answered is one that the operation's other calls are bound by.
-		c.op.AsksAgain = false
-		return try(ctx)
-	}
-	return err
-}
-
-// met remembers the session that the call waits for, by the refusal of a try: one that is removed while the call waits is
-// not made again by it.
-func (c *call) met(err error) {
-	if locked, ok := errors.AsType[*session.LockedError](err); ok && c.op.Waited == "" {
-		c.op.Waited = locked.Version
-	}
-}
-
-// removed puts words of its own to a session that the call waited for and that is not there any more.
-func (c *call) removed(err error) error {
-	if c.op.Waited != "" && errors.Is(err, session.ErrNotFound) {
-		return &problemError{kindNotFound, "the session was removed while this call waited for its lock; nothing was done"}
-	}
-	return err
-}
-
-// look finds the session that the call waits for where others wait already, and it does not try itself before it is its turn. A store
-// that can't read beside a lock's holder does not tell.
-func (c *call) look(ctx context.Context) error {
-	s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
-	switch {
-	case err == nil:
-		c.op.Waited = s.Tag
-	case !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrUnsupported):
-		return err
-	}
-	return nil
-}
-
-// await waits in the session's queue. An item that came with the call makes room for others meanwhile.
-func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
-	if err := c.waits(); err != nil {
-		return err
-	}
-	var look func(context.Context) error
-	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // what comes after a removal is not for them
-		look = func(ctx context.Context) error {
-			if err := c.look(ctx); err != nil {
-				return err
-			}
-			return c.waits() // the store was asked
-		}
-	}
-	return c.api.waiters.await(ctx, nameOf(c.caller), c.key(), c.wait, shared, look, func(ctx context.Context) error {
-		err := try(ctx)
-		if errors.Is(err, session.ErrLocked) { // what was answered in another way is over
-			if err := c.waits(); err != nil {
-				return err
-			}
-		}
-		return err
-	})
-}
-
-// freed tells who waits that the session is not locked any more.
-func (c *call) freed() { c.api.waiters.wake(c.key()) }
 
 // extendWriteDeadline gives an answer that comes late by design its time. The
 // server takes the deadline back after the request. A writer without deadlines

@@ -43,7 +43,7 @@ func listSessions(ctx context.Context, c *call) error {
 			return badInput("parameter cursor", "must be the member next of a page of this application, as it was answered: begin again without it")
 		}
 	}
-	entries, err := c.store.List(ctx, c.ref.App, after, limit)
+	entries, err := c.list(ctx, after, limit)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,26 @@ func listSessions(ctx context.Context, c *call) error {
 	c.w.WriteHeader(http.StatusOK)
 	c.w.Write(append(body, '\n'))
 	return nil
+}
+
+// list asks the store for a page of the application's sessions, in a place there.
+func (c *call) list(ctx context.Context, after session.ID, limit int) ([]session.Entry, error) {
+	lister, err := c.lister()
+	if err != nil {
+		return nil, err
+	}
+	return admit(ctx, c, func(ctx context.Context, _ session.Store) ([]session.Entry, error) {
+		return lister.List(ctx, c.ref.App, after, limit)
+	})
+}
+
+// lister is the store, if it can list sessions.
+func (c *call) lister() (session.Lister, error) {
+	lister, ok := c.api.store.(session.Lister)
+	if !ok {
+		return nil, badInput("the store", "cannot list sessions")
+	}
+	return lister, nil
 }
 
 // cursor is where a page of the application's sessions ends, sealed: an id is a credential, and

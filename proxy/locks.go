@@ -19,10 +19,6 @@ const creates = "create"
 // acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…][&create=true]: 200 with the item and
 // Session-Lock, 201 if it made the session.
 func acquire(ctx context.Context, c *call) (err error) {
-	var (
-		s    session.Session
-		lock session.Lock
-	)
 	if c.op.Create, err = c.flag(creates, "true"); err != nil {
 		return err
 	}
@@ -32,14 +28,18 @@ func acquire(ctx context.Context, c *call) (err error) {
 	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that can't be told
 		return err
 	}
-	err = c.meetLock(ctx, false, func(ctx context.Context) (err error) {
-		s, lock, err = c.store.Acquire(ctx, c.ref, c.op)
-		return err
+	m := &c.api.memory
+	granted, err := admitWhenUnlocked(ctx, c, false, func(ctx context.Context, store session.Store) (grant, error) {
+		if m.full(nameOf(c.caller)) { // later it would be too late: a lock that was granted is the caller's
+			return grant{}, m.fullError()
+		}
+		s, lock, err := store.Acquire(ctx, c.ref, c.op)
+		return grant{s, lock}, err
 	})
 	if err != nil {
 		return c.removed(lost(err, lostByAcquire))
 	}
-	m := &c.api.memory
+	s, lock := &granted.session, granted.lock
 	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
 	if err := c.r.Context().Err(); err != nil {
 		c.giveBack(lock)
@@ -56,10 +56,16 @@ func acquire(ctx context.Context, c *call) (err error) {
 		status = http.StatusCreated
 	}
 	m.writesItem(c.w, &c.items)
-	if c.answerItem(ctx, status, &s); !m.stays(&c.items) {
+	if c.answerItem(ctx, status, s); !m.stays(&c.items) {
 		c.giveBack(lock)
 	}
 	return nil
+}
+
+// grant is what an acquire is granted: the lock, and the session as it is then.
+type grant struct {
+	session session.Session
+	lock    session.Lock
 }
 
 // changes has the operation set the timeout, where there is a Session-Timeout. Who may take a lock may
@@ -69,17 +75,17 @@ func (c *call) changes(makes bool) error {
 	if !makes && c.timeout == 0 {
 		return nil
 	}
-	c.store.right |= keyring.Write
-	return c.store.gate.admit(c.caller, c.store.right, c.ref.App.Name)
+	c.right |= keyring.Write
+	return c.gate.admit(c.caller, c.right, c.ref.App.Name)
 }
 
 // giveBack releases a lock whose caller left between the grant and the answer, or did not take all of it;
 // earlier than that the store does it. If it fails, the lock is abandoned and ends
-// by its age.
+// by its age. It waits for no place at the store.
 func (c *call) giveBack(lock session.Lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.context()), releaseTimeout)
 	defer cancel()
-	err := c.store.GiveBack(ctx, c.ref, lock, c.op.Call)
+	err := c.api.store.GiveBack(ctx, c.ref, lock, c.op.Call)
 	if errors.Is(err, session.ErrLockLost) {
 		return // another call of the operation has found it
 	}
@@ -106,7 +112,9 @@ func release(ctx context.Context, c *call) error {
 	if err := c.changes(false); err != nil {
 		return err
 	}
-	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {
+	if _, err := admit(ctx, c, func(ctx context.Context, store session.Store) (struct{}, error) {
+		return struct{}{}, store.Release(ctx, c.ref, lock, c.op)
+	}); err != nil {
 		return lost(err, lostByRelease)
 	}
 	c.freed()

@@ -36,15 +36,14 @@ func (c *call) read(ctx context.Context, peek bool) error {
 		return badInput("header If-Match", "has no meaning for this method; it is for PUT")
 	}
 	opts := session.GetOptions{Peek: peek, AllowLocked: beside}
-	var s session.Session
-	read := func(ctx context.Context) (err error) {
-		s, err = c.store.Get(ctx, c.ref, opts)
-		return err
+	read := func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Get(ctx, c.ref, opts)
 	}
+	var s session.Session
 	if beside { // it meets no lock, and waits behind nobody who does
-		err = read(ctx)
+		s, err = admit(ctx, c, read)
 	} else {
-		err = c.meetLock(ctx, true, read)
+		s, err = admitWhenUnlocked(ctx, c, true, read)
 	}
 	if err != nil {
 		return err
@@ -67,7 +66,9 @@ func (c *call) read(ctx context.Context, peek bool) error {
 // or not, and sets the timeout, where there is a Session-Timeout.
 func touch(ctx context.Context, c *call) error {
 	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
-	s, err := c.store.Touch(ctx, c.ref, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Touch(ctx, c.ref, c.op)
+	})
 	if err != nil {
 		return err
 	}

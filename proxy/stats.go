@@ -8,8 +8,9 @@ type Stats struct {
 	Left     uint64            // callers that left before their answer
 	Waiters  WaiterStats
 	Access   AccessStats
-	Door     AdmissionStats
 	Memory   MemoryStats
+
+	Admission AdmissionStats
 
 	RequestsKept  int64  // operations whose content is remembered now
 	KeptForgotten uint64 // forgotten before their time, because there were too many
@@ -42,8 +43,9 @@ func (a *API) Stats() Stats {
 		Left:     a.report.counts.left.Load(),
 		Waiters:  a.waiters.stats(),
 		Access:   a.gate.counts.stats(),
-		Door:     a.door.stats(),
 		Memory:   a.memory.stats(),
+
+		Admission: a.admission.stats(),
 
 		RequestsKept: a.requests.len(), KeptForgotten: a.requests.forgotten.Load(),
 		Registrations: a.registrations.refused.Load(),

@@ -12,7 +12,9 @@ import (
 // create is POST /v1/apps/{app}/sessions: 201 with Location and {"id":…}. An empty
 // body makes an uninitialized session.
 func create(ctx context.Context, c *call) error {
-	s, err := c.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	})
 	if c.keyed() && errors.Is(err, session.ErrPrecondition) {
 		// Nothing but an earlier create with this key makes a session of this id: this
 		// is that one sent again, after the session has forgotten the operation.
@@ -76,14 +78,13 @@ func put(ctx context.Context, c *call) error {
 		return err
 	}
 	var s session.Session
-	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
-		if pre.mustExist {
-			s, err = c.putExisting(ctx)
-		} else {
-			s, err = c.store.Put(ctx, c.ref, c.write(), cond, c.op)
-		}
-		return err
-	})
+	if pre.mustExist {
+		s, err = retryWhileLocked(ctx, c, true, c.putExisting)
+	} else {
+		s, err = admitWhenUnlocked(ctx, c, true, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Put(ctx, c.ref, c.write(), cond, c.op)
+		})
+	}
 	if err != nil {
 		return c.removed(err)
 	}
@@ -102,7 +103,9 @@ func (c *call) update(ctx context.Context, handle string, keep bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	})
 	if err != nil {
 		return err
 	}
@@ -119,7 +122,9 @@ func (c *call) update(ctx context.Context, handle string, keep bool) error {
 // operation id whatever version it names.
 func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	for {
-		s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		})
 		switch {
 		case errors.Is(err, session.ErrNotFound):
 			return session.Session{}, session.ErrPrecondition
@@ -128,7 +133,10 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 		case s.Tag == "":
 			return session.Session{}, badInput("header If-Match", "needs entity tags, which this store does not have")
 		}
-		s, err = c.store.Put(ctx, c.ref, c.write(), session.Condition{Match: s.Tag}, c.op)
+		cond := session.Condition{Match: s.Tag}
+		s, err = admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Put(ctx, c.ref, c.write(), cond, c.op)
+		})
 		if !errors.Is(err, session.ErrPrecondition) || ctx.Err() != nil {
 			return s, err
 		}
@@ -148,21 +156,22 @@ func remove(ctx context.Context, c *call) error {
 	if c.op.Break, err = c.flag("locked", breaks); err != nil {
 		return err
 	}
+	var lock session.Lock
 	switch {
 	case locked && c.op.Break:
 		return badInput("header Session-Lock", "cannot be combined with locked=break, which removes the session whoever holds its lock")
 	case locked:
-		var lock session.Lock
 		if lock, err = c.lockOf(ctx, handle); err != nil {
 			return lost(err, lostByRemoval)
 		}
-		err = c.store.Remove(ctx, c.ref, lock, c.op)
-	case c.op.Break: // it meets no lock, and waits behind nobody who does
-		err = c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
-	default:
-		err = c.meetLock(ctx, true, func(ctx context.Context) error {
-			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
-		})
+	}
+	removal := func(ctx context.Context, store session.Store) (struct{}, error) {
+		return struct{}{}, store.Remove(ctx, c.ref, lock, c.op)
+	}
+	if locked || c.op.Break { // it meets no lock, and waits behind nobody who does
+		_, err = admit(ctx, c, removal)
+	} else {
+		_, err = admitWhenUnlocked(ctx, c, true, removal)
 	}
 	if err != nil {
 		return lost(err, lostByRemoval)
