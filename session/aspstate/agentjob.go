@@ -31,15 +31,14 @@ const agentJobText = `SELECT COUNT(*) AS Jobs FROM msdb.dbo.sysjobs AS j JOIN ms
 
 // agentJob looks for the job on the principal. What can't be read is unknown.
 func (s *Store) agentJob(ctx context.Context) string {
-	jobs := -1
-	err := s.pair.Do(ctx, partner.Call{Label: "look for the Agent job"}, func(ctx context.Context, a *partner.Attempt) error {
+	jobs, err := do(ctx, s.pair, partner.Call{Label: "look for the Agent job"}, func(ctx context.Context, a *partner.Attempt) (jobs int, err error) {
 		if err := a.Conn.QueryRowContext(ctx, agentJobText).Scan(&jobs); err != nil {
-			return fmt.Errorf("look for SQL Agent's job on %s: %w", a.Partner, err)
+			return 0, fmt.Errorf("look for SQL Agent's job on %s: %w", a.Partner, err)
 		}
-		return nil
+		return jobs, nil
 	})
 	switch {
-	case err != nil || jobs < 0:
+	case err != nil:
 		return agentUnknown
 	case jobs == 0:
 		return agentNone

@@ -39,18 +39,21 @@ type answer struct {
 }
 
 // callExtended calls a procedure of the session's verbs and reads its answer.
-func callExtended(ctx context.Context, c *call, procedure string, args ...driver.NamedValue) (a answer, err error) {
-	err = lastRow(ctx, c.Attempt, procedure, args, func(r *row) {
-		a = answer{
-			result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
-			expires: next[time.Time](r), created: next[time.Time](r), locked: next[bool](r),
-			newest: next[[]byte](r).V, actionFlags: next[int64](r), item: next[[]byte](r).V,
-		}
-	})
+func callExtended(ctx context.Context, c *call, procedure string, args ...driver.NamedValue) (answer, error) {
+	a, err := lastRow(ctx, c.Attempt, procedure, args, readAnswer)
 	if err != nil {
 		return answer{}, err
 	}
 	return a, a.err(c.Partner)
+}
+
+// readAnswer reads the one row of those procedures.
+func readAnswer(r *row) answer {
+	return answer{
+		result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
+		expires: next[time.Time](r), created: next[time.Time](r), locked: next[bool](r),
+		newest: next[[]byte](r).V, actionFlags: next[int64](r), item: next[[]byte](r).V,
+	}
 }
 
 // earlierVersion says what to do about an extension that lacks a procedure (2812), or a parameter of

@@ -71,20 +71,22 @@ func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt,
 
 // getAppID asks the extended schema, which registers only when told to.
 func getAppID(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
-	var result int64
-	var id sql.Null[int64]
+	type appRow struct {
+		result int64
+		id     sql.Null[int64]
+	}
 	args := []driver.NamedValue{arg("appName", name), arg("epoch", a.Epoch), arg("register", register)}
-	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(r *row) { result, id = next[int64](r).V, next[int64](r) })
+	app, err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(r *row) appRow { return appRow{next[int64](r).V, next[int64](r)} })
 	if err != nil {
 		return 0, collision(err)
 	}
-	if err := (&answer{result: result}).err(a.Partner); err != nil {
+	if err := (&answer{result: app.result}).err(a.Partner); err != nil {
 		return 0, err
 	}
-	if !id.Valid {
+	if !app.id.Valid {
 		return 0, session.ErrNotFound
 	}
-	return session.AppID(int32(id.V)), nil
+	return session.AppID(int32(app.id.V)), nil
 }
 
 // tempGetAppID asks the stock schema, which registers whoever is asked for.

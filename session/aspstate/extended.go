@@ -228,12 +228,15 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 }
 
 // fleetSecret reads the fleet's secret, proposing one where there is none.
-func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) (secret []byte, err error) {
-	var result int64
+func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) ([]byte, error) {
+	type secretRow struct {
+		result int64
+		secret []byte
+	}
 	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("proposal", proposal)}
-	err = lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(r *row) { result, secret = next[int64](r).V, next[[]byte](r).V })
+	row, err := lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(r *row) secretRow { return secretRow{next[int64](r).V, next[[]byte](r).V} })
 	if err != nil {
 		return nil, err
 	}
-	return secret, (&answer{result: result}).err(a.Partner)
+	return row.secret, (&answer{result: row.result}).err(a.Partner)
 }

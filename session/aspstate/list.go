@@ -33,15 +33,14 @@ const errNoColumn = 207
 // List implements session.Lister. limit is 1 to 10,000.
 func (s *Store) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
 	limit = min(max(limit, 1), 10_000)
-	var entries []session.Entry
 	what := partner.Call{Label: "list"}
-	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
+	entries, err := do(ctx, s.pair, what, func(ctx context.Context, a *partner.Attempt) ([]session.Entry, error) {
 		if err := permitted(ctx, what, a); err != nil {
-			return err
+			return nil, err
 		}
 		id, err := s.apps.resolve(ctx, what, a, app.Name, false)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		from := ""
 		if after != "" {
@@ -51,16 +50,16 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 		if a.Extended {
 			text = listSecondsText
 		}
-		entries, err = list(ctx, a, text, app, id, from, limit)
+		entries, err := list(ctx, a, text, app, id, from, limit)
 		if errorNumber(err) == errNoColumn { // an extension of an earlier version knows no seconds
-			entries, err = list(ctx, a, listText, app, id, from, limit)
+			return list(ctx, a, listText, app, id, from, limit)
 		}
-		return err
+		return entries, err
 	})
 	if err == session.ErrNotFound { // an application nobody has registered
 		return nil, nil
 	}
-	return entries, DomainError(err)
+	return entries, err
 }
 
 func list(ctx context.Context, a *partner.Attempt, text string, app *session.Application, id session.AppID, after string, limit int) ([]session.Entry, error) {

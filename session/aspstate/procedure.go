@@ -15,27 +15,28 @@ func arg(name string, value any) driver.NamedValue {
 	return driver.NamedValue{Name: name, Value: value}
 }
 
-// lastRow calls a procedure of the extended schema and scans every row there is; the
-// last one is the answer, which counts only once everything has been read, for OUTPUT
+// lastRow calls a procedure of the extended schema, reads every row there is, and returns the
+// last one. It is the answer only once everything has been read, for OUTPUT
 // rows are sent before the commit.
 //
 // It asks the driver itself: database/sql would start a goroutine for each call, and copy each item once more.
-func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, scan func(row *row)) error {
+func lastRow[T any](ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, read func(row *row) T) (T, error) {
+	var none, last T
 	got := false
 	err := a.Conn.Raw(func(conn any) error {
 		return query(ctx, conn.(queryable), procedure, args, func(r *row) error {
 			got = true
-			scan(r)
+			last = read(r)
 			return r.err
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
+		return none, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	if !got {
-		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
+		return none, fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
 	}
-	return nil
+	return last, nil
 }
 
 // queryable is what a connection of go-mssqldb is.

@@ -83,22 +83,23 @@ func (s *Store) FleetSecret(ctx context.Context) ([]byte, error) {
 
 // readSecret asks the principal. Several callers may ask at once; the database has them all get the same secret.
 func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
-	read := &heldSecret{}
 	// A caller may want it to store under its lock.
-	err := s.pair.Do(ctx, partner.Call{Label: "fleet secret", HoldsLock: true}, func(ctx context.Context, a *partner.Attempt) (err error) {
-		read.value, read.seen = nil, seenBy(a)
-		if a.Extended {
-			proposal := make([]byte, 32)
-			rand.Read(proposal) // never fails; see crypto/rand
-			read.value, err = fleetSecret(ctx, a, proposal)
-			if err == nil && len(read.value) == 0 { // "none" would have handles made with the public key
-				err = fmt.Errorf("the database of %s answers no fleet's secret", a.Partner)
-			}
+	read, err := do(ctx, s.pair, partner.Call{Label: "fleet secret", HoldsLock: true}, func(ctx context.Context, a *partner.Attempt) (*heldSecret, error) {
+		read := &heldSecret{seen: seenBy(a)}
+		if !a.Extended {
+			return read, nil
 		}
-		return err
+		proposal := make([]byte, 32)
+		rand.Read(proposal) // never fails; see crypto/rand
+		var err error
+		read.value, err = fleetSecret(ctx, a, proposal)
+		if err == nil && len(read.value) == 0 { // "none" would have handles made with the public key
+			err = fmt.Errorf("the database of %s answers no fleet's secret", a.Partner)
+		}
+		return read, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the fleet's secret: %w", DomainError(err))
+		return nil, fmt.Errorf("read the fleet's secret: %w", err)
 	}
 	read.at = time.Now()
 	s.secret.held.Store(read)

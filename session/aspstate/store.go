@@ -98,22 +98,31 @@ func begun(op session.Operation) session.Operation {
 	return op
 }
 
-// run sends one verb until it has an answer, while its caller may call. register says whether an unknown
-// application is to be registered: without, it has no sessions.
-func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op session.Operation, register bool,
-	verb func(ctx context.Context, d dialect, c *call) error) error {
+// do runs op on the pair and returns what op returned last. The error is the domain's.
+func do[T any](ctx context.Context, pair Pair, what partner.Call, op func(ctx context.Context, a *partner.Attempt) (T, error)) (result T, err error) {
+	err = pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
+		result, err = op(ctx, a)
+		return err
+	})
+	return result, DomainError(err)
+}
+
+// run sends one verb until it has an answer, while its caller may call, and returns what the verb returned last. register
+// says whether an unknown application is to be registered: without, it has no sessions.
+func run[T any](ctx context.Context, s *Store, what partner.Call, ref session.Ref, op session.Operation, register bool,
+	verb func(ctx context.Context, d dialect, c *call) (T, error)) (result T, err error) {
 	if what.Write {
 		op = begun(op)
 	}
 	what.Caller = session.CallerOf(ctx)
-	var (
-		settled time.Duration
-		earlier sentTo
-	)
-	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
-		a = earlier.then(a)
-		if settled = 0; a.Extended && what.Write && op.Call != op.ID {
-			settled = a.ClockWait()
+	var attempts struct { // what they leave behind
+		sent    sentTo
+		settled time.Duration // how long to wait until a refusal of the last one binds the operation's other calls
+	}
+	err = s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
+		a = attempts.sent.then(a)
+		if attempts.settled = 0; a.Extended && what.Write && op.Call != op.ID {
+			attempts.settled = a.ClockWait()
 		}
 		if err := permitted(ctx, what, a); err != nil {
 			return err
@@ -123,12 +132,13 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 			return err
 		}
 		defer s.live.end(s.live.begin())
-		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
+		result, err = verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
+		return err
 	})
-	if settled > 0 && isAnswer(err) && !(op.AsksAgain && errors.Is(err, session.ErrLocked)) {
-		pause(ctx, min(settled, longestPause))
+	if attempts.settled > 0 && isAnswer(err) && !(op.AsksAgain && errors.Is(err, session.ErrLocked)) {
+		pause(ctx, min(attempts.settled, longestPause))
 	}
-	return DomainError(err)
+	return result, DomainError(err)
 }
 
 // sentTo is which schemas the attempts of a call were sent to.
@@ -169,33 +179,36 @@ func dialectOf(a *partner.Attempt) dialect {
 }
 
 // Get implements session.Store.
-func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
-	err = s.run(ctx, partner.Call{Label: "get"}, ref, session.Operation{}, false,
-		func(ctx context.Context, d dialect, c *call) (err error) {
-			out, err = d.get(ctx, c, opts)
-			return err
-		})
-	return out, err
+func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	return run(ctx, s, partner.Call{Label: "get"}, ref, session.Operation{}, false,
+		func(ctx context.Context, d dialect, c *call) (session.Session, error) { return d.get(ctx, c, opts) })
+}
+
+// grant is what an acquire is granted: the lock, and the session as it is then.
+type grant struct {
+	session session.Session
+	lock    session.Lock
 }
 
 // Acquire implements session.Store. The attempt itself does not end when the
 // caller leaves: cut off, it might be granted a lock that nobody knows of. It
 // runs to its own end, and a grant that nobody waits for is given back, if the pair
 // answers within cleanupTime; otherwise it ends by its age.
-func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
-		return out, lock, err
+		return session.Session{}, session.Lock{}, err
 	}
 	op = begun(op)
 	sent := false
-	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, op.Create,
-		func(attempt context.Context, d dialect, c *call) (err error) {
+	granted, err := run(ctx, s, partner.Call{Label: "acquire", Write: true}, ref, op, op.Create,
+		func(attempt context.Context, d dialect, c *call) (grant, error) {
 			sent = true
 			attempt, cancel := toItsOwnEnd(attempt, ctx, c.NotAfter.Sub(c.Sent))
 			defer cancel()
-			out, lock, err = d.acquire(attempt, c)
-			return err
+			out, lock, err := d.acquire(attempt, c)
+			return grant{out, lock}, err
 		})
+	lock := granted.lock
 	switch {
 	case err == nil && ctx.Err() != nil:
 		s.clean(ctx, ref, op, lock)
@@ -203,7 +216,7 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	case err != nil && sent && (!isAnswer(err) || errors.Is(err, session.ErrOutcomeUnknown)):
 		s.clean(ctx, ref, op, session.Lock{})
 	}
-	return out, lock, err
+	return granted.session, lock, err
 }
 
 // toItsOwnEnd is the attempt's context without its caller: it ends with the
@@ -239,9 +252,10 @@ func (s *Store) clean(left context.Context, ref session.Ref, op session.Operatio
 // giveBack undoes an acquire. Nothing is known of the lock where it is zero.
 func (s *Store) giveBack(ctx context.Context, ref session.Ref, op session.Operation, lock session.Lock) error {
 	what := partner.Call{Label: "give back", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.giveBack(ctx, c, lock)
-	}))
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.giveBack(ctx, c, lock)
+	})
+	return missingIsLost(err)
 }
 
 // GiveBack implements session.Store.
@@ -253,27 +267,25 @@ func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock
 }
 
 // Update implements session.Store.
-func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (out session.Session, err error) {
+func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	if err := checkWrite(ref, w); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	what := partner.Call{Label: "update", HoldsLock: true, Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (err error) {
-		out, err = d.update(ctx, c, lock, w, keep)
-		return err
+	out, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (session.Session, error) {
+		return d.update(ctx, c, lock, w, keep)
 	})
 	return out, missingIsLost(err)
 }
 
 // Put implements session.Store.
-func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (out session.Session, err error) {
+func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	if err := checkWrite(ref, w); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	what := partner.Call{Label: "put", Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
-		out, err = d.put(ctx, c, w, cond)
-		return err
+	out, err := run(ctx, s, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (session.Session, error) {
+		return d.put(ctx, c, w, cond)
 	})
 	if cond.Match != "" && errors.Is(err, session.ErrNotFound) {
 		err = session.ErrPrecondition
@@ -287,16 +299,17 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 		return err
 	}
 	what := partner.Call{Label: "release", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.release(ctx, c, lock)
-	}))
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.release(ctx, c, lock)
+	})
+	return missingIsLost(err)
 }
 
 // Remove implements session.Store.
 func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "remove", HoldsLock: !lock.IsZero(), Write: true}
-	err := s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.remove(ctx, c, lock)
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.remove(ctx, c, lock)
 	})
 	if errors.Is(err, session.ErrNotFound) {
 		return nil
@@ -305,17 +318,13 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 }
 
 // Touch implements session.Store. One that sets the timeout is a write: unanswered, its outcome is unknown.
-func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, err error) {
+func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	op = session.Operation{Timeout: op.Timeout, Seconds: op.Seconds} // its id makes no difference
-	err = s.run(ctx, partner.Call{Label: "touch", Write: setsTimeout(op)}, ref, op, false,
-		func(ctx context.Context, d dialect, c *call) (err error) {
-			out, err = d.touch(ctx, c)
-			return err
-		})
-	return out, err
+	return run(ctx, s, partner.Call{Label: "touch", Write: setsTimeout(op)}, ref, op, false,
+		func(ctx context.Context, d dialect, c *call) (session.Session, error) { return d.touch(ctx, c) })
 }
 
 // checkWrite refuses what must not be sent.

@@ -72,16 +72,13 @@ type sweepAnswer struct {
 }
 
 // sweepBatch does one batch on the principal, wherever that is.
-func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, err error) {
-	err = s.pair.Do(ctx, partner.Call{Label: "sweep"}, func(ctx context.Context, a *partner.Attempt) (err error) {
+func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (sweepAnswer, error) {
+	return do(ctx, s.pair, partner.Call{Label: "sweep"}, func(ctx context.Context, a *partner.Attempt) (sweepAnswer, error) {
 		if a.Extended {
-			out, err = sweepOnExtended(ctx, a, ask)
-		} else {
-			out, err = sweepOnStock(ctx, stockConn{a}, ask)
+			return sweepOnExtended(ctx, a, ask)
 		}
-		return err
+		return sweepOnStock(ctx, stockConn{a}, ask)
 	})
-	return out, DomainError(err)
 }
 
 func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (sweepAnswer, error) {
@@ -91,26 +88,31 @@ func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (swe
 	}
 	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("notAfter", a.NotAfter), arg("owner", owner),
 		arg("lease", int32(ask.lease/time.Second)), arg("limit", int32(ask.limit)), arg("abandoned", int32(ask.abandoned/time.Second))}
-	out := sweepAnswer{method: sweepExtended}
-	var result int64
-	err := lastRow(ctx, a, "dbo."+sweepExtended, args, func(r *row) {
-		result = next[int64](r).V
-		out.deleted, out.abandoned = int(next[int64](r).V), int(next[int64](r).V)
-		out.oldest = seconds(next[int64](r).V)
-		if lastRun := next[time.Time](r); lastRun.Valid {
-			out.lastRun = lastRun.V.UTC()
-		}
-		out.deletedEver = next[int64](r).V
-		out.sinceRun = time.Duration(next[int64](r).V) * time.Second
-	})
-	switch {
-	case err != nil:
-		return out, err
-	case result == resultOthers:
-		return out, nil
+	s, err := lastRow(ctx, a, "dbo."+sweepExtended, args, readSwept)
+	if err != nil || s.result == resultOthers {
+		return s.sweepAnswer, err
 	}
-	out.leads = true
-	return out, (&answer{result: result}).err(a.Partner)
+	s.leads = true
+	return s.sweepAnswer, (&answer{result: s.result}).err(a.Partner)
+}
+
+// swept is a row of MirrorState_Sweep_1.
+type swept struct {
+	sweepAnswer
+	result int64
+}
+
+// readSwept reads the one row of MirrorState_Sweep_1.
+func readSwept(r *row) (s swept) {
+	s.method, s.result = sweepExtended, next[int64](r).V
+	s.deleted, s.abandoned = int(next[int64](r).V), int(next[int64](r).V)
+	s.oldest = seconds(next[int64](r).V)
+	if lastRun := next[time.Time](r); lastRun.Valid {
+		s.lastRun = lastRun.V.UTC()
+	}
+	s.deletedEver = next[int64](r).V
+	s.sinceRun = time.Duration(next[int64](r).V) * time.Second
+	return s
 }
 
 func seconds(n int64) time.Duration { return time.Duration(max(0, n)) * time.Second }

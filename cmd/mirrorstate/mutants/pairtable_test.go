@@ -190,9 +190,9 @@ func (w *witness) Elect(sequence int64) bool {
 		invariant: "I2", name: "takes the row of a write for its commit",
 		file: "session/aspstate/procedure.go",
 		old: `	if err != nil {
-		return fmt.Errorf("call %s`,
+		return none, fmt.Errorf("call %s`,
 		new: `	if err != nil && !got {
-		return fmt.Errorf("call %s`,
+		return none, fmt.Errorf("call %s`,
 		pkg: "session/aspstate", test: "TestStore_ARowIsNoCommit",
 	},
 	{
