@@ -123,50 +123,25 @@ func describe(err error, mutates bool) problem {
 	return p
 }
 
-// classify finds the row of the table. Details that could tell of servers and
-// statements stay in the log; the rest is for the caller.
+// classify finds the problem of an error: the one that it has been from the start, or else that of the first row of
+// domainErrors that it is.
 func classify(err error) problem {
-	var (
-		own     *problemError
-		locked  *session.LockedError
-		large   *session.TooLargeError
-		invalid *session.InvalidError
-		refused interface {
-			Refusal() (number int32, message, advice string)
-		}
-	)
 	outcome := session.OutcomeOf(err)
-	switch {
-	case errors.As(err, &own):
+	if own, ok := errors.AsType[*problemError](err); ok {
 		return ownProblem(err, own, outcome)
-	case errors.As(err, &locked):
-		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
-		age := int64(locked.Age.Seconds())
-		p.LockAge = &age
-		return p
-	case errors.Is(err, session.ErrLocked):
-		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
-		p.LockAge = new(int64)
-		return p
-	case errors.As(err, &large):
-		p := newProblem(kindTooLarge, large.Error(), outcome)
-		p.Limit = int64(large.Limit)
-		return p
-	case errors.As(err, &invalid):
-		return newProblem(kindBadRequest, invalid.Error(), outcome)
-	case errors.As(err, &refused):
-		number, message, advice := refused.Refusal()
-		p := newProblem(kindRefused, message, outcome)
-		p.Number, p.Advice = number, advice
-		return p
 	}
-	for _, known := range sentinels {
-		if errors.Is(err, known.err) {
-			return newProblem(known.kind, known.detail, outcome)
+	for i := range domainErrors {
+		row := &domainErrors[i]
+		found, ok := row.find(err)
+		if !ok {
+			continue
 		}
-	}
-	if errors.Is(err, session.ErrUnsupported) {
-		return newProblem(kindBadRequest, err.Error(), outcome)
+		p := newProblem(row.kind, row.detail, outcome)
+		if p.Detail == "" {
+			p.Detail = found.Error()
+		}
+		p.tell(found)
+		return p
 	}
 	return newProblem(kindInternal, "the server's log tells more", outcome)
 }
@@ -183,20 +158,60 @@ func ownProblem(err error, own *problemError, outcome session.Outcome) problem {
 	return p
 }
 
-// sentinels are the domain's errors that carry nothing to show.
-var sentinels = []struct {
-	err    error
+// domainErrors is the one table from the errors of package session, and a pair's refusal, to kinds. Details that could tell
+// of servers and statements stay in the log; the rest is for the caller.
+var domainErrors = []struct {
+	find   func(err error) (error, bool) // the error of this row that err is or wraps
 	kind   kind
-	detail string
+	detail string // empty: the text of what was found
 }{
-	{session.ErrNotFound, kindNotFound, "there is no such session, or it has expired"},
-	{session.ErrLockLost, kindLockLost, lostByWriter},
-	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
-	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
-	{session.ErrCollision, kindCollision, collides},
-	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
-	{session.ErrOverloaded, kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
+	{typed[*session.LockedError], kindLocked, holdsLock},
+	{is(session.ErrLocked), kindLocked, holdsLock},
+	{typed[*session.TooLargeError], kindTooLarge, ""},
+	{typed[*session.InvalidError], kindBadRequest, ""},
+	{typed[refusal], kindRefused, ""},
+	{is(session.ErrNotFound), kindNotFound, "there is no such session, or it has expired"},
+	{is(session.ErrLockLost), kindLockLost, lostByWriter},
+	{is(session.ErrPrecondition), kindPrecondition, "the session is not as the request demands; nothing was written"},
+	{is(session.ErrOutcomeUnknown), kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
+	{is(session.ErrCollision), kindCollision, collides},
+	{is(session.ErrNoPrincipal), kindNoPrincipal, "neither partner became principal in time"},
+	{is(session.ErrOverloaded), kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
+	{is(session.ErrUnsupported), kindBadRequest, ""},
 }
+
+// refusal is a pair's refusal of an operators' verb; see [PairView].
+type refusal interface {
+	error
+	Refusal() (number int32, message, advice string)
+}
+
+// typed finds an error of a type.
+func typed[E error](err error) (error, bool) {
+	found, ok := errors.AsType[E](err)
+	return found, ok
+}
+
+// is finds a sentinel. What is found is the whole error, whose text says more.
+func is(sentinel error) func(err error) (error, bool) {
+	return func(err error) (error, bool) { return err, errors.Is(err, sentinel) }
+}
+
+// tell adds the members that an error of the domain fills.
+func (p *problem) tell(err error) {
+	switch e := err.(type) {
+	case *session.TooLargeError:
+		p.Limit = int64(e.Limit)
+	case refusal:
+		p.Number, p.Detail, p.Advice = e.Refusal()
+	}
+	if p.kind == kindLocked {
+		p.LockAge = new(int64(lockAge(err).Seconds()))
+	}
+}
+
+// holdsLock is what a caller is told who meets a lock.
+const holdsLock = "somebody else holds the lock"
 
 // What a caller is told whose lock is not held, by what it wanted.
 const (
