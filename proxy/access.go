@@ -170,10 +170,9 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 	}
 }
 
-// looksWithKey reports whether a request only looks at the pair, and shows a key that is good.
-func (g *gate) looksWithKey(r *http.Request) bool {
-	looks := (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/metrics" || r.URL.Path == "/v1/pair")
-	if !looks || g.keys == nil || len(r.Header["Authorization"]) == 0 {
+// showsKey reports whether a request shows a key that is good.
+func (g *gate) showsKey(r *http.Request) bool {
+	if g.keys == nil || len(r.Header["Authorization"]) == 0 {
 		return false
 	}
 	_, err := identify(g.keys.Ring(), r)

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/pprof"
 	"strconv"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -91,24 +88,10 @@ type admin struct {
 	report  reporter
 	gate    *gate
 	streams eventPlaces
+	listed  []byte // what GET / answers
 }
 
-// NewAdmin makes the operators' listener's handler:
-//
-//	GET  /                        what there is, in plain text
-//	GET  /healthz                 200: the process runs
-//	GET  /readyz                  200 or 503 {"ready":…,"reason":…}
-//	GET  /metrics                 for Prometheus
-//	GET  /v1/pair                 the pair's state
-//	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
-//	POST /v1/pair/suspend|resume  no body or {}
-//	POST /v1/pair/accept          {"partner":"a","reason":"…"}
-//	POST /v1/pair/sweep           no body or {}
-//	POST /v1/pair/fault           {"partner":"principal","fault":"crash"}; embedded pair only
-//	GET  /v1/pair/events          server-sent events
-//	GET  /v1/apps/{app}/sessions  a page of sessions, ?after=ID&limit=N
-//	     /debug/pprof/…           profiles
-//	     …                        the session API
+// NewAdmin makes the operators' listener's handler. Its routes are in one table (routes.go); GET / lists them.
 //
 // All refuse a page of another origin with forbidden, and a Host that is neither an address nor localhost nor one of
 // Hosts. By another name a caller with a key may look at /metrics and /v1/pair: Prometheus and the other proxies'
@@ -136,75 +119,31 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Version != "" {
 		mux.Use(versioned(cfg.Version))
 	}
+	table := a.routes(cfg.Metrics)
+	a.listed = indexOf(table)
 	guard := newGuard(a.report, "admin.hosts", cfg.Hosts)
-	guard.proved = g.looksWithKey
-	mux.Use(guard.wrap, g.operators(a.report, isOpen), bodiless(a.report))
-	if cfg.Metrics != nil {
-		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
-		mux.Method(http.MethodHead, "/metrics", cfg.Metrics)
+	guard.proved = func(r *http.Request) bool {
+		row, ok := find(table, r.Method, r.URL.Path)
+		return ok && row.anyHost && g.showsKey(r)
 	}
-	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
-		mux.Get(path, answer)
-		mux.Head(path, answer) // probes ask so; net/http leaves the body out
+	open := make(map[string]bool)
+	for _, row := range table {
+		open[row.path] = row.right == 0
 	}
-	mux.Group(func(r chi.Router) {
-		r.Get("/v1/pair/events", a.events)
-		cfg.API.routes(r, g, "")
-		r.Get("/v1/apps/{app}/sessions", a.list) // instead of the session API's: by ids, expired ones too
-		r.Head("/v1/apps/{app}/sessions", a.list)
-		r.Group(func(r chi.Router) {
-			r.Use(g.operate(a.report))
-			r.Post("/v1/pair/failover", a.action("failover", a.failover))
-			r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
-			r.Post("/v1/pair/resume", a.action("resume", a.resume))
-			r.Post("/v1/pair/accept", a.action("accept", a.accept))
-			r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
-			r.Post("/v1/pair/fault", a.action("fault", a.fault))
-			profiles(r)
-		})
-	})
+	mux.Use(guard.wrap, g.operators(a.report, func(path string) bool { return open[path] }), bodiless(a.report))
+	a.serve(mux, table)
 	return mux, nil
 }
 
-// isOpen says what needs no credential: what probes ask for, and the contract.
-func isOpen(path string) bool {
-	return IsHealth(path) || path == "/openapi.yaml"
-}
-
 // IsHealth says which paths of the operators' listener are health checks; see [ServerConfig.Health].
-func IsHealth(path string) bool { return path == "/healthz" || path == "/readyz" }
-
-// profiles adds net/http/pprof's handlers, but for cmdline: a command line may hold a password.
-func profiles(r chi.Router) {
-	r.Get("/debug/pprof/profile", pprof.Profile)
-	r.Get("/debug/pprof/symbol", pprof.Symbol)
-	r.Get("/debug/pprof/trace", pprof.Trace)
-	r.Get("/debug/pprof", pprof.Index)
-	r.Get("/debug/pprof/*", pprof.Index)
-}
+func IsHealth(path string) bool { return path == healthPath || path == readyPath }
 
 // index tells what there is.
 func (a *admin) index(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h["Content-Type"] = textType
 	h["X-Content-Type-Options"] = nosniff
-	w.Write([]byte(`mirrorstate, operators' listener
-
-GET  /healthz                    the process runs
-GET  /readyz                     a principal is known, or calls are held for one
-GET  /metrics                    for Prometheus
-GET  /v1/pair                    the pair's state
-POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
-POST /v1/pair/suspend            stop mirroring
-POST /v1/pair/resume             go on mirroring
-POST /v1/pair/accept             {"partner":"a","reason":"…"}: the operator's word on who is principal
-POST /v1/pair/sweep              delete the sessions that have expired, now
-POST /v1/pair/fault              {"partner":"principal","fault":"crash"}, of an embedded pair
-GET  /v1/pair/events             what happens to the pair, as server-sent events
-GET  /v1/apps/{app}/sessions     sessions, ?after=ID&limit=N
-GET  /openapi.yaml               the session API, which is served here too
-GET  /debug/pprof/               profiles
-`))
+	w.Write(a.listed)
 }
 
 // healthz answers 200 while the process runs.

@@ -193,7 +193,9 @@ func NewAPI(cfg Config) (*API, error) {
 	} else {
 		a.mux.Use(guard.wrapCertificates)
 	}
-	a.routes(a.mux, a.gate, cfg.BasePath)
+	for _, row := range a.routes(a.gate, cfg.BasePath) {
+		a.mux.Method(row.method, row.path, row.handler)
+	}
 	return a, nil
 }
 
@@ -221,28 +223,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // on nobody waits: 423 is answered at once. Call it when the server is to end;
 // otherwise the longest ?wait= holds that up. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
-
-// routes adds the contract's routes to a router, the API's own or the operators', behind its gate. base is put
-// before paths in answers. The contract itself needs no credential: it is the same everywhere.
-func (a *API) routes(r chi.Router, g *gate, base string) {
-	const sessions, one = "/v1/apps/{app}/sessions", "/v1/apps/{app}/sessions/{id}"
-	add := func(method, pattern string, do verb, t traits) {
-		r.Method(method, pattern, a.handle(g, base, do, t, a.report.counts.requests.route(method, pattern)))
-	}
-	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, noID: true})
-	add("GET", sessions, listSessions, traits{right: keyring.List, noID: true})
-	add("HEAD", sessions, listSessions, traits{right: keyring.List, noID: true}) // net/http leaves the body out
-	add("GET", one, get, traits{right: keyring.Read, conditional: true})
-	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
-	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, conditional: true})
-	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true, varies: true})
-	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
-	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
-	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true, timeout: true})
-	bare := r.With(bodiless(a.report))
-	bare.Get("/openapi.yaml", serveContract(base))
-	bare.Head("/openapi.yaml", serveContract(base))
-}
 
 // bodiless refuses GET and HEAD with a body.
 func bodiless(report reporter) func(http.Handler) http.Handler {
