@@ -36,7 +36,7 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), a.timeout)
 		defer cancel()
-		extendWriteDeadline(w, a.timeout+2*grace)
+		extendWriteDeadline(w, a.timeout+2*deadlineMargin)
 		start := time.Now()
 		if err := do(ctx, body); err != nil {
 			a.log.Warn("operator's verb not carried out", "verb", name, "by", nameOf(callerOf(r)), "error", err, "duration", time.Since(start))

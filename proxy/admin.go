@@ -216,7 +216,7 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+grace)
+	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+deadlineMargin)
 	defer cancel()
 	entries, err := lister.List(c.permitting(ctx), c.ref.App, after, limit)
 	if err != nil {

@@ -39,22 +39,22 @@ type admission struct {
 	wait         time.Duration
 	holding      func() bool // the pair holds calls
 
-	busy, waiting, paused                      atomic.Int64 // waiting is what the queue has; written under mu
-	queued, passed, full, evicted, late, parts atomic.Uint64
+	busy, waiting, delayed                    atomic.Int64 // waiting is what the queue has; written under mu
+	queued, passed, full, evicted, late, left atomic.Uint64
 
-	mu    sync.Mutex // guards what follows; held for no I/O
-	queue shares.Pool[*entrant]
-	moved time.Time // when a place last became free for who waits
+	mu         sync.Mutex // guards what follows; held for no I/O
+	queue      shares.Pool[*queuedCall]
+	lastServed time.Time // when a place last became free for who waits
 }
 
-// entrant is a call that waits. verdict is sent once by whoever takes it out of the queue.
-type entrant struct {
-	part    shares.Part[*entrant]
+// queuedCall is a call that waits. verdict is sent once by whoever takes it out of the queue.
+type queuedCall struct {
+	part    shares.Part[*queuedCall]
 	verdict chan error
 }
 
-// lookForHold is how often a waiting call looks whether the pair has begun to hold calls.
-const lookForHold = 500 * time.Millisecond
+// holdCheck is how often a waiting call looks whether the pair has begun to hold calls.
+const holdCheck = 500 * time.Millisecond
 
 func newAdmission(places, size int, wait time.Duration, holding func() bool) *admission {
 	if holding == nil {
@@ -75,31 +75,31 @@ func (a *admission) enter(ctx context.Context, caller string) (placed bool, err 
 	}
 	e, err := a.join(caller)
 	if err != nil {
-		a.pause(ctx)
+		a.delay(ctx)
 		return false, err
 	}
-	a.hand(false) // a place may have become free before this call was seen to wait
+	a.dispatch(false) // a place may have become free before this call was seen to wait
 	return a.await(ctx, e)
 }
 
 // tryEnter gives a place if nobody waits for one.
 func (a *admission) tryEnter() bool { return a.waiting.Load() == 0 && a.take() }
 
-// turnAwayPause is how long a call that is turned away waits for that answer. Whoever asks
+// refusalDelay is how long a call that is turned away waits for that answer. Whoever asks
 // again at once, whatever Retry-After says, would otherwise have the processor busy with turning him away.
-const turnAwayPause = 200 * time.Millisecond
+const refusalDelay = 200 * time.Millisecond
 
-// pausedAtLeast is how many may be kept so, where the queue is shorter.
-const pausedAtLeast = 1000
+// leastDelayed is how many may be kept so, where the queue is shorter.
+const leastDelayed = 1000
 
-// pause keeps a call that is turned away for a moment, unless as many are kept already as may
+// delay keeps a call that is turned away for a moment, unless as many are kept already as may
 // be in the queue.
-func (a *admission) pause(ctx context.Context) {
-	defer a.paused.Add(-1)
-	if a.paused.Add(1) > max(a.size, pausedAtLeast) {
+func (a *admission) delay(ctx context.Context) {
+	defer a.delayed.Add(-1)
+	if a.delayed.Add(1) > max(a.size, leastDelayed) {
 		return
 	}
-	timer := time.NewTimer(turnAwayPause)
+	timer := time.NewTimer(refusalDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -111,7 +111,7 @@ func (a *admission) pause(ctx context.Context) {
 func (a *admission) leave() {
 	a.busy.Add(-1)
 	if a.waiting.Load() > 0 {
-		a.hand(true)
+		a.dispatch(true)
 	}
 }
 
@@ -130,7 +130,7 @@ func (a *admission) take() bool {
 
 // join goes to the end of the caller's line. Where there is no more room, the newest call of whoever has
 // most is turned away; that may be this one.
-func (a *admission) join(caller string) (*entrant, error) {
+func (a *admission) join(caller string) (*queuedCall, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gone, ok := a.queue.Room(caller, shares.Size{Count: 1}, shares.Size{Count: int(a.size)})
@@ -143,9 +143,9 @@ func (a *admission) join(caller string) (*entrant, error) {
 		return nil, a.fullError()
 	}
 	if a.queue.Size().Count == 0 {
-		a.moved = time.Now()
+		a.lastServed = time.Now()
 	}
-	e := &entrant{verdict: make(chan error, 1)}
+	e := &queuedCall{verdict: make(chan error, 1)}
 	e.part.Value = e
 	a.queue.Add(caller, &e.part)
 	a.countLocked()
@@ -160,12 +160,12 @@ func (a *admission) fullError() error {
 	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait already", a.size)}
 }
 
-// hand gives free places to who waits, one line after the other.
-func (a *admission) hand(freed bool) {
+// dispatch gives free places to who waits, one line after the other.
+func (a *admission) dispatch(freed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if freed {
-		a.moved = time.Now()
+		a.lastServed = time.Now()
 	}
 	for a.queue.Size().Count > 0 && a.take() {
 		first := a.queue.Next()
@@ -176,9 +176,9 @@ func (a *admission) hand(freed bool) {
 }
 
 // await waits for the verdict.
-func (a *admission) await(ctx context.Context, e *entrant) (placed bool, err error) {
+func (a *admission) await(ctx context.Context, e *queuedCall) (placed bool, err error) {
 	began := time.Now()
-	tick := time.NewTimer(min(a.wait, lookForHold))
+	tick := time.NewTimer(min(a.wait, holdCheck))
 	defer tick.Stop()
 	for {
 		select {
@@ -186,29 +186,29 @@ func (a *admission) await(ctx context.Context, e *entrant) (placed bool, err err
 			return err == nil, err
 		case <-ctx.Done():
 			if !a.withdraw(e) {
-				return a.decided(e)
+				return a.verdictOf(e)
 			}
-			a.parts.Add(1)
-			return false, a.leftQueue(ctx, began)
+			a.left.Add(1)
+			return false, a.leaveError(ctx, began)
 		case <-tick.C:
 		}
 		switch held := a.holding(); {
 		case held && a.withdraw(e):
 			a.passed.Add(1)
 			return false, nil
-		case !held && time.Since(began) >= a.wait && a.moving() && a.withdraw(e):
+		case !held && time.Since(began) >= a.wait && a.served() && a.withdraw(e):
 			a.late.Add(1)
 			return false, &problemError{kindOverloaded, fmt.Sprintf("no place at the store in %v", a.wait)}
 		}
-		tick.Reset(min(a.wait, lookForHold))
+		tick.Reset(min(a.wait, holdCheck))
 	}
 }
 
-// leftQueue is why a call that has waited since began gives up. Nothing was sent, so time that
+// leaveError is why a call that has waited since began gives up. Nothing was sent, so time that
 // is over leaves nothing unknown; it is an overload if others got through meanwhile.
-func (a *admission) leftQueue(ctx context.Context, began time.Time) error {
+func (a *admission) leaveError(ctx context.Context, began time.Time) error {
 	switch {
-	case ctx.Err() == context.DeadlineExceeded && a.movedSince(began):
+	case ctx.Err() == context.DeadlineExceeded && a.servedSince(began):
 		return &problemError{kindOverloaded, "no place at the store before the deadline"}
 	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%w: no place at the store before the deadline", session.ErrNoPrincipal)
@@ -216,29 +216,29 @@ func (a *admission) leftQueue(ctx context.Context, began time.Time) error {
 	return context.Cause(ctx)
 }
 
-// decided is for a call that was taken out of its line at the moment it wanted to leave. A
+// verdictOf is for a call that was taken out of its line at the moment it wanted to leave. A
 // place it was given is used: the store sees the end of its context.
-func (a *admission) decided(e *entrant) (placed bool, err error) {
+func (a *admission) verdictOf(e *queuedCall) (placed bool, err error) {
 	err = <-e.verdict
 	return err == nil, err
 }
 
-// moving says whether somebody who waited was let go within the wait.
-func (a *admission) moving() bool {
+// served says whether somebody who waited was let go within the wait.
+func (a *admission) served() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return time.Since(a.moved) < a.wait
+	return time.Since(a.lastServed) < a.wait
 }
 
-// movedSince says whether somebody who waited was let go since then.
-func (a *admission) movedSince(t time.Time) bool {
+// servedSince says whether somebody who waited was let go since then.
+func (a *admission) servedSince(t time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.moved.After(t)
+	return a.lastServed.After(t)
 }
 
 // withdraw takes a call out of the queue; false: it has its verdict.
-func (a *admission) withdraw(e *entrant) bool {
+func (a *admission) withdraw(e *queuedCall) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	in := e.part.In()
@@ -250,6 +250,6 @@ func (a *admission) withdraw(e *entrant) bool {
 func (a *admission) stats() AdmissionStats {
 	return AdmissionStats{
 		Busy: a.busy.Load(), Waiting: a.waiting.Load(), Queued: a.queued.Load(), Passed: a.passed.Load(),
-		Full: a.full.Load(), Evicted: a.evicted.Load(), Late: a.late.Load(), Left: a.parts.Load(),
+		Full: a.full.Load(), Evicted: a.evicted.Load(), Late: a.late.Load(), Left: a.left.Load(),
 	}
 }

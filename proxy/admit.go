@@ -12,7 +12,7 @@ import (
 // While the call waits for the place, and then until the store sends it, its item makes room for those of others. The store
 // asks [call.Permitted] before each of its attempts.
 func admit[T any](ctx context.Context, c *call, use func(ctx context.Context, store session.Store) (T, error)) (result T, err error) {
-	if err := c.waits(); err != nil {
+	if err := c.evictable(); err != nil {
 		return result, err
 	}
 	placed, err := c.api.admission.enter(ctx, nameOf(c.caller))
@@ -51,7 +51,7 @@ func (c *call) Permitted() error {
 	if err := c.gate.still(c, c.right); err != nil {
 		return err
 	}
-	return c.sends()
+	return c.pin()
 }
 
 // MayRegister implements session.Permission: no application takes the id of one that is configured, and

@@ -26,8 +26,8 @@ const DefaultApplicationName = "/LM/W3SVC/1/ROOT"
 // DefaultHoldWindow is how long a request may wait for a principal.
 const DefaultHoldWindow = 30 * time.Second
 
-// grace is what a request's deadline has beyond its wait and the hold window.
-const grace = 5 * time.Second
+// deadlineMargin is what a request's deadline has beyond its wait and the hold window.
+const deadlineMargin = 5 * time.Second
 
 // Limits bound what callers may ask for. Zero values stand for the defaults.
 type Limits struct {

@@ -102,13 +102,13 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
-	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
+	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+deadlineMargin)
 	defer cancel()
 	if c.caller != nil && c.items.taken > 0 {
 		c.items.end = cancel
 	}
 	if c.wait > 0 {
-		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
+		extendWriteDeadline(c.w, c.wait+c.api.hold+2*deadlineMargin)
 	}
 	if t.mutates {
 		if err := c.makeOperation(ctx); err != nil {
@@ -122,19 +122,19 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	return c.do(ctx, do)
 }
 
-// waits says that the call waits from now on, and that nothing of it is sent before sends; if it has made room
+// evictable says that the call waits from now on, and that nothing of it is sent before pin; if it has made room
 // already, why it has to end. Whoever has no item in memory makes none, and who is not told apart from others has nobody to
 // make it for.
-func (c *call) waits() error {
-	if m := &c.api.memory; c.items.end != nil && !m.waits(&c.items, endCall) {
+func (c *call) evictable() error {
+	if m := &c.api.memory; c.items.end != nil && !m.evictable(&c.items, endCall) {
 		return m.fullError()
 	}
 	return nil
 }
 
-// sends says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
-func (c *call) sends() error {
-	if m := &c.api.memory; c.items.end != nil && !m.stays(&c.items) {
+// pin says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
+func (c *call) pin() error {
+	if m := &c.api.memory; c.items.end != nil && !m.pin(&c.items) {
 		return m.fullError()
 	}
 	return nil
@@ -143,8 +143,8 @@ func (c *call) sends() error {
 // do calls a verb. Where the call's context has ended because it had to make room, that is the error.
 func (c *call) do(ctx context.Context, do verb) error {
 	err := do(ctx, c)
-	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.hasGone(&c.items) {
-		return m.fullError() // nothing was sent: see sends
+	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.isEvicted(&c.items) {
+		return m.fullError() // nothing was sent: see pin
 	}
 	return err
 }
@@ -219,7 +219,7 @@ func (c *call) decode(t traits) error {
 		c.r.Body = chunkedBody{c.r.Body}
 	}
 	if c.body, err = c.api.memory.readItem(c.w, c.r, nameOf(c.caller), &c.items, c.ref.App.MaxItem); err != nil {
-		if c.items.gone { // by our own deadline, after which net/http believes that the client has left
+		if c.items.evicted { // by our own deadline, after which net/http believes that the client has left
 			c.r = c.r.WithContext(context.WithoutCancel(c.r.Context()))
 		}
 		return err

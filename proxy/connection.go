@@ -32,8 +32,8 @@ func timeFor(n int) time.Duration { return time.Duration(n) * time.Second / answ
 // started is what times in a connection are counted from: by the monotonic clock, in eight bytes.
 var started = time.Now()
 
-// sinceStart is now, in nanoseconds; never 0.
-func sinceStart() int64 { return int64(time.Since(started)) }
+// monotonic is now, in nanoseconds; never 0.
+func monotonic() int64 { return int64(time.Since(started)) }
 
 // connection is a client's. What it does is noted without a lock.
 type connection struct {
@@ -94,16 +94,16 @@ func (c *connection) choose() bool {
 	}
 }
 
-// strangersStreams is how many requests a connection of HTTP/2 may have under way before it has shown a credential.
+// unauthenticatedStreams is how many requests a connection of HTTP/2 may have under way before it has shown a credential.
 // As many wait for one of those to end. Beyond that, or when they have waited for turnWait, the connection is closed.
 const (
-	strangersStreams = 8
-	turnWait         = time.Second
+	unauthenticatedStreams = 8
+	turnWait               = time.Second
 )
 
 func newConnection(inner net.Conn, of *connections) *connection {
-	c := &connection{Conn: inner, of: of, peer: peerOf(inner.RemoteAddr()), shown: make(chan struct{}), turns: make(chan struct{}, strangersStreams)}
-	c.idle.Store(sinceStart())
+	c := &connection{Conn: inner, of: of, peer: peerOf(inner.RemoteAddr()), shown: make(chan struct{}), turns: make(chan struct{}, unauthenticatedStreams)}
+	c.idle.Store(monotonic())
 	c.known.Store(of.keys == nil)
 	return c
 }
@@ -134,16 +134,16 @@ func (c *connection) identify(r *http.Request) {
 }
 
 // waitsSince is since when all there is to do is the client's, though it is not idle; 0: it is, or a request is at work. It has to
-// have been so for untaken where answers are not taken, and for least where more of a request is to come.
+// have been so for unreadLimit where answers are not taken, and for least where more of a request is to come.
 func (c *connection) waitsSince(least time.Duration) int64 {
 	now := activity(c.doing.Load())
 	if c.idle.Load() != 0 || !now.waits() {
 		return 0
 	}
 	if now < aBody {
-		least = untaken
+		least = unreadLimit
 	}
-	if at := c.answered.Load(); sinceStart()-at > int64(least) {
+	if at := c.answered.Load(); monotonic()-at > int64(least) {
 		return at
 	}
 	return 0
@@ -216,7 +216,7 @@ func (c *connection) SetWriteDeadline(t time.Time) error {
 // answerTime and what the bytes that are under way take at answerRate, and never more than the
 // deadline that was set. A client without a credential has no large answers: earlier bytes give it no time.
 func (c *connection) Write(p []byte) (int, error) {
-	now := sinceStart()
+	now := monotonic()
 	due := now
 	if c.known.Load() {
 		due = max(due, c.due.Load())
@@ -250,7 +250,7 @@ func (c *connection) arm(until, latest int64) error {
 
 // answerBy is when the client must have taken n bytes of an answer that begins now.
 func (c *connection) answerBy(n int) time.Time {
-	due := sinceStart()
+	due := monotonic()
 	if c.known.Load() {
 		due = max(due, c.due.Load())
 	}
@@ -271,8 +271,8 @@ func withConnection(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, ours(nc))
 }
 
-// letIn notes that a request is let in without a credential.
-func letIn(r *http.Request) {
+// admitWithoutCredential notes that a request is let in without a credential.
+func admitWithoutCredential(r *http.Request) {
 	if c := connectionOf(r.Context()); c != nil && !c.known.Load() {
 		c.of.authenticated(c, "")
 		if !c.does(0) {
@@ -289,7 +289,7 @@ func (c *connection) refusing(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Connection"] = closes
 	}
 	if r.ProtoMajor == 1 {
-		c.deadline.Store(sinceStart() + int64(answerTime))
+		c.deadline.Store(monotonic() + int64(answerTime))
 	}
 }
 
@@ -303,7 +303,7 @@ func answering(w http.ResponseWriter, r *http.Request, n int) *connection {
 	if r.ProtoMajor == 2 { // in HTTP/1.1 the connection's own deadline does
 		_ = http.NewResponseController(w).SetWriteDeadline(c.answerBy(n)) // a broken connection tells when it is written to
 	}
-	c.answered.Store(sinceStart())
+	c.answered.Store(monotonic())
 	c.does(-aRequest)
 	return c
 }
@@ -357,7 +357,7 @@ func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Req
 		c.idle.Store(0) // net/http tells nothing of a request that came with the one before
 	}
 	defer func() {
-		c.answered.Store(sinceStart())
+		c.answered.Store(monotonic())
 		if r.ProtoMajor == 1 && slices.Contains(w.Header()["Connection"], "close") {
 			c.ended.Store(true)
 		}
@@ -374,7 +374,7 @@ func (c *connection) turn(ctx context.Context) {
 	case c.turns <- struct{}{}:
 	default:
 		defer c.lined.Add(-1)
-		if c.lined.Add(1) > strangersStreams {
+		if c.lined.Add(1) > unauthenticatedStreams {
 			c.cutUnread()
 			panic(http.ErrAbortHandler)
 		}
@@ -391,10 +391,10 @@ func (c *connection) turn(ctx context.Context) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	began := sinceStart()
+	began := monotonic()
 	context.AfterFunc(ctx, func() {
 		<-c.turns
-		if sinceStart()-began >= int64(answerTime) && !c.known.Load() {
+		if monotonic()-began >= int64(answerTime) && !c.known.Load() {
 			c.cutUnread() // the stream was reset at its deadline
 		}
 	})

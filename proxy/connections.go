@@ -34,7 +34,7 @@ type ConnectionStats struct {
 // goes, so that a new client has time to show its key. Then those of the caller that has most go, as long as it has more than
 // its share, which is the same for all: its idle ones first, and then those that wait for their client, for more of a request or for an
 // answer to be taken. Then go, of whoever's, those that have been idle longest, and those that have waited for their client for
-// untaken. A connection is its first credential's. One with a request at work stays: if all are at work, a new connection is closed.
+// unreadLimit. A connection is its first credential's. One with a request at work stays: if all are at work, a new connection is closed.
 //
 // One address has a bound of its own for connections that have shown no credential: the next one
 // closes the oldest of that address.
@@ -44,33 +44,33 @@ type connections struct {
 	reserve int           // beyond limit, for health checks
 	keys    *keyring.Keys // nil: no connection is a stranger's
 
-	evicted, refused, crowded, unread atomic.Uint64
+	evicted, refused, perAddress, unread atomic.Uint64
 
-	mu        sync.Mutex
-	open      map[*connection]struct{}    // owned by mu
-	leaving   int                         // owned by mu; how many of those were closed to make room
-	spare     *list.List                  // owned by mu; of those, the ones beyond the limit, the oldest first
-	strangers *list.List                  // owned by mu; those that have shown no credential, the oldest first
-	callers   shares.Pool[*connection]    // guarded by mu; those that have, and are not leaving
-	peers     map[netip.Prefix]*list.List // owned by mu; the same by address; none is empty
-	none      chan struct{}               // owned by mu; closed when open becomes empty, nil while nobody asked
+	mu              sync.Mutex
+	open            map[*connection]struct{}    // owned by mu
+	leaving         int                         // owned by mu; how many of those were closed to make room
+	spare           *list.List                  // owned by mu; of those, the ones beyond the limit, the oldest first
+	unauthenticated *list.List                  // owned by mu; those that have shown no credential, the oldest first
+	callers         shares.Pool[*connection]    // guarded by mu; those that have, and are not leaving
+	peers           map[netip.Prefix]*list.List // owned by mu; the same by address; none is empty
+	none            chan struct{}               // owned by mu; closed when open becomes empty, nil while nobody asked
 }
 
 // newConnections makes those of a server with these limits. reserve of them are kept for health checks.
 func newConnections(limits ServerLimits, reserve int, keys *keyring.Keys) *connections {
 	return &connections{
 		limit: limits.Connections - reserve, perPeer: limits.UnauthenticatedPerAddress, reserve: reserve, keys: keys,
-		open: make(map[*connection]struct{}), spare: list.New(), strangers: list.New(), peers: make(map[netip.Prefix]*list.List),
+		open: make(map[*connection]struct{}), spare: list.New(), unauthenticated: list.New(), peers: make(map[netip.Prefix]*list.List),
 	}
 }
 
-// newcomersShare is the part of the limit, one in so many, that connections without a credential
+// unauthenticatedShare is the part of the limit, one in so many, that connections without a credential
 // keep while others are idle.
-const newcomersShare = 10
+const unauthenticatedShare = 10
 
-// untaken is how long a client has had an answer without taking it, for its connection to make room for others; or has been
+// unreadLimit is how long a client has had an answer without taking it, for its connection to make room for others; or has been
 // sending a request, where its caller has not more than its share.
-const untaken = time.Second
+const unreadLimit = time.Second
 
 // limitedListener makes connections out of what a listener accepts.
 type limitedListener struct {
@@ -110,7 +110,7 @@ func (c *connections) admit(conn *connection) (evicted []*connection, ok bool) {
 	defer c.mu.Unlock()
 	if line := c.peers[conn.peer]; line != nil && c.perPeer > 0 && line.Len() >= c.perPeer {
 		evicted = append(evicted, c.outLocked(line.Front()))
-		c.crowded.Add(1)
+		c.perAddress.Add(1)
 	}
 	if c.limit > 0 && len(c.open)-c.leaving-c.spare.Len() >= c.limit {
 		room := c.roomLocked()
@@ -142,7 +142,7 @@ func (c *connections) joinLocked(conn *connection) {
 	case conn.known.Load():
 		c.callers.Add("", &conn.part)
 	default:
-		conn.place = c.strangers.PushBack(conn)
+		conn.place = c.unauthenticated.PushBack(conn)
 		line := c.peers[conn.peer]
 		if line == nil {
 			line = list.New()
@@ -158,7 +158,7 @@ func (c *connections) unlistLocked(conn *connection) {
 		if conn.spare {
 			c.spare.Remove(conn.place)
 		} else {
-			c.strangers.Remove(conn.place)
+			c.unauthenticated.Remove(conn.place)
 		}
 		conn.place = nil
 	}
@@ -193,8 +193,8 @@ func (c *connections) roomLocked() []*connection {
 	if room := c.longestLocked((*connection).endedSince); len(room) > 0 {
 		return room
 	}
-	if c.strangers.Len() > c.limit/newcomersShare {
-		return []*connection{c.outLocked(c.strangers.Front())}
+	if c.unauthenticated.Len() > c.limit/unauthenticatedShare {
+		return []*connection{c.outLocked(c.unauthenticated.Front())}
 	}
 	if room := c.largestLocked(); len(room) > 0 {
 		return room
@@ -202,10 +202,10 @@ func (c *connections) roomLocked() []*connection {
 	if room := c.longestLocked((*connection).idleSince); len(room) > 0 {
 		return room
 	}
-	if c.strangers.Len() > 0 {
-		return []*connection{c.outLocked(c.strangers.Front())}
+	if c.unauthenticated.Len() > 0 {
+		return []*connection{c.outLocked(c.unauthenticated.Front())}
 	}
-	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(untaken) })
+	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(unreadLimit) })
 }
 
 // candidate is a connection that may make room.
@@ -284,10 +284,10 @@ func (c *connections) track(nc net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateActive:
-		conn.answered.Store(sinceStart())
+		conn.answered.Store(monotonic())
 		conn.idle.Store(0)
 	case http.StateIdle:
-		conn.idle.Store(sinceStart())
+		conn.idle.Store(monotonic())
 	case http.StateClosed, http.StateHijacked:
 		c.remove(conn)
 	}
@@ -341,11 +341,11 @@ func (c *connections) count() int {
 // stats reads the counters.
 func (c *connections) stats() ConnectionStats {
 	c.mu.Lock()
-	open, strangers := len(c.open)-c.leaving, c.strangers.Len()
+	open, unauthenticated := len(c.open)-c.leaving, c.unauthenticated.Len()
 	c.mu.Unlock()
 	return ConnectionStats{
-		Open: int64(open), Unauthenticated: int64(strangers), Evicted: c.evicted.Load(),
-		Refused: c.refused.Load(), PerAddress: c.crowded.Load(), Unread: c.unread.Load(),
+		Open: int64(open), Unauthenticated: int64(unauthenticated), Evicted: c.evicted.Load(),
+		Refused: c.refused.Load(), PerAddress: c.perAddress.Load(), Unread: c.unread.Load(),
 	}
 }
 

@@ -36,8 +36,8 @@ type EventSource interface {
 const (
 	heartbeat    = 15 * time.Second // between two signs of life
 	eventStreams = 100              // open at once, of all clients
-	snapshot     = "pair"           // the first event: the state the others change
-	farewell     = "end"            // the last event: why there are no more
+	stateEvent   = "pair"           // the first event: the state the others change
+	endEvent     = "end"            // the last event: why there are no more
 )
 
 // events answers GET /v1/pair/events with server-sent events until the client
@@ -60,7 +60,7 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	events, stop := a.source.Events()
 	defer stop()
 	s := newStream(w)
-	if s.send(snapshot, a.pair.Status()) != nil {
+	if s.send(stateEvent, a.pair.Status()) != nil {
 		return
 	}
 	s.follow(r.Context(), events, place.Value, func() bool { return a.gate.stillOpen(r) })
@@ -114,9 +114,9 @@ func newStream(w http.ResponseWriter) *stream {
 	return &stream{w: w, ctl: ctl}
 }
 
-// follow sends events until there is a reason to stop. room is closed when the stream has to make room; welcome is asked at every
+// follow sends events until there is a reason to stop. evicted is closed when the stream has to make room; permitted is asked at every
 // heartbeat.
-func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan struct{}, welcome func() bool) {
+func (s *stream) follow(ctx context.Context, events <-chan Event, evicted <-chan struct{}, permitted func() bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -127,7 +127,7 @@ func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan st
 		case <-draining(ctx):
 			_ = s.end("the server is stopping") // it goes, heard or not
 			return
-		case <-room:
+		case <-evicted:
 			_ = s.end("another caller, with fewer event streams, has its place: close some of yours, or ask for GET /v1/pair")
 			return
 		case e, ok := <-events:
@@ -137,7 +137,7 @@ func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan st
 			}
 			err = s.send(e.Kind, e)
 		case <-beat.C:
-			if !welcome() {
+			if !permitted() {
 				_ = s.end("the key was revoked, or has expired")
 				return
 			}
@@ -165,7 +165,7 @@ func (s *stream) send(name string, v any) error {
 
 // end sends the last event.
 func (s *stream) end(reason string) error {
-	return s.send(farewell, struct {
+	return s.send(endEvent, struct {
 		Reason string `json:"reason"`
 	}{reason})
 }

@@ -37,20 +37,20 @@ type itemMemory struct {
 	used             atomic.Int64 // what the pool has; written under mu
 	refused, evicted atomic.Uint64
 
-	mu   sync.Mutex // guards the pool and all itemShares; held for no I/O
-	pool shares.Pool[*itemShare]
-	came uint64 // how many did so far
+	mu      sync.Mutex // guards the pool and all itemShares; held for no I/O
+	pool    shares.Pool[*itemShare]
+	arrived uint64 // how many did so far
 }
 
 // itemShare is what one request has in memory. The zero value is nothing.
 type itemShare struct {
 	taken int // owned by the request's goroutine; with 0 nobody else knows the share
 
-	part shares.Part[*itemShare]
-	w    http.ResponseWriter // the request's, for stop
-	stop func(*itemShare)    // ends what the request waits for; nil: it stays
-	end  func()              // ends the request's context, for endCall; nil: it has none to end
-	gone bool                // it had to make room, and is to end
+	part    shares.Part[*itemShare]
+	w       http.ResponseWriter // the request's, for stop
+	stop    func(*itemShare)    // ends what the request waits for; nil: it stays
+	end     func()              // ends the request's context, for endCall; nil: it has none to end
+	evicted bool                // it had to make room, and is to end
 }
 
 // take counts n bytes more for a caller; false: there is no room for them, and they are not counted.
@@ -61,7 +61,7 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case s.gone:
+	case s.evicted:
 		return false
 	case !m.roomLocked(caller, s, n):
 		m.refused.Add(1)
@@ -71,9 +71,9 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	return true
 }
 
-// must counts n bytes whether there is room for them or not: they are there already, and
+// takeAlways counts n bytes whether there is room for them or not: they are there already, and
 // what was done for them can't be taken back.
-func (m *itemMemory) must(caller string, s *itemShare, n int) {
+func (m *itemMemory) takeAlways(caller string, s *itemShare, n int) {
 	if n == 0 {
 		return
 	}
@@ -85,25 +85,25 @@ func (m *itemMemory) must(caller string, s *itemShare, n int) {
 
 // The parts, one in so many, of the limit that are left to callers with little, and that make somebody one with more.
 const (
-	leftShare = 8
-	moreShare = 16
+	reservedShare = 8
+	largeShare    = 16
 )
 
 // boundLocked is the limit for n bytes more of a request's. Where callers are not told apart there is nobody to leave
 // room to.
 func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) shares.Size {
 	has := m.pool.Share(caller).Bytes
-	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/moreShare {
+	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/largeShare {
 		return shares.Size{Bytes: m.limit}
 	}
-	return shares.Size{Bytes: m.limit - m.limit/leftShare}
+	return shares.Size{Bytes: m.limit - m.limit/reservedShare}
 }
 
 // roomLocked makes room for n bytes of a caller's, where another has more.
 func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
 	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, m.boundLocked(caller, s, n))
 	for _, part := range gone {
-		part.Value.gone = true
+		part.Value.evicted = true
 		part.Value.stop(part.Value)
 	}
 	m.evicted.Add(uint64(len(gone)))
@@ -112,8 +112,8 @@ func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
 
 func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	if s.taken == 0 {
-		m.came++
-		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.came} // the one that came first is the first to go
+		m.arrived++
+		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.arrived} // the one that came first is the first to go
 		m.pool.Add(caller, &s.part)
 		m.pool.Pin(&s.part, s.stop == nil)
 	}
@@ -124,7 +124,7 @@ func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 
 // full says whether there is room for nothing more of a caller's, for a request without an item yet; who asks is turned away, and counted.
 func (m *itemMemory) full(caller string) bool {
-	if m.used.Load() < m.limit-m.limit/leftShare { // the usual case, without a lock
+	if m.used.Load() < m.limit-m.limit/reservedShare { // the usual case, without a lock
 		return false
 	}
 	m.mu.Lock()
@@ -148,9 +148,9 @@ func (m *itemMemory) giveBack(s *itemShare) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// waits says that a request begins to wait, and makes room for others from now on: stop is called once then, and has
+// evictable says that a request begins to wait, and makes room for others from now on: stop is called once then, and has
 // to end the waiting without waiting itself. With false the request has made room before, and has to end.
-func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) bool {
+func (m *itemMemory) evictable(s *itemShare, stop func(*itemShare)) bool {
 	if s.taken == 0 {
 		s.stop = stop
 		return true
@@ -158,15 +158,15 @@ func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.stop = stop
-	if s.gone {
+	if s.evicted {
 		return false
 	}
 	m.pool.Pin(&s.part, false)
 	return true
 }
 
-// stays says that the waiting is over. With false the request has made room, and has to end.
-func (m *itemMemory) stays(s *itemShare) bool {
+// pin says that the waiting is over. With false the request has made room, and has to end.
+func (m *itemMemory) pin(s *itemShare) bool {
 	if s.taken == 0 {
 		s.stop = nil
 		return true
@@ -175,14 +175,14 @@ func (m *itemMemory) stays(s *itemShare) bool {
 	defer m.mu.Unlock()
 	s.stop = nil
 	m.pool.Pin(&s.part, true)
-	return !s.gone
+	return !s.evicted
 }
 
-// hasGone reports whether the request had to make room.
-func (m *itemMemory) hasGone(s *itemShare) bool {
+// isEvicted reports whether the request had to make room.
+func (m *itemMemory) isEvicted(s *itemShare) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return s.gone
+	return s.evicted
 }
 
 func (m *itemMemory) stats() MemoryStats {
@@ -209,9 +209,9 @@ func stopWriting(s *itemShare) { _ = http.NewResponseController(s.w).SetWriteDea
 // readItem is readBody for a caller whose body makes room for others while it is read.
 func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller string, s *itemShare, limit int) ([]byte, error) {
 	s.w = w
-	m.waits(s, stopReading)
+	m.evictable(s, stopReading)
 	body, err := m.readBody(r, caller, s, limit)
-	if !m.stays(s) {
+	if !m.pin(s) {
 		return nil, m.fullError()
 	}
 	return body, err
@@ -220,7 +220,7 @@ func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller str
 // writesItem says that a request answers with an item, and makes room for others while its client takes it, until stays or giveBack.
 func (m *itemMemory) writesItem(w http.ResponseWriter, s *itemShare) {
 	s.w = w // nobody reads it while there is no stop
-	m.waits(s, stopWriting)
+	m.evictable(s, stopWriting)
 }
 
 // readBody reads the item into memory that grows with what has come: none before the first byte,

@@ -40,7 +40,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 		return c.removed(lost(err, lostByAcquire))
 	}
 	s, lock := &granted.session, granted.lock
-	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
+	m.takeAlways(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
 	if err := c.r.Context().Err(); err != nil {
 		c.giveBack(lock)
 		return err
@@ -56,7 +56,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 		status = http.StatusCreated
 	}
 	m.writesItem(c.w, &c.items)
-	if c.answerItem(ctx, status, s); !m.stays(&c.items) {
+	if c.answerItem(ctx, status, s); !m.pin(&c.items) {
 		c.giveBack(lock)
 	}
 	return nil

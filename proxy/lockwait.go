@@ -70,7 +70,7 @@ func (c *call) look(ctx context.Context) error {
 
 // await waits in the session's queue. An item that came with the call makes room for others meanwhile.
 func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
-	if err := c.waits(); err != nil {
+	if err := c.evictable(); err != nil {
 		return err
 	}
 	var look func(context.Context) error
@@ -79,13 +79,13 @@ func (c *call) await(ctx context.Context, shared bool, try func(context.Context)
 			if err := c.look(ctx); err != nil {
 				return err
 			}
-			return c.waits() // the store was asked
+			return c.evictable() // the store was asked
 		}
 	}
 	return c.api.waiters.await(ctx, nameOf(c.caller), c.key(), c.wait, shared, look, func(ctx context.Context) error {
 		err := try(ctx)
 		if errors.Is(err, session.ErrLocked) { // what was answered in another way is over
-			if err := c.waits(); err != nil {
+			if err := c.evictable(); err != nil {
 				return err
 			}
 		}

@@ -21,7 +21,7 @@ import (
 const closeTimeout = 5 * time.Second
 
 // DefaultDrainTimeout is how long requests under way may take to end.
-const DefaultDrainTimeout = DefaultHoldWindow + 2*grace
+const DefaultDrainTimeout = DefaultHoldWindow + 2*deadlineMargin
 
 // ServerConfig says how a handler is served. Zero values stand for the defaults.
 type ServerConfig struct {
@@ -84,7 +84,7 @@ func (l ServerLimits) withDefaults() ServerLimits {
 }
 
 // What one connection of HTTP/2 may have. They are told as it begins, so they are the same with and
-// without a credential; strangersStreams bounds what is done without one.
+// without a credential; unauthenticatedStreams bounds what is done without one.
 const (
 	maxStreams   = 100              // requests under way
 	maxFrame     = 16 << 10         // bytes of a frame, which are kept until it is whole; the least there may be
@@ -148,7 +148,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 		TLSConfig:                    cfg.TLS,
 		ReadHeaderTimeout:            limits.HeaderTimeout,
 		ReadTimeout:                  limits.BodyTimeout,
-		WriteTimeout:                 limits.BodyTimeout + cfg.HoldWindow + 2*grace,
+		WriteTimeout:                 limits.BodyTimeout + cfg.HoldWindow + 2*deadlineMargin,
 		IdleTimeout:                  limits.IdleTimeout,
 		MaxHeaderBytes:               limits.HeaderBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the handler's, as all is

@@ -85,30 +85,30 @@ type waitQueue struct {
 
 // waiter is one call in a queue.
 type waiter struct {
-	caller string
-	part   shares.Part[*waiter]
-	said   atomic.Uint32 // what it was told
-	bell   chan struct{} // holds a token if it was told something
+	caller  string
+	part    shares.Part[*waiter]
+	signals atomic.Uint32 // what it was told
+	wakeup  chan struct{} // holds a token if it was told something
 }
 
 // What a waiter is told.
 const (
 	isHead    = 1 << iota // it is the head
 	mayBeFree             // the session may be free
-	turnedOut             // it has to make room
+	mustLeave             // it has to make room
 )
 
-// tell says something to a waiter.
-func (me *waiter) tell(what uint32) {
-	me.said.Or(what)
+// signal says something to a waiter.
+func (me *waiter) signal(what uint32) {
+	me.signals.Or(what)
 	select {
-	case me.bell <- struct{}{}:
+	case me.wakeup <- struct{}{}:
 	default: // it will see this, too
 	}
 }
 
-// was says whether it was told something.
-func (me *waiter) was(what uint32) bool { return me.said.Load()&what != 0 }
+// has says whether it was told something.
+func (me *waiter) has(what uint32) bool { return me.signals.Load()&what != 0 }
 
 func newWaiters(perSession, total int) *waiters {
 	w := &waiters{perSession: perSession, total: total, seed: maphash.MakeSeed(), closed: make(chan struct{}), took: newWaitTimes()}
@@ -131,7 +131,7 @@ func (w *waiters) shard(key waitKey) *waitShard {
 func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, look, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
-	v := visit{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
+	v := queueing{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
 	age := time.Duration(0)
 	switch {
 	case !v.sh.busy(key):
@@ -167,8 +167,8 @@ func (sh *waitShard) busy(key waitKey) bool {
 	return sh.queues[key] != nil
 }
 
-// visit is one caller's time in a queue.
-type visit struct {
+// queueing is one caller's time in a queue.
+type queueing struct {
 	w      *waiters
 	sh     *waitShard
 	key    waitKey
@@ -179,19 +179,19 @@ type visit struct {
 }
 
 // queue waits for the head's place, then polls from it.
-func (v *visit) queue(ctx context.Context) error {
-	for !v.me.was(isHead | turnedOut) {
-		if _, err := v.listen(ctx, nil); err != nil {
+func (v *queueing) queue(ctx context.Context) error {
+	for !v.me.has(isHead | mustLeave) {
+		if _, err := v.awaitSignal(ctx, nil); err != nil {
 			return err
 		}
 	}
 	return v.poll(ctx)
 }
 
-// listen waits until the waiter is told something, or due fires; the error is the end of the wait.
-func (v *visit) listen(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
+// awaitSignal waits until the waiter is told something, or due fires; the error is the end of the wait.
+func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
 	select {
-	case <-v.me.bell:
+	case <-v.me.wakeup:
 		return false, nil
 	case <-due:
 		return true, nil
@@ -206,13 +206,13 @@ func (v *visit) listen(ctx context.Context, due <-chan time.Time) (fired bool, e
 }
 
 // poll is the head's part.
-func (v *visit) poll(ctx context.Context) error {
+func (v *queueing) poll(ctx context.Context) error {
 	pause := pollFirst
 	timer := time.NewTimer(jitter(pause))
 	defer timer.Stop()
 	for {
-		for !v.me.was(mayBeFree | turnedOut) {
-			due, err := v.listen(ctx, timer.C)
+		for !v.me.has(mayBeFree | mustLeave) {
+			due, err := v.awaitSignal(ctx, timer.C)
 			if err != nil {
 				return err
 			}
@@ -221,10 +221,10 @@ func (v *visit) poll(ctx context.Context) error {
 				break
 			}
 		}
-		if v.me.was(turnedOut) {
-			return errTurnedOut
+		if v.me.has(mustLeave) {
+			return errEvicted
 		}
-		if v.me.said.And(^uint32(mayBeFree))&mayBeFree != 0 {
+		if v.me.signals.And(^uint32(mayBeFree))&mayBeFree != 0 {
 			v.w.woken.Add(1)
 			pause = pollFirst
 		}
@@ -240,9 +240,9 @@ func (v *visit) poll(ctx context.Context) error {
 }
 
 // join goes to the back of the queue, and makes one where there is none.
-func (v *visit) join(age time.Duration) error {
+func (v *queueing) join(age time.Duration) error {
 	w := v.w
-	v.me = &waiter{caller: v.caller, bell: make(chan struct{}, 1)}
+	v.me = &waiter{caller: v.caller, wakeup: make(chan struct{}, 1)}
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
 	q := v.sh.queues[v.key]
@@ -257,7 +257,7 @@ func (v *visit) join(age time.Duration) error {
 	if q == nil {
 		q = &waitQueue{age: age, seen: time.Now()}
 		v.sh.queues[v.key] = q
-		v.me.said.Or(isHead)
+		v.me.signals.Or(isHead)
 	}
 	q.members = append(q.members, v.me)
 	w.queued.Add(1)
@@ -265,17 +265,17 @@ func (v *visit) join(age time.Duration) error {
 }
 
 // room makes room in a session's queue, where another caller has more of it. Whoever has it already keeps some.
-func (v *visit) room(q *waitQueue) bool {
+func (v *queueing) room(q *waitQueue) bool {
 	var pool shares.Pool[*waiter]
 	for _, m := range q.members {
-		if !m.was(turnedOut) { // those are on their way out
+		if !m.has(mustLeave) { // those are on their way out
 			pool.Add(m.caller, &shares.Part[*waiter]{Value: m})
 		}
 	}
 	gone, ok := pool.Room(v.caller, shares.Size{Count: 1}, shares.Size{Count: v.w.perSession})
 	for _, part := range gone {
 		v.w.exit(part.Value)
-		v.w.turnOut(part.Value)
+		v.w.evict(part.Value)
 		q.remove(part.Value, false)
 	}
 	return ok
@@ -287,7 +287,7 @@ func (w *waiters) enter(me *waiter) bool {
 	defer w.mu.Unlock()
 	gone, ok := w.pool.Room(me.caller, shares.Size{Count: 1}, shares.Size{Count: w.total})
 	for _, part := range gone {
-		w.turnOut(part.Value) // it goes out of its queue by itself
+		w.evict(part.Value) // it goes out of its queue by itself
 	}
 	if ok {
 		me.part.Value = me
@@ -297,10 +297,10 @@ func (w *waiters) enter(me *waiter) bool {
 	return ok
 }
 
-// turnOut tells a waiter that it has to make room.
-func (w *waiters) turnOut(m *waiter) {
+// evict tells a waiter that it has to make room.
+func (w *waiters) evict(m *waiter) {
 	w.evicted.Add(1)
-	m.tell(turnedOut)
+	m.signal(mustLeave)
 }
 
 // exit counts a waiter no more.
@@ -311,11 +311,11 @@ func (w *waiters) exit(me *waiter) {
 	w.waiting.Store(int64(w.pool.Size().Count))
 }
 
-// errTurnedOut is the answer to whoever had to make room.
-var errTurnedOut = &problemError{kindOverloaded, "too many calls wait for locked sessions, and most of them are this caller's"}
+// errEvicted is the answer to whoever had to make room.
+var errEvicted = &problemError{kindOverloaded, "too many calls wait for locked sessions, and most of them are this caller's"}
 
 // leave goes out of the queue, and says whether the session is free as far as it knows.
-func (v *visit) leave(free bool) {
+func (v *queueing) leave(free bool) {
 	v.w.exit(v.me)
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
@@ -335,10 +335,10 @@ func (q *waitQueue) remove(me *waiter, free bool) {
 	q.members = slices.Delete(q.members, i, i+1)
 	if i == 0 && len(q.members) > 0 {
 		next := q.members[0]
-		next.tell(isHead)
+		next.signal(isHead)
 		// What the head was told and did not use is for the next one.
-		if free || me.was(mayBeFree) {
-			next.tell(mayBeFree)
+		if free || me.has(mayBeFree) {
+			next.signal(mayBeFree)
 		}
 	}
 }
@@ -352,12 +352,12 @@ func (w *waiters) wake(key waitKey) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if q := sh.queues[key]; q != nil {
-		q.members[0].tell(mayBeFree)
+		q.members[0].signal(mayBeFree)
 	}
 }
 
 // sawLocked remembers the lock's age for those who never asked themselves.
-func (v *visit) sawLocked(age time.Duration) {
+func (v *queueing) sawLocked(age time.Duration) {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
 	if q := v.sh.queues[v.key]; q != nil { // nil: this one had to go out of it meanwhile, and all others went
@@ -366,11 +366,11 @@ func (v *visit) sawLocked(age time.Duration) {
 }
 
 // expire is the end of a wait: the lock's age as last seen, and the time since then.
-func (v *visit) expire() error {
+func (v *queueing) expire() error {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	if v.me.was(turnedOut) {
-		return errTurnedOut
+	if v.me.has(mustLeave) {
+		return errEvicted
 	}
 	v.w.expired.Add(1)
 	q := v.sh.queues[v.key]

@@ -130,7 +130,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "has a call make room for another caller's item after it was sent",
 		file: "proxy/admit.go",
-		old:  `return c.sends()`,
+		old:  `return c.pin()`,
 		new:  `return nil`,
 		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
 	},
