@@ -6,11 +6,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// admit calls use with the store once the call has a place there, and returns what use returned. Every use of the store on
-// behalf of a call goes through admit, but for giving back a lock whose caller has left.
+// admit calls use with the store once the call has a place there, and returns what use returned. Every use of the
+// store for a call goes through admit, except giving back the lock of a caller that has left.
 //
-// While the call waits for the place, and then until the store sends it, its item makes room for those of others. The store
-// asks [call.Permitted] before each of its attempts.
+// While the call waits for the place, its item may be evicted for another caller's. It may be evicted until the store
+// sends the call: the store asks [call.Permitted] before each of its attempts.
 func admit[T any](ctx context.Context, c *call, use func(ctx context.Context, store session.Store) (T, error)) (result T, err error) {
 	if err := c.evictable(); err != nil {
 		return result, err
@@ -25,8 +25,8 @@ func admit[T any](ctx context.Context, c *call, use func(ctx context.Context, st
 	return use(ctx, c.api.store)
 }
 
-// admitWhenUnlocked is [admit]. With ?wait= it is repeated while the session is locked, each time in a place of its own: the
-// call keeps none while it waits for a lock. shared says that success takes no lock.
+// admitWhenUnlocked calls admit. With ?wait= it repeats that while the session is locked. Each repetition takes a
+// place of its own, so the call has none while it waits for a lock. shared says that success takes no lock.
 func admitWhenUnlocked[T any](ctx context.Context, c *call, shared bool, use func(ctx context.Context, store session.Store) (T, error)) (T, error) {
 	if c.wait == 0 {
 		return admit(ctx, c, use)
@@ -36,8 +36,8 @@ func admitWhenUnlocked[T any](ctx context.Context, c *call, shared bool, use fun
 
 var _ session.Permission = (*call)(nil)
 
-// permitting returns a context in which the store asks the call for permission. A call to a configured application
-// by nobody in particular needs none.
+// permitting returns a context in which the store asks the call for permission. A call of an unnamed caller to a
+// configured application needs no permission.
 func (c *call) permitting(ctx context.Context) context.Context {
 	if c.caller == nil && c.api.apps.Load().configured(c.ref.App.Name) {
 		return ctx
@@ -45,8 +45,8 @@ func (c *call) permitting(ctx context.Context) context.Context {
 	return session.WithPermission(ctx, c)
 }
 
-// Permitted implements session.Permission. From then on the call makes no room: whatever the store answers, the call
-// was sent.
+// Permitted implements session.Permission. From then on the item cannot be evicted: whatever the store answers, the
+// call was sent.
 func (c *call) Permitted() error {
 	if err := c.gate.still(c, c.right); err != nil {
 		return err
@@ -54,8 +54,8 @@ func (c *call) Permitted() error {
 	return c.pin()
 }
 
-// MayRegister implements session.Permission: no application takes the id of one that is configured, and
-// one that neither the configuration nor the caller's key names counts. A call that is sent again counts once.
+// MayRegister implements session.Permission. No application may have the id of a configured one. An application that
+// neither the configuration nor the caller's key names is counted. A call that is sent again is counted once.
 func (c *call) MayRegister(app string) error {
 	apps := c.api.apps.Load()
 	if apps.collides(app) {

@@ -30,7 +30,7 @@ func TestAPI_BadInput(t *testing.T) {
 		{"timeout above a year", "PUT", path, []string{"Session-Timeout", "525601"}, "between 1 and 525600"},
 		{"empty timeout", "PUT", path, []string{"Session-Timeout", ""}, "between 1 and 525600"},
 		{"huge timeout", "PUT", path, []string{"Session-Timeout", "99999999999999999999"}, "between 1 and 525600"},
-		{"two timeouts", "PUT", path, []string{"Session-Timeout", "1", "Session-Timeout", "2"}, "Session-Timeout is there more than once"},
+		{"two timeouts", "PUT", path, []string{"Session-Timeout", "1", "Session-Timeout", "2"}, "Session-Timeout is given more than once"},
 		{"id of 81 characters", "GET", sessions + "/" + strings.Repeat("x", 81), nil, "session id has 81 characters"},
 		{"id with a control character", "GET", sessions + "/a%01b", nil, "session id holds a blank or a control character"},
 		{"id with a line feed", "GET", sessions + "/a%0Ab", nil, "session id holds"},
@@ -41,7 +41,7 @@ func TestAPI_BadInput(t *testing.T) {
 		{"id with a blank at its end", "GET", sessions + "/a%20", nil, "session id holds a blank"},
 		{"- without a header", "GET", sessions + "/-", nil, "Session-ID is missing"},
 		{"- with an empty header", "GET", sessions + "/-", []string{"Session-ID", ""}, "session id is empty"},
-		{"- with two headers", "GET", sessions + "/-", []string{"Session-ID", "a", "Session-ID", "b"}, "Session-ID is there more than once"},
+		{"- with two headers", "GET", sessions + "/-", []string{"Session-ID", "a", "Session-ID", "b"}, "Session-ID is given more than once"},
 		{"empty application", "POST", "/v1/apps//sessions", nil, "application name is empty"},
 		{"application of 281 bytes", "POST", "/v1/apps/" + strings.Repeat("x", 281) + "/sessions", nil, "application name has 281 bytes"},
 		{"application that is not ASCII", "POST", "/v1/apps/%C3%A9/sessions", nil, "not printable ASCII"},
@@ -53,7 +53,7 @@ func TestAPI_BadInput(t *testing.T) {
 		{"wait 2m1s", "GET", path + "?wait=2m1s", nil, "between 0 and 120 s"},
 		{"wait beyond int64", "GET", path + "?wait=9999999999999999999", nil, "wait must be"},
 		{"empty wait", "GET", path + "?wait=", nil, "wait must be"},
-		{"two waits", "GET", path + "?wait=1&wait=2", nil, "wait is there more than once"},
+		{"two waits", "GET", path + "?wait=1&wait=2", nil, "wait is given more than once"},
 		{"broken query", "GET", path + "?wait=%zz", nil, "the query"},
 		{"locked=deny", "GET", path + "?locked=deny", nil, "locked must be allow"},
 		{"peek=1", "GET", path + "?peek=1", nil, "peek must be true"},
@@ -73,7 +73,7 @@ func TestAPI_BadInput(t *testing.T) {
 		{"If-None-Match with an acquire", "POST", path + "/lock", []string{"If-None-Match", "*"}, "has no meaning for this method"},
 		{"empty Idempotency-Key", "DELETE", path, []string{"Idempotency-Key", ""}, "Idempotency-Key must have between 1 and 255 bytes"},
 		{"long Idempotency-Key", "DELETE", path, []string{"Idempotency-Key", strings.Repeat("k", 256)}, "Idempotency-Key must have"},
-		{"two Idempotency-Keys", "DELETE", path, []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, "Idempotency-Key is there more than once"},
+		{"two Idempotency-Keys", "DELETE", path, []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, "Idempotency-Key is given more than once"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body := ""

@@ -17,25 +17,25 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// How often the head of a queue asks the store: at first, and at the least. Each
-// pause is up to a quarter longer or shorter.
+// How often the head of a queue asks the store: at first, and at the least. Each pause is up to a quarter longer or
+// shorter.
 const (
 	pollFirst = 5 * time.Millisecond
 	pollLast  = 250 * time.Millisecond
 )
 
-// WaiterStats counts the callers that waited for a session's lock.
+// WaiterStats counts the calls that waited for a session's lock.
 type WaiterStats struct {
 	Waiting      int64  // now
 	Total        uint64 // ever queued
 	Polls        uint64 // tries by the heads of queues
-	Woken        uint64 // tries because the session was released through this proxy
-	Served       uint64 // left with an answer other than "locked"
-	Expired      uint64 // left because their wait was over
-	Left         uint64 // left because their caller had, or its deadline was over
-	SessionLimit uint64 // turned away: too many for the session
-	TotalLimit   uint64 // turned away: too many in all
-	Evicted      uint64 // turned away while they waited, to make room for a caller with fewer
+	Woken        uint64 // tries because the lock was released through this proxy
+	Served       uint64 // ended with an answer other than "locked"
+	Expired      uint64 // ended because their wait was over
+	Left         uint64 // ended because their caller left, or by their deadline
+	SessionLimit uint64 // refused: too many for the session
+	TotalLimit   uint64 // refused: too many in all
+	Evicted      uint64 // refused while they waited, to make room for a caller with fewer calls
 }
 
 // waitKey names a session.
@@ -44,70 +44,70 @@ type waitKey struct {
 	id  session.ID // folded
 }
 
-// waiters queues callers for locked sessions, first come first served. Of each
-// session's queue only the head asks the store, from time to time, and at once
-// when the session is released through this proxy. It starts no goroutine: every
-// caller waits in its own.
+// waiters queues calls for locked sessions, first come first served. Of each session's queue only the head asks the
+// store: from time to time, and at once when the lock is released through this proxy. It starts no goroutine: every
+// call waits in its own.
 //
-// Both bounds, the session's and the one in all, have a turn for each caller: where a bound is met, the newest
-// waiter of whoever has most is turned away, unless that is the one who asks. Who waits takes a
-// mutex that all waiters share, once as it comes and once as it goes; nobody else does. Any number of goroutines may use it.
+// Both bounds, the session's and the one in all, are shared fairly between callers: if a bound is reached, the newest
+// waiter of the caller with the most is refused, which may be the new call itself. A waiting call takes a mutex that
+// all waiters share, once when it arrives and once when it leaves; no other call does. Any number of goroutines may
+// use waiters.
 type waiters struct {
 	perSession int
 	total      int
 	seed       maphash.Seed
-	shards     [64]waitShard // so that sessions do not meet at one lock
+	shards     [64]waitShard // so that sessions do not share one mutex
 
 	closing sync.Once
 	closed  chan struct{} // closed by close
 
-	mu   sync.Mutex // guards pool; taken within a shard's, if with one
+	mu   sync.Mutex // guards pool; if both are held, a shard's mutex is taken first
 	pool shares.Pool[*waiter]
 
-	waiting                                        atomic.Int64 // what the pool has; written under mu
+	waiting                                        atomic.Int64 // the size of the pool; written under mu
 	queued, polls, woken, served                   atomic.Uint64
 	expired, left, fullSession, fullTotal, evicted atomic.Uint64
 
-	took prometheus.Histogram // time in a queue
+	took prometheus.Histogram // the time in a queue
 }
 
 type waitShard struct {
 	mu     sync.Mutex
-	queues map[waitKey]*waitQueue // owned by mu, queues included; none is empty
+	queues map[waitKey]*waitQueue // owned by mu, with the queues; none is empty
 }
 
-// waitQueue is the callers that wait for one session. Never empty.
+// waitQueue has the calls that wait for one session. It is never empty.
 type waitQueue struct {
-	members []*waiter // in the order they came; the first polls
+	members []*waiter // in the order of their arrival; the first polls
 	age     time.Duration
-	seen    time.Time // when age was the lock's
+	seen    time.Time // when age was the age of the lock
 }
 
 // waiter is one call in a queue.
 type waiter struct {
 	caller  string
 	part    shares.Part[*waiter]
-	signals atomic.Uint32 // what it was told
-	wakeup  chan struct{} // holds a token if it was told something
+	signals atomic.Uint32 // the signals it has received
+	wakeup  chan struct{} // has a token if there is a new signal
 }
 
-// What a waiter is told.
+// The signals to a waiter.
 const (
-	isHead    = 1 << iota // it is the head
+	isHead    = 1 << iota // the waiter is the head
 	mayBeFree             // the session may be free
-	mustLeave             // it has to make room
+	mustLeave             // the waiter is evicted
 )
 
-// signal says something to a waiter.
+// signal sends a signal to a waiter.
 func (me *waiter) signal(what uint32) {
 	me.signals.Or(what)
 	select {
 	case me.wakeup <- struct{}{}:
-	default: // it will see this, too
+	default: // it will see this signal too
 	}
 }
 
-// has says whether it was told something.
+// has reports whether the waiter has received a signal.
 func (me *waiter) has(what uint32) bool { return me.signals.Load()&what != 0 }
 
 func newWaiters(perSession, total int) *waiters {
@@ -122,12 +122,10 @@ func (w *waiters) shard(key waitKey) *waitShard {
 	return &w.shards[maphash.Comparable(w.seed, key)%uint64(len(w.shards))]
 }
 
-// await calls try until it answers anything but "locked", for at most wait. With
-// nobody in the queue it tries at once; otherwise its turn comes after theirs.
-// shared says that success leaves the session free for the next in the queue. look, if it is not nil, is called first by
-// who finds others in the queue; its error is the answer.
-// At the wait's end, and once close was called, the error is a *LockedError with
-// the age last seen.
+// await calls try until the answer is not "locked", for at most wait. If the queue is empty, it calls try at once;
+// otherwise it waits for its turn. shared says that success leaves the session free for the next waiter. look, if not
+// nil, is called first if there are other waiters; its error is the answer. At the end of the wait, and after close,
+// the error is a *LockedError with the lock's last known age.
 func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, look, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
@@ -149,7 +147,7 @@ func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait ti
 		return err
 	}
 	joined, free := time.Now(), false
-	defer func() { // also if try panics: the queue goes on
+	defer func() { // also if try panics: the queue must continue
 		w.took.Observe(time.Since(joined).Seconds())
 		v.leave(free)
 	}()
@@ -158,7 +156,7 @@ func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait ti
 	return err
 }
 
-// close ends all waiting, now and later: for when the server is to end.
+// close ends all waits, also later ones. It is called when the server is about to end.
 func (w *waiters) close() { w.closing.Do(func() { close(w.closed) }) }
 
 func (sh *waitShard) busy(key waitKey) bool {
@@ -167,7 +165,7 @@ func (sh *waitShard) busy(key waitKey) bool {
 	return sh.queues[key] != nil
 }
 
-// queueing is one caller's time in a queue.
+// queueing is one call's time in a queue.
 type queueing struct {
 	w      *waiters
 	sh     *waitShard
@@ -178,7 +176,7 @@ type queueing struct {
 	try    func(context.Context) error
 }
 
-// queue waits for the head's place, then polls from it.
+// queue waits until the call is the head, and then polls.
 func (v *queueing) queue(ctx context.Context) error {
 	for !v.me.has(isHead | mustLeave) {
 		if _, err := v.awaitSignal(ctx, nil); err != nil {
@@ -188,7 +186,7 @@ func (v *queueing) queue(ctx context.Context) error {
 	return v.poll(ctx)
 }
 
-// awaitSignal waits until the waiter is told something, or due fires; the error is the end of the wait.
+// awaitSignal waits until the waiter gets a signal, or due fires. The error is the end of the wait.
 func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
 	select {
 	case <-v.me.wakeup:
@@ -205,7 +203,7 @@ func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired
 	}
 }
 
-// poll is the head's part.
+// poll is what the head of a queue does.
 func (v *queueing) poll(ctx context.Context) error {
 	pause := pollFirst
 	timer := time.NewTimer(jitter(pause))
@@ -239,7 +237,7 @@ func (v *queueing) poll(ctx context.Context) error {
 	}
 }
 
-// join goes to the back of the queue, and makes one where there is none.
+// join adds the call to the end of the queue, or makes a queue.
 func (v *queueing) join(age time.Duration) error {
 	w := v.w
 	v.me = &waiter{caller: v.caller, wakeup: make(chan struct{}, 1)}
@@ -250,7 +248,7 @@ func (v *queueing) join(age time.Duration) error {
 		w.fullSession.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for this session already", w.perSession)}
 	}
-	if !w.enter(v.me) { // not if one has just gone: nobody goes for nothing
+	if !w.enter(v.me) { // no refusal follows an eviction from this queue, so no call is evicted in vain
 		w.fullTotal.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for locked sessions already", w.total)}
 	}
@@ -264,11 +262,11 @@ func (v *queueing) join(age time.Duration) error {
 	return nil
 }
 
-// room makes room in a session's queue, where another caller has more of it. Whoever has it already keeps some.
+// room makes room in a session's queue if another caller has more calls in it. A caller keeps its share.
 func (v *queueing) room(q *waitQueue) bool {
 	var pool shares.Pool[*waiter]
 	for _, m := range q.members {
-		if !m.has(mustLeave) { // those are on their way out
+		if !m.has(mustLeave) { // evicted ones are leaving
 			pool.Add(m.caller, &shares.Part[*waiter]{Value: m})
 		}
 	}
@@ -281,13 +279,13 @@ func (v *queueing) room(q *waitQueue) bool {
 	return ok
 }
 
-// enter counts a waiter, and makes room for it where another caller has more.
+// enter counts a waiter, and makes room for it if another caller has more.
 func (w *waiters) enter(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gone, ok := w.pool.Room(me.caller, shares.Size{Count: 1}, shares.Size{Count: w.total})
 	for _, part := range gone {
-		w.evict(part.Value) // it goes out of its queue by itself
+		w.evict(part.Value) // it leaves its queue by itself
 	}
 	if ok {
 		me.part.Value = me
@@ -297,13 +295,13 @@ func (w *waiters) enter(me *waiter) bool {
 	return ok
 }
 
-// evict tells a waiter that it has to make room.
+// evict tells a waiter to leave.
 func (w *waiters) evict(m *waiter) {
 	w.evicted.Add(1)
 	m.signal(mustLeave)
 }
 
-// exit counts a waiter no more.
+// exit no longer counts a waiter.
 func (w *waiters) exit(me *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -311,10 +309,10 @@ func (w *waiters) exit(me *waiter) {
 	w.waiting.Store(int64(w.pool.Size().Count))
 }
 
-// errEvicted is the answer to whoever had to make room.
-var errEvicted = &problemError{kindOverloaded, "too many calls wait for locked sessions, and most of them are this caller's"}
+// errEvicted is the answer to an evicted call.
+var errEvicted = &problemError{kindOverloaded, "too many calls wait for locked sessions, most of them from this caller"}
 
-// leave goes out of the queue, and says whether the session is free as far as it knows.
+// leave leaves the queue. free says that the session is free, as far as the call knows.
 func (v *queueing) leave(free bool) {
 	v.w.exit(v.me)
 	v.sh.mu.Lock()
@@ -326,7 +324,7 @@ func (v *queueing) leave(free bool) {
 	}
 }
 
-// remove takes a waiter out, if it is in. A head hands its place on.
+// remove removes a waiter if it is in the queue. If it is the head, the next waiter becomes the head.
 func (q *waitQueue) remove(me *waiter, free bool) {
 	i := slices.Index(q.members, me)
 	if i < 0 {
@@ -336,14 +334,14 @@ func (q *waitQueue) remove(me *waiter, free bool) {
 	if i == 0 && len(q.members) > 0 {
 		next := q.members[0]
 		next.signal(isHead)
-		// What the head was told and did not use is for the next one.
+		// A signal that the head did not use is for the next one.
 		if free || me.has(mayBeFree) {
 			next.signal(mayBeFree)
 		}
 	}
 }
 
-// wake tells the head of the session's queue to try now.
+// wake has the head of the session's queue try now.
 func (w *waiters) wake(key waitKey) {
 	if w.waiting.Load() == 0 { // the usual case, without a lock
 		return
@@ -356,16 +354,16 @@ func (w *waiters) wake(key waitKey) {
 	}
 }
 
-// sawLocked remembers the lock's age for those who never asked themselves.
+// sawLocked remembers the lock's age for waiters that have not asked the store.
 func (v *queueing) sawLocked(age time.Duration) {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	if q := v.sh.queues[v.key]; q != nil { // nil: this one had to go out of it meanwhile, and all others went
+	if q := v.sh.queues[v.key]; q != nil { // nil: this waiter was evicted meanwhile, and all others left
 		q.age, q.seen = age, time.Now()
 	}
 }
 
-// expire is the end of a wait: the lock's age as last seen, and the time since then.
+// expire returns the error of a wait that is over: the lock's last known age, plus the time since then.
 func (v *queueing) expire() error {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
@@ -385,7 +383,7 @@ func lockAge(err error) time.Duration {
 	return 0
 }
 
-// jitter is d, up to a quarter shorter or longer.
+// jitter returns d, up to a quarter shorter or longer.
 func jitter(d time.Duration) time.Duration {
 	return d*3/4 + rand.N(d/2)
 }
