@@ -41,18 +41,30 @@ func DomainError(err error) error {
 	if partner.OutcomeOf(err) == partner.Unknown {
 		e.outcome = session.Unknown
 	}
-	switch {
-	case errors.Is(err, partner.ErrOutcomeUnknown):
-		e.kind = session.ErrOutcomeUnknown
-	case errors.Is(err, partner.ErrHoldFull), errors.Is(err, partner.ErrBusy):
-		e.kind = session.ErrOverloaded
-	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed),
-		errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done
-		e.kind = session.ErrNoPrincipal
-	case errors.Is(err, session.ErrCollision):
-		e.kind = session.ErrCollision
-	}
+	e.kind = domainKind(err)
 	return e
+}
+
+// domainKind returns the domain's sentinel for what the pair says of a call, or nil.
+func domainKind(err error) error {
+	switch kind, _ := errors.AsType[partner.Kind](err); kind {
+	case partner.OutcomeUnknown:
+		return session.ErrOutcomeUnknown
+	case partner.Busy:
+		return session.ErrOverloaded
+	case partner.NoPrincipal, partner.Closed:
+		return session.ErrNoPrincipal
+	}
+	if _, ok := errors.AsType[*partner.HoldFullError](err); ok {
+		return session.ErrOverloaded
+	}
+	switch {
+	case errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done
+		return session.ErrNoPrincipal
+	case errors.Is(err, session.ErrCollision):
+		return session.ErrCollision
+	}
+	return nil
 }
 
 // answers are the errors that a procedure's answer becomes.
