@@ -48,7 +48,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
 		return misuse.Errorf("a time-out is not below 0")
 	}
-	cfg, err := s.load(c.pair.Said()...)
+	cfg, err := s.load(c.pair.Settings()...)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	setup, err := doctor.NewSetup(cfg, both, c.how(s))
+	setup, err := doctor.NewSetup(cfg, both, c.pairFlags(s))
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 }
 
 // how are the flags that name the pair, for a command that somebody is told to type.
-func (c *doctorCommand) how(s *settings) string {
+func (c *doctorCommand) pairFlags(s *settings) string {
 	var words []string
 	if s.configFile != "" {
 		words = append(words, "--config "+s.configFile)

@@ -26,7 +26,7 @@ func newEmbedded(s *settings) *cobra.Command {
 		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer server.CollectLess()()
+			defer server.ReduceGC()()
 			servers, err := flags.Open(server.NewLogger(cmd.ErrOrStderr(), s.verbose))
 			if err != nil {
 				return err
@@ -34,11 +34,11 @@ func newEmbedded(s *settings) *cobra.Command {
 			out := cmd.OutOrStdout()
 			if asJSON {
 				err = json.NewEncoder(out).Encode(map[string]string{
-					"a": shownConnectionString(servers, "a"), "b": shownConnectionString(servers, "b"), "principal": servers.Principal(),
+					"a": printableConnectionString(servers, "a"), "b": printableConnectionString(servers, "b"), "principal": servers.Principal(),
 				})
 			} else {
-				fmt.Fprintf(out, "mirrorstate %s, %s\n", buildVersion(), shownPair(servers))
-				greetEmbedded(out, servers)
+				fmt.Fprintf(out, "mirrorstate %s, %s\n", buildVersion(), pairTitle(servers))
+				printPartners(out, servers)
 			}
 			if err != nil {
 				servers.Close()
@@ -53,18 +53,18 @@ func newEmbedded(s *settings) *cobra.Command {
 	return cmd
 }
 
-// shownPair is what the two servers are.
-func shownPair(servers *embedded.Pair) string {
+// pairTitle is what the two servers are.
+func pairTitle(servers *embedded.Pair) string {
 	if principal := servers.Principal(); principal != "" {
 		return "embedded pair, principal " + principal
 	}
 	return "two embedded servers, no pair"
 }
 
-// shownConnectionString is a partner's connection string as it may be printed:
+// printableConnectionString is a partner's connection string as it may be printed:
 // with the password where it was made at this start, and otherwise without. A
 // password that was configured is never shown.
-func shownConnectionString(servers *embedded.Pair, name string) string {
+func printableConnectionString(servers *embedded.Pair, name string) string {
 	password := "…"
 	if servers.FreshPassword() && textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")) == "" {
 		password = servers.Password()

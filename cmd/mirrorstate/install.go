@@ -65,7 +65,7 @@ func (in *installation) add(cmd *cobra.Command) {
 // run is the command.
 func (in *installation) run(cmd *cobra.Command, s *settings) error {
 	in.Out, in.Progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	cfg, err := s.load(in.pair.Said()...)
+	cfg, err := s.load(in.pair.Settings()...)
 	if err != nil {
 		return err
 	}

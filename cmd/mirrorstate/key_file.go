@@ -7,24 +7,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 )
 
-// private is a new file that only its user can read; nil: none is wanted.
-type private struct{ *os.File }
+// privateFile is a new file that only its user can read; nil: none is wanted.
+type privateFile struct{ *os.File }
 
-// makePrivate makes an empty file, before there is a key that would be lost without it. It stays open: by its name the key
+// createPrivateFile makes an empty file, before there is a key that would be lost without it. It stays open: by its name the key
 // could get into another file that somebody put there meanwhile.
-func makePrivate(path string) (private, error) {
+func createPrivateFile(path string) (privateFile, error) {
 	if path == "" {
-		return private{}, nil
+		return privateFile{}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return private{}, misuse.Errorf("--out: %w; name a new file", err)
+		return privateFile{}, misuse.Errorf("--out: %w; name a new file", err)
 	}
-	return private{f}, nil
+	return privateFile{f}, nil
 }
 
 // write fills the file and closes it.
-func (p private) write(text string) error {
+func (p privateFile) write(text string) error {
 	_, err := p.WriteString(text)
 	if err == nil {
 		err = p.Sync()
@@ -33,7 +33,7 @@ func (p private) write(text string) error {
 }
 
 // remove takes away a file for which there was no key.
-func (p private) remove() error {
+func (p privateFile) remove() error {
 	if p.File == nil {
 		return nil
 	}

@@ -49,7 +49,7 @@ func (c *keyCommand) new() *cobra.Command {
 			if f.certificate != "" {
 				f.out = "" // there will be no key
 			}
-			out, err := makePrivate(f.out)
+			out, err := createPrivateFile(f.out)
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func (c *keyCommand) new() *cobra.Command {
 			if err != nil {
 				return errors.Join(err, out.remove())
 			}
-			return sayMade(cmd, path, key, id, out, e)
+			return printNewKey(cmd, path, key, id, out, e)
 		},
 	}
 	cmd.Flags().StringSliceVar(&f.apps, "app", nil, "applications it is good for: `ALIAS`es, names, or * for all")
@@ -92,7 +92,7 @@ func (f *newKeyFlags) entry(name string, cfg config.Config, now time.Time) (e ke
 	}
 	e = keyring.Entry{Name: name, Certificate: f.certificate, Apps: f.apps, Rights: set.Names()}
 	if f.expires != "" {
-		if e.Expires, err = parseEnd(f.expires, now); err != nil {
+		if e.Expires, err = parseExpires(f.expires, now); err != nil {
 			return e, err
 		}
 	}
@@ -101,8 +101,8 @@ func (f *newKeyFlags) entry(name string, cfg config.Config, now time.Time) (e ke
 	return e, probe.Check()
 }
 
-// parseEnd reads when a key ends: days, a duration, or a date, in UTC.
-func parseEnd(text string, now time.Time) (time.Time, error) {
+// parseExpires reads when a key ends: days, a duration, or a date, in UTC.
+func parseExpires(text string, now time.Time) (time.Time, error) {
 	end, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		var d time.Duration
@@ -120,8 +120,8 @@ func parseEnd(text string, now time.Time) (time.Time, error) {
 	return end.UTC().Truncate(time.Second), nil
 }
 
-// sayMade shows what was made: what a script wants on standard output, the rest beside it.
-func sayMade(cmd *cobra.Command, path, key, id string, out private, e keyring.Entry) error {
+// printNewKey shows what was made: what a script wants on standard output, the rest beside it.
+func printNewKey(cmd *cobra.Command, path, key, id string, out privateFile, e keyring.Entry) error {
 	what := "key " + id
 	if key == "" {
 		what, key = "entry "+id, id

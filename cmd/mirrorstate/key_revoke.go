@@ -35,7 +35,7 @@ func (c *keyCommand) revoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if opensOperators(revoked) && !opensOperators(left) {
+			if anyOperatorKey(revoked) && !anyOperatorKey(left) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: no key opens the operators' listener now: a server that runs lets nobody in there, and one that is started anew on loopback "+
 					"lets everybody on the machine act on the pair; make one with mirrorstate key new NAME --operator")
 			}
@@ -44,8 +44,8 @@ func (c *keyCommand) revoke() *cobra.Command {
 	}
 }
 
-// opensOperators says whether an entry opens the operators' listener.
-func opensOperators(entries []keyring.Entry) bool {
+// anyOperatorKey says whether an entry opens the operators' listener.
+func anyOperatorKey(entries []keyring.Entry) bool {
 	return slices.ContainsFunc(entries, func(e keyring.Entry) bool {
 		rights, err := keyring.ParseRights(e.Rights)
 		return err == nil && rights&keyring.Operators != 0

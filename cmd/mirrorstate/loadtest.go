@@ -67,7 +67,7 @@ func addLoadtestFlags(cmd *cobra.Command, f *loadtest.Flags) {
 	v := cmd.Flags()
 	v.StringArrayVar(&f.Targets, "target", nil, "session API to load, a `URL`; repeat it for a fleet on one pair (default: an own pair and server)")
 	v.StringVar(&f.Admin, "admin", "", "operators' listener of a target, a `URL`: asked for failovers, and followed")
-	v.StringVar(&f.ConnectionString, "connection-string", "", "load an own server on this pair: an ADO.NET string `S` with data source and failover partner"+operator.PasswordApart)
+	v.StringVar(&f.ConnectionString, "connection-string", "", "load an own server on this pair: an ADO.NET string `S` with data source and failover partner"+operator.PasswordHint)
 	v.Float64Var(&f.Rate, "rate", 500, "requests a second that start, each way; 0: as many as the clients can make")
 	v.IntVar(&f.Clients, "clients", 200, "how many requests may be under way, each way")
 	v.DurationVar(&f.Duration, "duration", time.Minute, "how long is measured")

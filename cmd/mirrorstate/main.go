@@ -36,11 +36,11 @@ const (
 	exitMisuse = 2
 )
 
-func main() { os.Exit(untilStopped()) }
+func main() { os.Exit(runWithSignals()) }
 
-// untilStopped runs the program until it is done or told to stop. The first signal
+// runWithSignals runs the program until it is done or told to stop. The first signal
 // lets what is under way end; the second one, not caught any more, ends the process.
-func untilStopped() int {
+func runWithSignals() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
@@ -83,7 +83,7 @@ func hint(err error) string {
 	case answer.Status == http.StatusUnauthorized:
 		return "; name the file of a key with --key-file, or put the key into " + credential.Variable
 	case answer.Status == http.StatusNotFound && answer.Name == "":
-		return operator.NotOperators
+		return operator.AdminHint
 	}
 	return ""
 }
@@ -111,7 +111,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnOfKeyFile(cmd) }
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnAboutKeyFile(cmd) }
 	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(s), newKey(s),
 		newLoadtest(s), newWebConfig(s), newVersion(), newMan())
 	return root
@@ -127,8 +127,8 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
-// warnOfKeyFile tells of a --key-file that others can read.
-func warnOfKeyFile(cmd *cobra.Command) {
+// warnAboutKeyFile tells of a --key-file that others can read.
+func warnAboutKeyFile(cmd *cobra.Command) {
 	flag := cmd.Flags().Lookup("key-file")
 	if flag == nil {
 		return

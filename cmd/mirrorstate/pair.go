@@ -90,7 +90,7 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags
 func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
 	var change []func(*partner.Config)
 	if name == "status" {
-		change = append(change, operator.Observing)
+		change = append(change, operator.ObserveOnly)
 	}
 	op, done, err := c.target.Operator(cmd.Context(), c.settings.load, change...)
 	if err != nil {

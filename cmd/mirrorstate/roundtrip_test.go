@@ -27,13 +27,13 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	st, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	st.Start()
 	defer st.Close()
-	if err := operator.Look(t.Context(), st.Pair); err != nil {
+	if err := operator.AwaitPrincipal(t.Context(), st.Pair); err != nil {
 		t.Fatal(err)
 	}
 	api, err := proxy.NewAPI(proxy.Config{Store: st.Store, FleetSecret: st.Store.FleetSecret})

@@ -49,7 +49,7 @@ func newServe(s *settings) *cobra.Command {
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			said := pair.Said()
+			said := pair.Settings()
 			if api != "" {
 				said = append(said, config.Flag("--api", "api.listen", api))
 			}
@@ -80,7 +80,7 @@ func newServe(s *settings) *cobra.Command {
 
 // serve runs the server until the command's context ends, and has it read its configuration again at SIGHUP.
 func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
-	defer server.CollectLess()()
+	defer server.ReduceGC()()
 	reload := make(chan os.Signal, 1)
 	o.Reload = reload
 	s, err := server.New(cmd.Context(), cfg, o)
@@ -89,12 +89,12 @@ func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
 	}
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	greet(cmd.OutOrStdout(), s, shownAlias(cfg.Apps))
+	printStart(cmd.OutOrStdout(), s, exampleAlias(cfg.Apps))
 	return s.Run(cmd.Context())
 }
 
-// shownAlias is the application in the commands to try: one that is configured.
-func shownAlias(apps map[string]config.App) string {
+// exampleAlias is the application in the commands to try: one that is configured.
+func exampleAlias(apps map[string]config.App) string {
 	if _, ok := apps["default"]; ok {
 		return "default"
 	}
@@ -102,7 +102,7 @@ func shownAlias(apps map[string]config.App) string {
 }
 
 // greet says where everything is and what to try.
-func greet(out io.Writer, s *server.Server, alias string) {
+func printStart(out io.Writer, s *server.Server, alias string) {
 	key := "" // what curl needs besides, to be let in
 	if s.Keyed() {
 		key = ` -H "Authorization: Bearer $` + credential.Variable + `"`
@@ -111,7 +111,7 @@ func greet(out io.Writer, s *server.Server, alias string) {
 	fmt.Fprintf(out, "  session API   %s\n", s.APIURL())
 	fmt.Fprintf(out, "  operators     %s\n", s.AdminURL())
 	if servers := s.Servers(); servers != nil {
-		greetEmbedded(out, servers)
+		printPartners(out, servers)
 	}
 	base := s.APIURL() + "/v1/apps/" + alias + "/sessions"
 	fmt.Fprintf(out, "\nTry:\n")
@@ -120,11 +120,11 @@ func greet(out io.Writer, s *server.Server, alias string) {
 	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, s.AdminURL())
 }
 
-// greetEmbedded prints both connection strings; the password only once, when it was made.
-func greetEmbedded(out io.Writer, servers *embedded.Pair) {
+// printPartners prints both connection strings; the password only once, when it was made.
+func printPartners(out io.Writer, servers *embedded.Pair) {
 	fmt.Fprintln(out)
 	for _, name := range []string{"a", "b"} {
-		fmt.Fprintf(out, "  partner %s     %s\n", name, shownConnectionString(servers, name))
+		fmt.Fprintf(out, "  partner %s     %s\n", name, printableConnectionString(servers, name))
 	}
 	if !servers.FreshPassword() {
 		fmt.Fprintf(out, "  password      in %s, unless MIRRORSTATE_EMBEDDED_PASSWORD gives it\n", servers.PasswordFile())

@@ -13,7 +13,7 @@ import (
 func newWebConfig(s *settings) *cobra.Command {
 	var (
 		pair   operator.PairFlags
-		wanted webconfig.Wanted
+		wanted webconfig.Options
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -27,7 +27,7 @@ func newWebConfig(s *settings) *cobra.Command {
 			"  mirrorstate webconfig --mode stateserver --state-server state.example.net",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := s.load(pair.Said()...)
+			cfg, err := s.load(pair.Settings()...)
 			if err != nil {
 				return err
 			}

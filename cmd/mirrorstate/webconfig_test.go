@@ -99,13 +99,13 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	direct, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	direct.Start()
 	defer direct.Close()
-	if err := operator.Look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
+	if err := operator.AwaitPrincipal(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
 		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)
 	}
 }

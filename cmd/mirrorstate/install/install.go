@@ -116,7 +116,7 @@ func (in *Installation) onPair(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	sides := in.ask(ctx, pc)
+	sides := in.lookAtPartners(ctx, pc)
 	if in.DryRun && sides[0].Err != nil && sides[1].Err != nil {
 		return in.withoutServer(fmt.Sprintf("a: %v; b: %v", sides[0].Err, sides[1].Err))
 	}
@@ -129,7 +129,7 @@ func (in *Installation) onPair(ctx context.Context, cfg config.Config) error {
 }
 
 // ask asks both partners what the database is there.
-func (in *Installation) ask(ctx context.Context, pc partner.Config) (sides [2]aspstate.Side) {
+func (in *Installation) lookAtPartners(ctx context.Context, pc partner.Config) (sides [2]aspstate.Side) {
 	for i, p := range pc.Partners {
 		sides[i] = aspstate.Side{Partner: p.Name, Address: p.Shown()}
 		sides[i].Err = link.InMaster(ctx, p, func(conn *sql.Conn) error {
@@ -157,7 +157,7 @@ func (in *Installation) onServer(ctx context.Context, conn *sql.Conn, result Ins
 	if err := script.Run(ctx, conn, func(text string) { fmt.Fprintln(in.Progress, text) }); err != nil {
 		return err
 	}
-	result.take(script)
+	result.setSteps(script)
 	if result.After = result.Before; result.Changed {
 		if f, err = aspstate.Look(ctx, conn, in.Options.Database, in.Options.Grant); err != nil {
 			return fmt.Errorf("it is done, but can't be looked at: %w", aspstate.ExplainInstall(err))

@@ -25,7 +25,7 @@ type Installed struct {
 }
 
 // take notes the steps.
-func (r *Installed) take(script aspstate.Script) {
+func (r *Installed) setSteps(script aspstate.Script) {
 	r.Steps = []string{}
 	for _, step := range script.Steps {
 		r.Steps = append(r.Steps, step.Title)
@@ -46,7 +46,7 @@ func (in *Installation) printScript(r Installed, script aspstate.Script, head []
 		return err
 	}
 	if in.AsJSON {
-		r.take(script)
+		r.setSteps(script)
 		r.Changed, r.Script = false, text.String()
 		return in.encode(r)
 	}

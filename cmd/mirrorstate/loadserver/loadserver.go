@@ -60,7 +60,7 @@ func serveProxy(ctx context.Context, spec loadtest.Spec, version string, announc
 		return err
 	}
 	return inTemporaryFolder(func(dir string) error {
-		defer server.CollectLess()()
+		defer server.ReduceGC()()
 		s, err := server.New(ctx, cfg, server.Options{Embedded: server.Embedded{Dir: dir}, Logs: server.Logs{Logger: childLogger(spec), Level: new(slog.LevelVar)}, Version: version})
 		if err != nil {
 			return err
@@ -76,12 +76,12 @@ func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := server.NewStack(cfg, nil, "", nil, childLogger(spec))
+	st, err := server.NewStorage(cfg, nil, "", nil, childLogger(spec))
 	if err != nil {
 		return nil, nil, err
 	}
 	st.Start()
-	if err := operator.Look(ctx, st.Pair); err != nil {
+	if err := operator.AwaitPrincipal(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, nil, err
 	}

@@ -70,7 +70,7 @@ func printJSON(out io.Writer, v any) error {
 
 // Open makes the consoles; Close ends them.
 func (op *Operation) Open(load Load, source PairFlags) error {
-	cfg, err := load(source.Said()...)
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return err
 	}
@@ -105,9 +105,9 @@ func (op *Operation) Close() {
 }
 
 // look asks both partners, and prints what they say.
-func (op *Operation) look(ctx context.Context, o operate.Options) (seen [2]*operate.Found) {
+func (op *Operation) examine(ctx context.Context, o operate.Options) (seen [2]*operate.Found) {
 	for i, side := range []operate.Side{operate.A, operate.B} {
-		asking, cancel := context.WithTimeout(ctx, firstLook)
+		asking, cancel := context.WithTimeout(ctx, principalWait)
 		seen[i] = operate.Look(asking, side, o.Address[i], op.consoles[side], o.Database)
 		cancel()
 		if !op.AsJSON {
@@ -126,7 +126,7 @@ func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, op.Flags.timeout, fmt.Errorf("--timeout %s is over", op.Flags.timeout))
 	defer cancel()
-	seen := op.look(ctx, o)
+	seen := op.examine(ctx, o)
 	rep := Report{Verb: op.Verb, Database: o.Database, Topology: operate.Topology(seen), Found: seen[:], Outcome: "done"}
 	if op.Flags.ifMissing && rep.Topology != "" {
 		if op.AsJSON {
@@ -135,7 +135,7 @@ func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 		fmt.Fprintf(op.Out, "%s is in a pair already (%s): nothing to do\n", o.Database, rep.Topology)
 		return nil
 	}
-	err := op.carryOut(ctx, o, seen, &rep)
+	err := op.execute(ctx, o, seen, &rep)
 	if err != nil {
 		rep.Outcome, rep.Error = "failed", strings.Join(strings.Fields(err.Error()), " ")
 		rep.Refusal, _ = errors.AsType[*operate.Refusal](err)
@@ -146,7 +146,7 @@ func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 	return err
 }
 
-func (op *Operation) carryOut(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *Report) error {
+func (op *Operation) execute(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *Report) error {
 	carries := op.Verb == operate.Setup || op.Verb == operate.CarryLogins
 	if carries && len(o.Logins) == 0 {
 		logins, err := operate.Logins(ctx, o, seen, op.servers())
@@ -174,7 +174,7 @@ func (op *Operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 	if !op.AsJSON {
 		fmt.Fprintf(op.Out, "%s (%s), principal %s: %d steps\n", plan.Verb, plan.Topology, plan.Principal, len(plan.Steps))
 	}
-	r := operate.Runner{Servers: op.servers(), Tell: func(e operate.Event) { op.tell(rep, e) }}
+	r := operate.Runner{Servers: op.servers(), Tell: func(e operate.Event) { op.show(rep, e) }}
 	if err := r.Run(ctx, plan); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (op *Operation) servers() map[operate.Side]operate.Server {
 }
 
 // tell prints one event, or keeps it for the report.
-func (op *Operation) tell(rep *Report, e operate.Event) {
+func (op *Operation) show(rep *Report, e operate.Event) {
 	if op.AsJSON {
 		if e.Outcome != operate.Waiting {
 			rep.Steps = append(rep.Steps, e)

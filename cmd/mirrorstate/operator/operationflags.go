@@ -106,7 +106,7 @@ var tables = []string{"ASPStateTempSessions", "ASPStateTempApplications"}
 
 // Complete completes what the flags say by the configuration. configured: it names a pair.
 func (f *Flags) Complete(load Load, source PairFlags) (o operate.Options, configured bool, err error) {
-	cfg, err := load(source.Said()...)
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return o, false, err
 	}

@@ -35,32 +35,32 @@ type Verb struct {
 }
 
 // directPair reaches a pair by its connection string, without a server.
-type directPair struct{ *server.Stack }
+type directPair struct{ *server.Storage }
 
 // A command begins by waiting for a principal: not for long if neither partner
 // answers at all, and otherwise for as long as a failover may take.
 const (
-	firstAnswer = 3 * time.Second
-	firstLook   = 10 * time.Second
+	answerWait    = 3 * time.Second
+	principalWait = 10 * time.Second
 )
 
-// Observing has a command show the pair, and take no epoch for it.
-func Observing(pc *partner.Config) { pc.Observe = true }
+// ObserveOnly has a command show the pair, and take no epoch for it.
+func ObserveOnly(pc *partner.Config) { pc.Observe = true }
 
 // openDirect reaches the pair itself, and waits for its principal.
-func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Stack, error) {
-	cfg, err := load(source.Said()...)
+func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Storage, error) {
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return nil, err
 	}
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
+	st, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
 	if err != nil {
 		return nil, err
 	}
 	st.Start()
-	if err := Look(ctx, st.Pair); err != nil {
+	if err := AwaitPrincipal(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, err
 	}
@@ -68,15 +68,15 @@ func openDirect(ctx context.Context, load Load, source PairFlags, change ...func
 }
 
 // Look waits for a principal. That there is none is no error: it can be shown, and mended.
-func Look(ctx context.Context, pair *partner.Pair) error {
-	for _, patience := range []time.Duration{firstAnswer, firstLook - firstAnswer} {
-		waiting, cancel := context.WithTimeout(ctx, patience)
+func AwaitPrincipal(ctx context.Context, pair *partner.Pair) error {
+	for _, timeout := range []time.Duration{answerWait, principalWait - answerWait} {
+		waiting, cancel := context.WithTimeout(ctx, timeout)
 		err := pair.WaitForPrincipal(waiting)
 		cancel()
 		if err == nil || !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		if err := silent(pair.Status()); err != nil {
+		if err := bothUnreachable(pair.Status()); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func Look(ctx context.Context, pair *partner.Pair) error {
 
 // silent is an error that says why if neither partner tells what it is and both
 // gave a reason: nobody is there, or nobody lets us in.
-func silent(st partner.Status) error {
+func bothUnreachable(st partner.Status) error {
 	var reasons []string
 	for _, p := range st.Partners {
 		if p.Role != partner.RoleUnknown || p.LastError == "" {

@@ -40,19 +40,19 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 			fmt.Fprintln(out, warning.text)
 		}
 	}
-	printMore(out, st)
+	printDetails(out, st)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTNER\tADDRESS\tROLE\tSTATE\tSAFETY\tBREAKER\tLATENCY\tLAST ERROR")
 	for _, p := range st.Partners {
-		breaker, latency := shownReach(p)
+		breaker, latency := breakerAndLatency(p)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, breaker, latency, p.LastError)
 	}
 	return w.Flush()
 }
 
-// shownReach is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
+// breakerAndLatency is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
 // breaker that no call has opened yet says nothing.
-func shownReach(p partner.PartnerStatus) (breaker, latency string) {
+func breakerAndLatency(p partner.PartnerStatus) (breaker, latency string) {
 	if p.Reachable {
 		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)
 	}
@@ -66,8 +66,8 @@ func shownReach(p partner.PartnerStatus) (breaker, latency string) {
 	return p.Breaker, latency
 }
 
-// printMore prints what is seldom there to be told.
-func printMore(out io.Writer, st server.PairStatus) {
+// printDetails prints what is seldom there to be told.
+func printDetails(out io.Writer, st server.PairStatus) {
 	for _, c := range st.Claims {
 		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)
 	}

@@ -25,7 +25,7 @@ func TestPrintPair_SchemaNotKnown(t *testing.T) {
 }
 
 // The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
-func TestPrintPair_SilentPartner(t *testing.T) {
+func TestPrintPair_PartnerDoesNotAnswer(t *testing.T) {
 	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
 	var st server.PairStatus
 	st.Partners = []partner.PartnerStatus{

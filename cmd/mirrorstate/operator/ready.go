@@ -36,15 +36,15 @@ func AskReady(ctx context.Context, admin string, by *tls.Config) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("read the answer: %w", err)
 	}
-	said := strings.Join(strings.Fields(string(body)), " ")
+	text := strings.Join(strings.Fields(string(body)), " ")
 	if resp.StatusCode == http.StatusNotFound {
-		return "", fmt.Errorf("%s has no /readyz%s", admin, NotOperators)
+		return "", fmt.Errorf("%s has no /readyz%s", admin, AdminHint)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
+		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, text)
 	}
-	return said, nil
+	return text, nil
 }
 
-// NotOperators is what to do where another interface answers than the one that was meant.
-const NotOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
+// AdminHint is what to do where another interface answers than the one that was meant.
+const AdminHint = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"

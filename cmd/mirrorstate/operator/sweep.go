@@ -18,7 +18,7 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 			return aspstate.SweepStatus{}, err
 		}
 		defer st.Close()
-		return watched(ctx, st.Sweeper(), progress)
+		return sweepInProcess(ctx, st.Sweeper(), progress)
 	}
 	c, err := t.client(load)
 	if err != nil {
@@ -26,14 +26,14 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 	}
 	defer c.Close()
 	st, err := pairOf(c.Sweep(ctx))
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
+	ticker := time.NewTicker(sweepPoll)
+	defer ticker.Stop()
 	for err == nil && st.Sweep.Running {
 		fmt.Fprintf(progress, "%d deleted so far\n", st.Sweep.Deleted)
 		select {
 		case <-ctx.Done():
 			return st.Sweep, context.Cause(ctx)
-		case <-look.C:
+		case <-ticker.C:
 		}
 		st, err = pairOf(c.Pair(ctx))
 	}
@@ -63,23 +63,23 @@ func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	return err
 }
 
-// sweepLook is how often a sweep that takes long is looked at.
-const sweepLook = time.Second
+// sweepPoll is how often a sweep that takes long is looked at.
+const sweepPoll = time.Second
 
 // watched sweeps in this process.
-func watched(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
+func sweepInProcess(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		st, err = sweeper.Sweep(ctx)
 	}()
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
+	ticker := time.NewTicker(sweepPoll)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-done:
 			return st, err
-		case <-look.C:
+		case <-ticker.C:
 			fmt.Fprintf(progress, "%d deleted so far\n", sweeper.Status().Deleted)
 		}
 	}

@@ -21,14 +21,14 @@ import (
 // Target is what an operator's command speaks to: a running server's operators'
 // listener, or the pair itself if a flag says which.
 type Target struct {
-	Admin  string
-	Itself bool // the pair that the configuration names
+	Admin      string
+	Configured bool // the pair that the configuration names
 	PairFlags
 	credential.Files
 }
 
 // Direct says whether the pair itself is meant.
-func (t *Target) Direct() bool { return t.Itself || t.PairFlags.Direct() }
+func (t *Target) Direct() bool { return t.Configured || t.PairFlags.Direct() }
 
 // adminTimeout bounds one request to the operators' listener; a failover answers when it is done.
 const adminTimeout = 90 * time.Second
@@ -36,7 +36,7 @@ const adminTimeout = 90 * time.Second
 // Add adds the flags.
 func (t *Target) Add(flags *pflag.FlagSet) {
 	flags.StringVar(&t.Admin, "admin", "", AdminUsage)
-	flags.BoolVar(&t.Itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
+	flags.BoolVar(&t.Configured, "direct", false, "reach the pair of the configuration itself, and ask no running server")
 	t.PairFlags.Add(flags, "reach the pair itself")
 	t.Files.Add(flags)
 }
@@ -59,7 +59,7 @@ func AdminAt(load Load, said string, roots *tls.Config) (url string, known *tls.
 	if err != nil {
 		return "", nil, misuse.Errorf("admin.listen: %w; or say --admin URL", err)
 	}
-	address := net.JoinHostPort(server.Reachable(host), port)
+	address := net.JoinHostPort(server.DialHost(host), port)
 	if !cfg.Admin.TLS.On() {
 		return "http://" + address, roots, nil
 	}
@@ -126,7 +126,7 @@ func (t *Target) Store(ctx context.Context, load Load) (st Sessions, done func()
 // Application is what --app says: an alias of the configuration, or a name. A
 // running server knows its own aliases, so for one an alias stays as it is.
 func (t *Target) Application(load Load, app string) (*session.Application, error) {
-	cfg, err := load(t.Said()...)
+	cfg, err := load(t.Settings()...)
 	if err != nil {
 		return nil, err
 	}

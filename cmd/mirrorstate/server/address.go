@@ -15,12 +15,12 @@ func origin(cfg *config.Config, key, flag string) string {
 	return "the default of " + key + " (" + flag + ")"
 }
 
-// shownURL is where a listener is asked, from this machine: [::] and 0.0.0.0 are addresses to listen on, and none to
+// localURL is where a listener is asked, from this machine: [::] and 0.0.0.0 are addresses to listen on, and none to
 // connect to.
-func shownURL(ln net.Listener, c *proxy.Certificates) string {
+func localURL(ln net.Listener, c *proxy.Certificates) string {
 	address := ln.Addr().String()
 	if host, port, err := net.SplitHostPort(address); err == nil {
-		address = net.JoinHostPort(Reachable(host), port)
+		address = net.JoinHostPort(DialHost(host), port)
 	}
 	if c != nil {
 		return "https://" + address
@@ -29,7 +29,7 @@ func shownURL(ln net.Listener, c *proxy.Certificates) string {
 }
 
 // Reachable is an address to connect to, on this machine, for one to listen on.
-func Reachable(host string) string {
+func DialHost(host string) string {
 	switch ip := net.ParseIP(host); {
 	case host == "" || ip.Equal(net.IPv4zero):
 		return "127.0.0.1"

@@ -34,7 +34,7 @@ func (s EventSource) Events() (<-chan proxy.Event, func()) {
 	}
 	out, done := make(chan proxy.Event, eventBacklog), make(chan struct{})
 	var passing sync.WaitGroup
-	passing.Go(func() { passOn(out, seen, told, done) })
+	passing.Go(func() { forward(out, seen, told, done) })
 	return out, func() {
 		close(done)
 		passing.Wait()
@@ -43,9 +43,9 @@ func (s EventSource) Events() (<-chan proxy.Event, func()) {
 	}
 }
 
-// passOn merges two channels of events until done, or until the reader is too far
+// forward merges two channels of events until done, or until the reader is too far
 // behind. It closes out.
-func passOn(out chan<- proxy.Event, seen <-chan partner.Event, told <-chan embedded.Event, done <-chan struct{}) {
+func forward(out chan<- proxy.Event, seen <-chan partner.Event, told <-chan embedded.Event, done <-chan struct{}) {
 	defer close(out)
 	for {
 		var next proxy.Event

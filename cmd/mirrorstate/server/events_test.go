@@ -9,10 +9,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-func TestPassOn(t *testing.T) {
+func TestForward(t *testing.T) {
 	seen, told := make(chan partner.Event), make(chan embedded.Event)
 	out, done := make(chan proxy.Event, 2), make(chan struct{})
-	go passOn(out, seen, told, done)
+	go forward(out, seen, told, done)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	seen <- partner.Event{At: at, Kind: "principal", Partner: partner.B, Epoch: 3, Reason: "b serves"}
 	told <- embedded.Event{At: at, Kind: "fault", Partner: "a", Detail: "crash"}
@@ -31,11 +31,11 @@ func TestPassOn(t *testing.T) {
 }
 
 // Whoever is too far behind finds the channel closed, and delays nobody.
-func TestPassOn_Slow(t *testing.T) {
+func TestForward_Slow(t *testing.T) {
 	seen := make(chan partner.Event)
 	out, done := make(chan proxy.Event, 1), make(chan struct{})
 	ended := make(chan struct{})
-	go func() { defer close(ended); passOn(out, seen, nil, done) }()
+	go func() { defer close(ended); forward(out, seen, nil, done) }()
 	for range 2 {
 		seen <- partner.Event{Kind: "breaker"}
 	}

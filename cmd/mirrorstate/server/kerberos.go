@@ -9,9 +9,9 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
-// kerberosPatience bounds the talk with the key distribution centre before a login, which the
+// kerberosTimeout bounds the talk with the key distribution centre before a login, which the
 // driver does not: it is a part of the login's budget.
-const kerberosPatience = 3 * time.Second
+const kerberosTimeout = 3 * time.Second
 
 // A login by Kerberos takes the driver's way, but not for longer than we wait.
 func init() {
@@ -21,7 +21,7 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return &boundedAuth{IntegratedAuthenticator: inner, patience: kerberosPatience}, nil
+			return &boundedAuth{IntegratedAuthenticator: inner, timeout: kerberosTimeout}, nil
 		}))
 	if err != nil {
 		panic(err) // the driver has no such list any more
@@ -31,8 +31,8 @@ func init() {
 // boundedAuth ends waiting for tickets by a time. One login uses it, from one goroutine.
 type boundedAuth struct {
 	integratedauth.IntegratedAuthenticator
-	patience time.Duration
-	left     bool // somebody else frees it
+	timeout    time.Duration
+	freedLater bool // somebody else frees it
 }
 
 var errKerberos = errors.New("kerberos: the key distribution centre has not answered in time; see kdc in krb5.conf")
@@ -49,13 +49,13 @@ func (b *boundedAuth) InitialBytes() ([]byte, error) {
 		token, err := b.IntegratedAuthenticator.InitialBytes()
 		answers <- answer{token, err}
 	}()
-	timer := time.NewTimer(b.patience)
+	timer := time.NewTimer(b.timeout)
 	defer timer.Stop()
 	select {
 	case a := <-answers:
 		return a.token, a.err
 	case <-timer.C:
-		b.left = true
+		b.freedLater = true
 		go func() {
 			<-answers
 			b.IntegratedAuthenticator.Free()
@@ -66,7 +66,7 @@ func (b *boundedAuth) InitialBytes() ([]byte, error) {
 
 // Free implements integratedauth.IntegratedAuthenticator.
 func (b *boundedAuth) Free() {
-	if !b.left {
+	if !b.freedLater {
 		b.IntegratedAuthenticator.Free()
 	}
 }

@@ -32,13 +32,13 @@ func TestBoundedAuth(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				inner := &slowAuth{after: after}
-				b := &boundedAuth{IntegratedAuthenticator: inner, patience: kerberosPatience}
+				b := &boundedAuth{IntegratedAuthenticator: inner, timeout: kerberosTimeout}
 				begun := time.Now()
 				token, err := b.InitialBytes()
-				if late := after > kerberosPatience; late != errors.Is(err, errKerberos) || late == (string(token) == "ticket") {
+				if late := after > kerberosTimeout; late != errors.Is(err, errKerberos) || late == (string(token) == "ticket") {
 					t.Errorf("got %q, %v after %v", token, err, time.Since(begun))
 				}
-				if waited := time.Since(begun); waited > kerberosPatience {
+				if waited := time.Since(begun); waited > kerberosTimeout {
 					t.Errorf("waited %v", waited)
 				}
 				b.Free()
@@ -61,11 +61,11 @@ func TestKerberos_IsKnownToTheDriver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	said := map[string]string{
+	variables := map[string]string{
 		"MIRRORSTATE_PAIR_CONNECTION_STRING": "data source=SQL1;failover partner=SQL2;integrated security=SSPI",
 		"MIRRORSTATE_PAIR_USER":              "web", "MIRRORSTATE_PAIR_KERBEROS_CONFIG_FILE": conf, "MIRRORSTATE_PAIR_KERBEROS_KEYTAB_FILE": keytab,
 	}
-	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := said[key]; return v, ok })
+	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := variables[key]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
 	}

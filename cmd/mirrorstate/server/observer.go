@@ -37,7 +37,7 @@ func newObserver(url string, cred credential.Files) (*observer, error) {
 }
 
 // watches says what pair it is about. Not concurrently with Sees.
-func (o *observer) watches(st partner.Status) {
+func (o *observer) setPair(st partner.Status) {
 	o.database = st.Database
 	for _, p := range st.Partners {
 		o.addresses[p.Name] = p.Address

@@ -48,7 +48,7 @@ func TestObserver_Sees(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.client.Close()
-			o.watches(ours)
+			o.setPair(ours)
 			reachable, since, err := o.Sees(t.Context(), partner.A)
 			if tc.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wrong) {
@@ -72,7 +72,7 @@ func TestObserver_Gone(t *testing.T) {
 	}
 	defer o.client.Close()
 	srv.Close()
-	o.watches(ours)
+	o.setPair(ours)
 	if _, _, err := o.Sees(t.Context(), partner.A); err == nil || !strings.Contains(err.Error(), srv.URL) {
 		t.Errorf("got %v, want an error that names the observer", err)
 	}

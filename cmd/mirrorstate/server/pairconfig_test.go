@@ -10,11 +10,11 @@ import (
 
 // Every budget of the configuration is the pair's.
 func TestPairConfig_Budgets(t *testing.T) {
-	said := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "a", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u", "MIRRORSTATE_PAIR_PASSWORD": "p"}
+	variables := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "a", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u", "MIRRORSTATE_PAIR_PASSWORD": "p"}
 	for key, d := range map[string]string{"dial": "4s", "login": "6s", "probe": "2s", "slow_probe": "20s", "attempt": "8s", "admin": "40s"} {
-		said[config.Variable("pair.budgets."+key)] = d
+		variables[config.Variable("pair.budgets."+key)] = d
 	}
-	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := said[key]; return v, ok })
+	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := variables[key]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,14 +35,14 @@ func (r *reloading) run(ctx context.Context, signals <-chan os.Signal) {
 			return
 		case <-signals:
 			r.notify.reloading()
-			r.again()
+			r.reload()
 			r.notify.ready("serving")
 		}
 	}
 }
 
 // again reads the configuration and takes it over. With a mistake in it everything stays as it was.
-func (r *reloading) again() {
+func (r *reloading) reload() {
 	next, err := r.load()
 	if err != nil {
 		r.counts.Refused()
@@ -79,13 +79,13 @@ func (r *reloading) again() {
 }
 
 // reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
-func (l *life) reload(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
+func (l *lifecycle) startReloading(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Storage, api *proxy.API, a *access) (stop func()) {
 	if o.Load == nil {
 		return func() {}
 	}
 	r := &reloading{load: o.Load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
-		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
-		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
+		{"keys and apps", func(next config.Config) error { return a.rename(next, api) }},
+		{"certificates", func(config.Config) error { return a.reloadCertificates() }},
 		{"log", func(next config.Config) error { l.logs.Level.Set(next.Log.SlogLevel()); return nil }},
 		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
 		{"sweep", func(next config.Config) error {

@@ -43,19 +43,19 @@ type Options struct {
 
 // Server is one server. New opens it, Run runs it.
 type Server struct {
-	cfg  config.Config
-	o    Options
-	room allotment
+	cfg    config.Config
+	o      Options
+	limits fileLimits
 
 	apiListener, adminListener net.Listener
 
-	guards  *guards
-	tracing *telemetry.Tracing // nil: there is none
-	metrics *telemetry.Metrics
-	stack   *Stack
-	life    *life
-	api     *proxy.API
-	admin   http.Handler
+	access    *access
+	tracing   *telemetry.Tracing // nil: there is none
+	metrics   *telemetry.Metrics
+	storage   *Storage
+	lifecycle *lifecycle
+	api       *proxy.API
+	admin     http.Handler
 
 	ran atomic.Bool
 }
@@ -74,7 +74,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	for _, note := range cfg.Notes {
 		o.Logs.Warn("about the configuration", "note", note)
 	}
-	for _, open := range []func(context.Context) error{s.listen, s.openGuards, s.openTracing, s.openStack, s.openHandlers} {
+	for _, open := range []func(context.Context) error{s.listen, s.openAccess, s.openTracing, s.openStorage, s.openHandlers} {
 		if err := open(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -87,10 +87,10 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 func (s *Server) listen(ctx context.Context) (err error) {
 	_, configured := s.cfg.Partners()
 	files := OpenFiles()
-	if s.room, err = allot(files, s.cfg.Limits, !configured); err != nil {
+	if s.limits, err = shareFiles(files, s.cfg.Limits, !configured); err != nil {
 		return err
 	}
-	s.room.tell(files, s.cfg.Limits, s.o.Logs.Logger)
+	s.limits.warn(files, s.cfg.Limits, s.o.Logs.Logger)
 	if s.apiListener, err = proxy.Listen(ctx, origin(&s.cfg, "api.listen", "--api"), s.cfg.API.Listen); err != nil {
 		return err
 	}
@@ -98,11 +98,11 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *Server) openGuards(context.Context) (err error) {
-	if s.guards, err = openGuards(s.cfg, s.o.Logs.Logger); err != nil {
+func (s *Server) openAccess(context.Context) (err error) {
+	if s.access, err = openAccess(s.cfg, s.o.Logs.Logger); err != nil {
 		return err
 	}
-	return s.guards.check(s.cfg, s.apiListener.Addr(), s.adminListener.Addr(), s.o.Logs.Logger)
+	return s.access.check(s.cfg, s.apiListener.Addr(), s.adminListener.Addr(), s.o.Logs.Logger)
 }
 
 func (s *Server) openTracing(ctx context.Context) (err error) {
@@ -113,22 +113,22 @@ func (s *Server) openTracing(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) openStack(context.Context) error {
+func (s *Server) openStorage(context.Context) error {
 	servers, memory, err := openServers(s.cfg, &s.o.Embedded, s.o.Logs.Logger)
 	if err != nil {
 		return err
 	}
-	changes := []func(*partner.Config){s.room.pair}
+	changes := []func(*partner.Config){s.limits.pair}
 	if s.o.Pair != nil {
 		changes = append(changes, s.o.Pair)
 	}
-	s.stack, err = NewStack(s.cfg, servers, memory, s.metrics.Calls, s.o.Logs.Logger, changes...)
+	s.storage, err = NewStorage(s.cfg, servers, memory, s.metrics.Calls, s.o.Logs.Logger, changes...)
 	return err
 }
 
 func (s *Server) openHandlers(context.Context) (err error) {
-	s.life = &life{notify: newNotifier(s.o.Logs.Logger), logs: s.o.Logs, version: s.o.Version}
-	s.life.pause.Store(int64(s.cfg.Drain.Pause))
+	s.lifecycle = &lifecycle{notify: newNotifier(s.o.Logs.Logger), logs: s.o.Logs, version: s.o.Version}
+	s.lifecycle.pause.Store(int64(s.cfg.Drain.Pause))
 	s.api, s.admin, err = s.handlers()
 	return err
 }
@@ -141,18 +141,18 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.New("server: it has already run, or was closed")
 	}
 	defer s.close()
-	s.stack.Start()
-	s.stack.sweep(s.cfg.Sweep.Enabled)
-	s.stack.readSecret()
-	s.guards.watch(s.stack)
-	defer s.life.reload(ctx, s.cfg, s.o, s.metrics.Reloads, s.stack, s.api, s.guards)()
-	apiRules, adminRules := s.faceRules()
-	apiRules.OnDrain = func() { endWaits(ctx, s.api.StopWaiting, s.cfg.Drain.Timeout) }
-	api := s.life.leaving.Wrap(s.api)
+	s.storage.Start()
+	s.storage.sweep(s.cfg.Sweep.Enabled)
+	s.storage.readSecret()
+	s.access.watch(s.storage)
+	defer s.lifecycle.startReloading(ctx, s.cfg, s.o, s.metrics.Reloads, s.storage, s.api, s.access)()
+	apiRules, adminRules := s.listenerRules()
+	apiRules.OnDrain = func() { endLockWaits(ctx, s.api.StopWaiting, s.cfg.Drain.Timeout) }
+	api := s.lifecycle.leaving.Wrap(s.api)
 	if s.o.API != nil {
 		api = s.o.API(api)
 	}
-	return s.life.live(ctx, s.stack.failed, face{s.apiListener, api, apiRules}, face{s.adminListener, s.admin, adminRules})
+	return s.lifecycle.run(ctx, s.storage.failed, endpoint{s.apiListener, api, apiRules}, endpoint{s.adminListener, s.admin, adminRules})
 }
 
 // Close closes a server that has not run; afterwards it can't. Run closes it by itself.
@@ -164,8 +164,8 @@ func (s *Server) Close() {
 
 // close closes what was opened, from the top down.
 func (s *Server) close() {
-	if s.stack != nil {
-		s.stack.Close()
+	if s.storage != nil {
+		s.storage.Close()
 	}
 	if s.tracing != nil {
 		closeTracing(s.tracing, s.o.Logs)
@@ -180,29 +180,29 @@ func (s *Server) close() {
 // Kill ends a running server as kill -9 would, as far as others can see: it cuts the connections to the SQL Servers first, and
 // then those of all clients. Nothing is drained, given back or told. Run returns, with an error. For tests.
 func (s *Server) Kill() {
-	s.stack.stopPair() // first: a handler that notices that its client is gone must do nothing there
+	s.storage.stopPair() // first: a handler that notices that its client is gone must do nothing there
 	_ = s.apiListener.Close()
 	_ = s.adminListener.Close()
 }
 
 // APIURL is where this machine asks the session API.
-func (s *Server) APIURL() string { return shownURL(s.apiListener, s.guards.api) }
+func (s *Server) APIURL() string { return localURL(s.apiListener, s.access.api) }
 
 // AdminURL is where this machine asks the operators' listener.
-func (s *Server) AdminURL() string { return shownURL(s.adminListener, s.guards.admin) }
+func (s *Server) AdminURL() string { return localURL(s.adminListener, s.access.admin) }
 
 // Keyed reports whether callers need keys.
-func (s *Server) Keyed() bool { return s.guards.keys != nil }
+func (s *Server) Keyed() bool { return s.access.keys != nil }
 
 // Servers is the embedded pair; nil where the pair is somebody else's.
-func (s *Server) Servers() *embedded.Pair { return s.stack.Servers }
+func (s *Server) Servers() *embedded.Pair { return s.storage.Servers }
 
 // Status is what GET /v1/pair answers.
 func (s *Server) Status() PairStatus { return s.view().status() }
 
 // Limits returns how many connections each listener takes, and how many there are to one SQL Server: fewer than configured
 // where this process may not open as many files.
-func (s *Server) Limits() (api, admin, sql int) { return s.room.api, s.room.admin, s.room.sql }
+func (s *Server) Limits() (api, admin, sql int) { return s.limits.api, s.limits.admin, s.limits.sql }
 
 // databaseOf is the mirrored database's name.
 func databaseOf(cfg config.Config) string {

@@ -21,11 +21,11 @@ type listener struct {
 
 func (l listener) Addr() net.Addr { return l.addr }
 
-func TestShownURL(t *testing.T) {
+func TestLocalURL(t *testing.T) {
 	for want, ip := range map[string]net.IP{
 		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
 	} {
-		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
+		if got := localURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
 			t.Errorf("%v: %s, want %s", ip, got, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestOrigin(t *testing.T) {
 }
 
 // small is a server's configuration, on ports and an embedded pair of its own.
-func small(t *testing.T, flags ...config.Setting) (config.Config, Options) {
+func testConfig(t *testing.T, flags ...config.Setting) (config.Config, Options) {
 	t.Helper()
 	flags = append([]config.Setting{config.Flag("", "api.listen", "127.0.0.1:0"), config.Flag("", "admin.listen", "127.0.0.1:0")}, flags...)
 	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, flags...)
@@ -51,8 +51,8 @@ func small(t *testing.T, flags ...config.Setting) (config.Config, Options) {
 }
 
 // What New has opened, Close closes where Run never ran: the same data and the same addresses can be opened again.
-func TestNew_Unrun(t *testing.T) {
-	cfg, o := small(t)
+func TestServer_CloseWithoutRun(t *testing.T) {
+	cfg, o := testConfig(t)
 	s, err := New(t.Context(), cfg, o)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestNew_Unrun(t *testing.T) {
 }
 
 // A failure leaves nothing open, whatever was opened before.
-func TestNew_LeavesNothingBehind(t *testing.T) {
+func TestNew_FailureClosesEverything(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -87,12 +87,12 @@ func TestNew_LeavesNothingBehind(t *testing.T) {
 		"no API":                          {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, o := small(t)
+			cfg, o := testConfig(t)
 			c.change(&cfg, &o)
 			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("got %v, want %q in it", err, c.says)
 			}
-			cfg, again := small(t)
+			cfg, again := testConfig(t)
 			again.Embedded.Dir = o.Embedded.Dir
 			s, err := New(t.Context(), cfg, again)
 			if err != nil {
@@ -104,9 +104,9 @@ func TestNew_LeavesNothingBehind(t *testing.T) {
 }
 
 // started is a server that runs; ended gets what Run returns.
-func started(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
+func startServer(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
 	t.Helper()
-	cfg, o := small(t)
+	cfg, o := testConfig(t)
 	cfg.Drain.Pause = 0
 	s, err := New(t.Context(), cfg, o)
 	if err != nil {
@@ -119,7 +119,7 @@ func started(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan 
 }
 
 // begin sends the head of a request whose body never comes, and returns when the server reads it.
-func begin(t *testing.T, s *Server) net.Conn {
+func beginRequest(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.apiListener.Addr().String())
 	if err != nil {
@@ -135,8 +135,8 @@ func begin(t *testing.T, s *Server) net.Conn {
 
 // The end of Run's context lets a request under way be answered.
 func TestServer_Drains(t *testing.T) {
-	s, stop, ended := started(t)
-	conn := begin(t, s)
+	s, stop, ended := startServer(t)
+	conn := beginRequest(t, s)
 	stop(StoppedBy{Signal: syscall.SIGTERM})
 	if _, err := io.WriteString(conn, "123456789"); err != nil {
 		t.Fatal(err)
@@ -152,9 +152,9 @@ func TestServer_Drains(t *testing.T) {
 
 // Kill answers nobody.
 func TestServer_Kill(t *testing.T) {
-	s, stop, ended := started(t)
+	s, stop, ended := startServer(t)
 	defer stop(nil)
-	conn := begin(t, s)
+	conn := beginRequest(t, s)
 	s.Kill()
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Errorf("a request under way is answered %d bytes", n)

@@ -12,8 +12,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Wanted is what elements are wanted.
-type Wanted struct {
+// Options is what elements are wanted.
+type Options struct {
 	Mode         string // sqlserver or stateserver
 	StateServer  string // HOST[:PORT] as the web servers see it; empty: this machine's name, port 42424
 	App          string // the alias of the application whose time-out is taken
@@ -22,29 +22,29 @@ type Wanted struct {
 }
 
 // Elements makes them. random is where the machine key comes from.
-func (w Wanted) Elements(cfg config.Config, random io.Reader) (*Elements, error) {
-	app, ok := cfg.Apps[w.App]
+func (o Options) Elements(cfg config.Config, random io.Reader) (*Elements, error) {
+	app, ok := cfg.Apps[o.App]
 	if !ok {
-		return nil, misuse.Errorf("--app %q is no alias of the configuration", w.App)
+		return nil, misuse.Errorf("--app %q is no alias of the configuration", o.App)
 	}
 	el := &Elements{}
 	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
 		return nil, err
 	}
 	var err error
-	switch w.Mode {
+	switch o.Mode {
 	case "sqlserver":
-		err = el.sqlServer(cfg, w.ShowPassword)
+		err = el.sqlServer(cfg, o.ShowPassword)
 	case "stateserver":
-		err = el.stateServer(cfg, w.StateServer)
+		err = el.stateServer(cfg, o.StateServer)
 	default:
-		err = misuse.Errorf("--mode %q is neither sqlserver nor stateserver", w.Mode)
+		err = misuse.Errorf("--mode %q is neither sqlserver nor stateserver", o.Mode)
 	}
 	if err != nil {
 		return nil, err
 	}
 	el.session("timeout", fmt.Sprint(app.Timeout))
-	if w.Compression || el.compressed {
+	if o.Compression || el.compressed {
 		el.session("compressionEnabled", "true")
 		el.note("compressionEnabled must be the same on every web server. Others read the items through raw deflate: mirrorstate passes them on as they are.")
 	}
@@ -171,13 +171,13 @@ func (el *Elements) stateServer(cfg config.Config, address string) error {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	patience := wholeSeconds(cfg.Pair.Hold.Window + stateMargin)
+	timeout := wholeSeconds(cfg.Pair.Hold.Window + stateMargin)
 	el.Session = append(attributes{{"mode", config.ModeStateServer}}, el.carried...)
 	el.session("stateConnectionString", "tcpip="+host+":"+port)
-	el.session("stateNetworkTimeout", fmt.Sprint(patience))
+	el.session("stateNetworkTimeout", fmt.Sprint(timeout))
 	el.note("NOT YET: mirrorstate's State Server listener is not built. Until it is, nothing answers at this address, and an application with this element has no sessions.")
 	el.note(fmt.Sprintf("stateNetworkTimeout is longer than the hold window, %v: a request that is held must not be given up by the web server.", cfg.Pair.Hold.Window))
-	if patience >= 110 {
+	if timeout >= 110 {
 		el.note("It is not shorter than the executionTimeout of <httpRuntime>, 110 seconds by default; raise that too.")
 	}
 	return nil

@@ -32,17 +32,17 @@ func TestWebConfig(t *testing.T) {
 	const sql = `pair: {connection_string: "data source=SQL1;failover partner=SQL2;initial catalog=ASPState;user id=web;password='p<4>&\"s'"}`
 	for name, tc := range map[string]struct {
 		yaml string
-		Wanted
+		Options
 		asJSON bool
 	}{
-		"sqlserver":          {yaml: sql, Wanted: Wanted{Mode: "sqlserver"}},
-		"sqlserver-password": {yaml: sql, Wanted: Wanted{Mode: "sqlserver", ShowPassword: true, Compression: true}},
-		"sqlserver-json":     {yaml: sql, Wanted: Wanted{Mode: "sqlserver", ShowPassword: true}, asJSON: true},
+		"sqlserver":          {yaml: sql, Options: Options{Mode: "sqlserver"}},
+		"sqlserver-password": {yaml: sql, Options: Options{Mode: "sqlserver", ShowPassword: true, Compression: true}},
+		"sqlserver-json":     {yaml: sql, Options: Options{Mode: "sqlserver", ShowPassword: true}, asJSON: true},
 		"sqlserver-strict": {yaml: "pair: {a: {address: 'SQL1\\STATE'}, b: {address: 'sql2:1444', user: other, password: p}, user: web, password: p4ss, database: State, encrypt: strict, " +
-			"host_name_in_certificate: x, hold: {window: 1m}}", Wanted: Wanted{Mode: "sqlserver"}},
-		"sqlserver-windows": {yaml: "pair: {connection_string: 'data source=a;failover partner=b;integrated security=true', user: 'CORP\\web', password: p4ss}", Wanted: Wanted{Mode: "sqlserver", ShowPassword: true}},
-		"stateserver":       {Wanted: Wanted{Mode: "stateserver", StateServer: "state.example.net"}},
-		"stateserver-long":  {yaml: "pair: {hold: {window: 2m}}\napps: {default: {name: /x, timeout: 45}}", Wanted: Wanted{Mode: "stateserver", StateServer: "[fe80::1]:4711"}},
+			"host_name_in_certificate: x, hold: {window: 1m}}", Options: Options{Mode: "sqlserver"}},
+		"sqlserver-windows": {yaml: "pair: {connection_string: 'data source=a;failover partner=b;integrated security=true', user: 'CORP\\web', password: p4ss}", Options: Options{Mode: "sqlserver", ShowPassword: true}},
+		"stateserver":       {Options: Options{Mode: "stateserver", StateServer: "state.example.net"}},
+		"stateserver-long":  {yaml: "pair: {hold: {window: 2m}}\napps: {default: {name: /x, timeout: 45}}", Options: Options{Mode: "stateserver", StateServer: "[fe80::1]:4711"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mirrorstate.yaml")

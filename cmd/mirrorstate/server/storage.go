@@ -17,7 +17,7 @@ import (
 // Stack is what stands under the listeners: the pair of servers (the embedded
 // one, or somebody else's), our view of it, and the store on top. It is stopped
 // from the top down, so that nothing loses what it stands on.
-type Stack struct {
+type Storage struct {
 	Servers   *embedded.Pair // nil: not ours
 	Pair      *partner.Pair
 	Store     *aspstate.Store
@@ -33,11 +33,11 @@ type Stack struct {
 	failed  chan error // the first part that ended by itself
 }
 
-// NewStack makes a stack, which Start brings up and Close ends. servers, if not nil, is run by the stack, and
+// NewStorage makes a stack, which Start brings up and Close ends. servers, if not nil, is run by the stack, and
 // closed by it whatever happens. memory is the folder in which the accepted
 // principal is remembered; empty: it isn't. meter is told of calls; nil: nobody is.
 // change is done to the pair's configuration last.
-func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Stack, err error) {
+func NewStorage(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Storage, err error) {
 	defer func() {
 		if err != nil && servers != nil {
 			err = errors.Join(err, servers.Close())
@@ -48,7 +48,7 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 		return nil, err
 	}
 	pc.Meter = meter
-	observers, err := observe(cfg, &pc)
+	observers, err := newObservers(cfg, &pc)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +60,9 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 		return nil, err
 	}
 	for _, o := range observers {
-		o.watches(pair.Status())
+		o.setPair(pair.Status())
 	}
-	st = &Stack{Servers: servers, Pair: pair, Store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
+	st = &Storage{Servers: servers, Pair: pair, Store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
 	st.sweeping = newSweeping(aspstate.NewSweeper(st.Store, pair, sweepConfig(cfg.Sweep), logger))
 	var startPair func()
 	startPair, st.stopPair = st.part("the pair's monitor", pair.Run)
@@ -76,7 +76,7 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 }
 
 // Start brings it up: the pair's monitor, and the servers that are ours.
-func (st *Stack) Start() {
+func (st *Storage) Start() {
 	for _, start := range st.start {
 		start()
 	}
@@ -84,7 +84,7 @@ func (st *Stack) Start() {
 }
 
 // part is one part of it: start starts it, and notes if it ends; stop ends it.
-func (st *Stack) part(what string, run func(context.Context) error) (start func(), stop context.CancelFunc) {
+func (st *Storage) part(what string, run func(context.Context) error) (start func(), stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
 	return func() {
 		st.running.Go(func() {
@@ -99,14 +99,14 @@ func (st *Stack) part(what string, run func(context.Context) error) (start func(
 }
 
 // run starts one part; stop ends it.
-func (st *Stack) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
+func (st *Storage) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
 	start, stop := st.part(what, part)
 	start()
 	return stop
 }
 
 // readSecret reads the fleet's secret, so that no call waits for it. What fails is tried again by the first call.
-func (st *Stack) readSecret() {
+func (st *Storage) readSecret() {
 	st.stopWatching = append(st.stopWatching, st.run("the first reading of the fleet's secret", func(ctx context.Context) error {
 		_, _ = st.Store.FleetSecret(ctx)
 		return nil
@@ -114,7 +114,7 @@ func (st *Stack) readSecret() {
 }
 
 // sweep has the expiry job run, or not. Not concurrently.
-func (st *Stack) sweep(enabled bool) {
+func (st *Storage) sweep(enabled bool) {
 	switch {
 	case enabled && st.stopSweeping == nil:
 		ended := make(chan struct{})
@@ -131,7 +131,7 @@ func (st *Stack) sweep(enabled bool) {
 
 // Close stops the expiry job, the store, the pair, and the servers, in this order, and waits. What was never started
 // gives back what it holds, too.
-func (st *Stack) Close() {
+func (st *Storage) Close() {
 	for _, stop := range st.stopWatching {
 		stop()
 	}
@@ -148,7 +148,7 @@ func (st *Stack) Close() {
 }
 
 // observe makes the watchdog's observers and puts them into pc.
-func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
+func newObservers(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 	var observers []*observer
 	for _, url := range cfg.Pair.Watchdog.Observers {
 		o, err := newObserver(url, credential.Files{KeyFile: cfg.Pair.Watchdog.KeyFile, CAFile: cfg.Pair.Watchdog.CAFile})
@@ -162,4 +162,4 @@ func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 }
 
 // Sweeper is the expiry job.
-func (st *Stack) Sweeper() *aspstate.Sweeper { return st.sweeping.sweeper }
+func (st *Storage) Sweeper() *aspstate.Sweeper { return st.sweeping.sweeper }

@@ -23,7 +23,7 @@ func (s StoppedBy) Error() string { return "stopped by " + s.String() }
 // life is how a server begins and ends. In order: /readyz says that it is ending, while everything goes on for a
 // pause, so that balancers notice; the session API takes no more connections and finishes what it has, those who
 // wait for a session's lock last; then the operators' listener, which was there to tell, goes too.
-type life struct {
+type lifecycle struct {
 	leaving proxy.Leaving
 	pause   atomic.Int64 // drain.pause in nanoseconds; may be changed by a new configuration
 	notify  notifier
@@ -32,30 +32,30 @@ type life struct {
 }
 
 // face is one listener and what answers on it.
-type face struct {
+type endpoint struct {
 	listener net.Listener
 	handler  http.Handler
 	rules    proxy.ServerConfig
 }
 
 // serving is a face that is being served.
-type serving struct {
+type running struct {
 	stop context.CancelCauseFunc
 	done chan error // gets one
 }
 
-func (f face) serve(ctx context.Context) serving {
+func (e endpoint) serve(ctx context.Context) running {
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	s := serving{stop: stop, done: make(chan error, 1)}
-	go func() { s.done <- proxy.Serve(ctx, f.listener, f.handler, f.rules) }()
-	return s
+	r := running{stop: stop, done: make(chan error, 1)}
+	go func() { r.done <- proxy.Serve(ctx, e.listener, e.handler, e.rules) }()
+	return r
 }
 
 // errStopping is why what is still under way at the end is cut off.
 var errStopping = errors.New("the server is stopping")
 
 // live serves both faces until ctx ends or something fails, then ends them in their order.
-func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) error {
+func (l *lifecycle) run(ctx context.Context, failed <-chan error, api, admin endpoint) error {
 	a, o := api.serve(ctx), admin.serve(ctx)
 	l.logs.Info("started", "version", l.version, "api", api.listener.Addr().String(), "admin", admin.listener.Addr().String())
 	defer l.logs.Info("stopped")
@@ -63,7 +63,7 @@ func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) e
 	var errs []error
 	select {
 	case <-ctx.Done():
-		errs = append(errs, l.leave(ctx, failed, a, o)...)
+		errs = append(errs, l.beginDrain(ctx, failed, a, o)...)
 	case err := <-failed:
 		errs = append(errs, err)
 	case err := <-a.done:
@@ -72,7 +72,7 @@ func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) e
 		errs, o.done = append(errs, err), nil
 	}
 	l.leaving.Begin()
-	for _, s := range []serving{a, o} {
+	for _, s := range []running{a, o} {
 		s.stop(errStopping)
 		if s.done != nil {
 			errs = append(errs, <-s.done)
@@ -82,29 +82,29 @@ func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) e
 }
 
 // patient says whether the end was asked for by a service manager, rather than by somebody at the keyboard.
-func patient(ctx context.Context) bool {
+func stoppedByManager(ctx context.Context) bool {
 	by, ok := errors.AsType[StoppedBy](context.Cause(ctx))
 	return ok && by.Signal == syscall.SIGTERM
 }
 
-// lastWord is how long before the drain's own end those are answered who still wait for a lock then: they are told
+// lockAnswerMargin is how long before the drain's own end those are answered who still wait for a lock then: they are told
 // that it is locked, rather than cut off.
-const lastWord = 5 * time.Second
+const lockAnswerMargin = 5 * time.Second
 
-// endWaits ends waiting for locks in time for a drain that begins now.
-func endWaits(ctx context.Context, stopWaiting func(), drain time.Duration) {
-	if !patient(ctx) {
+// endLockWaits ends waiting for locks in time for a drain that begins now.
+func endLockWaits(ctx context.Context, stopWaiting func(), drain time.Duration) {
+	if !stoppedByManager(ctx) {
 		stopWaiting()
 		return
 	}
-	time.AfterFunc(max(drain-lastWord, drain/2), stopWaiting) // does no harm where all is over by then
+	time.AfterFunc(max(drain-lockAnswerMargin, drain/2), stopWaiting) // does no harm where all is over by then
 }
 
 // leave tells everybody that the server will end, and gives them time to notice, unless somebody sits at the keyboard.
-func (l *life) leave(ctx context.Context, failed <-chan error, a, o serving) (errs []error) {
+func (l *lifecycle) beginDrain(ctx context.Context, failed <-chan error, a, o running) (errs []error) {
 	l.leaving.Begin()
 	pause := time.Duration(l.pause.Load())
-	if !patient(ctx) {
+	if !stoppedByManager(ctx) {
 		pause = 0
 	}
 	l.logs.Info("stopping once the requests under way are answered; another signal stops at once", "reason", context.Cause(ctx), "pause", pause)

@@ -16,26 +16,26 @@ import (
 
 // guards are who is let in, and the listeners' certificates: what can change while a server
 // runs. nil ones are not configured.
-type guards struct {
+type access struct {
 	keys       *keyring.Keys
 	api, admin *proxy.Certificates
 }
 
-// openGuards reads what is configured.
-func openGuards(cfg config.Config, logger *slog.Logger) (g *guards, err error) {
-	g = &guards{}
+// openAccess reads what is configured.
+func openAccess(cfg config.Config, logger *slog.Logger) (a *access, err error) {
+	a = &access{}
 	names, err := proxy.Names(applications(cfg))
 	if err != nil {
 		return nil, err
 	}
-	if g.keys, err = openKeys(cfg, names, logger); err != nil {
+	if a.keys, err = openKeys(cfg, names, logger); err != nil {
 		return nil, fmt.Errorf("auth.keys_file: %w", err)
 	}
 	for _, l := range []struct {
 		key string
 		tls config.TLS
 		to  **proxy.Certificates
-	}{{"api.tls", cfg.API.TLS, &g.api}, {"admin.tls", cfg.Admin.TLS, &g.admin}} {
+	}{{"api.tls", cfg.API.TLS, &a.api}, {"admin.tls", cfg.Admin.TLS, &a.admin}} {
 		if !l.tls.On() {
 			continue
 		}
@@ -44,7 +44,7 @@ func openGuards(cfg config.Config, logger *slog.Logger) (g *guards, err error) {
 			return nil, fmt.Errorf("%s: %w", l.key, err)
 		}
 	}
-	return g, nil
+	return a, nil
 }
 
 // openKeys reads the keys; nil: none are configured.
@@ -63,14 +63,14 @@ func openKeys(cfg config.Config, names func(app string) (name string, err error)
 
 // rename has keys and the API find the next configuration's applications by their aliases: both or
 // neither, for a key to an alias must open what that alias is.
-func (g *guards) rename(next config.Config, api *proxy.API) error {
+func (a *access) rename(next config.Config, api *proxy.API) error {
 	apps := applications(next)
 	names, err := proxy.Names(apps) // refuses what SetApps would
 	if err != nil {
 		return err
 	}
-	if g.keys != nil {
-		if err := g.keys.Rename(names); err != nil {
+	if a.keys != nil {
+		if err := a.keys.Rename(names); err != nil {
 			return err
 		}
 	}
@@ -87,9 +87,9 @@ func applications(cfg config.Config) map[string]session.Application {
 }
 
 // reloadCertificates reads their files again. What can't be read stays as it was.
-func (g *guards) reloadCertificates() error {
+func (a *access) reloadCertificates() error {
 	var errs []error
-	for _, c := range []*proxy.Certificates{g.api, g.admin} {
+	for _, c := range []*proxy.Certificates{a.api, a.admin} {
 		if c != nil {
 			errs = append(errs, c.Reload())
 		}
@@ -98,16 +98,16 @@ func (g *guards) reloadCertificates() error {
 }
 
 // watch has the stack look after the files.
-func (g *guards) watch(st *Stack) {
+func (a *access) watch(st *Storage) {
 	parts := map[string]func(context.Context) error{}
-	if g.keys != nil {
-		parts["the look after the keys"] = g.keys.Run
+	if a.keys != nil {
+		parts["the look after the keys"] = a.keys.Run
 	}
-	if g.api != nil {
-		parts["the look after the API's certificate"] = g.api.Run
+	if a.api != nil {
+		parts["the look after the API's certificate"] = a.api.Run
 	}
-	if g.admin != nil {
-		parts["the look after the operators' certificate"] = g.admin.Run
+	if a.admin != nil {
+		parts["the look after the operators' certificate"] = a.admin.Run
 	}
 	for what, part := range parts {
 		st.stopWatching = append(st.stopWatching, st.run(what, part))
@@ -116,13 +116,13 @@ func (g *guards) watch(st *Stack) {
 
 // check refuses a listener that strangers could reach, unless that is meant, and warns of
 // one that shows secrets to the network.
-func (g *guards) check(cfg config.Config, api, admin net.Addr, logger *slog.Logger) error {
+func (a *access) check(cfg config.Config, api, admin net.Addr, logger *slog.Logger) error {
 	switch {
 	case cfg.Auth.Insecure:
-	case !isLoopback(api) && g.keys == nil:
+	case !isLoopback(api) && a.keys == nil:
 		return fmt.Errorf("api.listen: %s can be reached from other machines, and whoever reaches it would have every session: make keys with mirrorstate key new and name "+
 			"their file with auth.keys_file, listen on 127.0.0.1, or say --insecure if something else keeps strangers out", api)
-	case !isLoopback(admin) && !g.operators():
+	case !isLoopback(admin) && !a.operators():
 		return fmt.Errorf("admin.listen: %s can be reached from other machines, and no key opens it: make one with mirrorstate key new NAME --operator, in auth.keys_file, "+
 			"listen on 127.0.0.1, or say --insecure if something else keeps strangers out", admin)
 	}
@@ -130,7 +130,7 @@ func (g *guards) check(cfg config.Config, api, admin net.Addr, logger *slog.Logg
 		key  string
 		addr net.Addr
 		tls  *proxy.Certificates
-	}{{"api", api, g.api}, {"admin", admin, g.admin}} {
+	}{{"api", api, a.api}, {"admin", admin, a.admin}} {
 		if !isLoopback(l.addr) && l.tls == nil {
 			logger.Warn("keys and sessions cross the network in the clear, unless something before this server encrypts; name a certificate", "listener", l.addr, "key", l.key+".tls.certificate_file")
 		}
@@ -139,7 +139,7 @@ func (g *guards) check(cfg config.Config, api, admin net.Addr, logger *slog.Logg
 }
 
 // operators says whether a key opens the operators' listener.
-func (g *guards) operators() bool { return g.keys != nil && g.keys.Ring().Operators() }
+func (a *access) operators() bool { return a.keys != nil && a.keys.Ring().Operators() }
 
 // tlsOf is how to speak with clients; nil: in the clear.
 func tlsOf(c *proxy.Certificates) *tls.Config {

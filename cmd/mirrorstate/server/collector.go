@@ -9,8 +9,8 @@ import "runtime"
 // again, whatever the load, where a higher GOGC would multiply a large heap.
 const ballast = 32 << 20
 
-// CollectLess keeps the ballast until the function it returns is called.
-func CollectLess() (stop func()) {
+// ReduceGC keeps the ballast until the function it returns is called.
+func ReduceGC() (stop func()) {
 	block := make([]byte, ballast)
 	return func() { runtime.KeepAlive(block) }
 }

@@ -9,27 +9,27 @@ import (
 
 // Clients leave files for the database and for the operators, however few there are; and
 // too few are refused, with the number that would do.
-func TestAllot(t *testing.T) {
+func TestShareFiles(t *testing.T) {
 	for _, c := range []struct {
 		files, connections int
 		embedded           bool
-		want               allotment
+		want               fileLimits
 		refused            string
 	}{
-		{0, 20_000, true, allotment{64, 20_000, 1000}, ""}, // nobody knows
-		{100_000, 20_000, true, allotment{64, 20_000, 1000}, ""},
-		{4096, 20_000, false, allotment{64, 2889, 963}, ""},
-		{1024, 20_000, true, allotment{64, 498, 165}, ""},
-		{120, 20_000, true, allotment{7, 24, 8}, ""},
-		{80, 20_000, true, allotment{2, 11, 3}, ""},
-		{71, 20_000, true, allotment{2, 4, 2}, ""},
-		{70, 20_000, true, allotment{}, "at least 71"},
-		{60, 20_000, false, allotment{10, 16, 5}, ""},
-		{27, 20_000, false, allotment{2, 4, 2}, ""},
-		{26, 20_000, false, allotment{}, "at least 27"},
-		{100_000, 10, true, allotment{64, 10, 10}, ""},
+		{0, 20_000, true, fileLimits{64, 20_000, 1000}, ""}, // nobody knows
+		{100_000, 20_000, true, fileLimits{64, 20_000, 1000}, ""},
+		{4096, 20_000, false, fileLimits{64, 2889, 963}, ""},
+		{1024, 20_000, true, fileLimits{64, 498, 165}, ""},
+		{120, 20_000, true, fileLimits{7, 24, 8}, ""},
+		{80, 20_000, true, fileLimits{2, 11, 3}, ""},
+		{71, 20_000, true, fileLimits{2, 4, 2}, ""},
+		{70, 20_000, true, fileLimits{}, "at least 71"},
+		{60, 20_000, false, fileLimits{10, 16, 5}, ""},
+		{27, 20_000, false, fileLimits{2, 4, 2}, ""},
+		{26, 20_000, false, fileLimits{}, "at least 27"},
+		{100_000, 10, true, fileLimits{64, 10, 10}, ""},
 	} {
-		got, err := allot(c.files, config.Limits{Connections: c.connections}, c.embedded)
+		got, err := shareFiles(c.files, config.Limits{Connections: c.connections}, c.embedded)
 		switch {
 		case c.refused != "":
 			if err == nil || !strings.Contains(err.Error(), c.refused) {

@@ -17,7 +17,7 @@ import (
 )
 
 // A listener that strangers reach wants keys, the operators' an operator's.
-func TestGuards_Check(t *testing.T) {
+func TestAccess_Check(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	local, far, everywhere := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv6unspecified}
 	path := func(rights ...string) string {
@@ -54,15 +54,15 @@ func TestGuards_Check(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg.Auth.Insecure = c.insecure
-		g, err := openGuards(cfg, quiet)
+		a, err := openAccess(cfg, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = g.check(cfg, c.api, c.admin, quiet)
+		err = a.check(cfg, c.api, c.admin, quiet)
 		if (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want it to say %q", c.name, err, c.says)
 		}
-		if err := g.reloadCertificates(); err != nil {
+		if err := a.reloadCertificates(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestGuards_Check(t *testing.T) {
 
 // Whatever becomes of a new configuration and of the file of keys, a key to an alias opens what that alias
 // is, and nothing else.
-func TestGuards_Rename(t *testing.T) {
+func TestAccess_Rename(t *testing.T) {
 	exchanged := map[string]config.App{"shop": {Name: "/b", Timeout: 20}, "forum": {Name: "/a", Timeout: 20}}
 	for _, c := range []struct {
 		name  string
@@ -94,11 +94,11 @@ func TestGuards_Rename(t *testing.T) {
 		cfg.Auth.KeysFile = path
 		cfg.Apps = map[string]config.App{"shop": {Name: "/a", Timeout: 20}, "forum": {Name: "/b", Timeout: 20}}
 		next.Apps = c.apps
-		g, err := openGuards(cfg, slog.New(slog.DiscardHandler))
+		a, err := openAccess(cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Apps: applications(cfg), Keys: g.keys})
+		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Apps: applications(cfg), Keys: a.keys})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestGuards_Rename(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := g.rename(next, api); (err != nil) != c.fails {
+		if err := a.rename(next, api); (err != nil) != c.fails {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		put := func(app string) int {
