@@ -82,7 +82,7 @@ func TestServe_Reload(t *testing.T) {
 	sessions := p.api + "/v1/apps/shop/sessions"
 	must(t, []int{413}, "POST", sessions, "hello")
 
-	again("log: {level: debug}\nsweep: {interval: 1s}\nadmin: {listen: '127.0.0.1:1'}\nlogg: {}\n", `level=ERROR msg="the configuration is not taken over; the one before goes on"`)
+	again("log: {level: debug}\nsweep: {interval: 1s}\nadmin: {listen: '127.0.0.1:1'}\nlogg: {}\n", `level=ERROR msg="configuration not applied; the previous configuration stays in use"`)
 	if !strings.Contains(p.stderr.String(), "unknown key logg") {
 		t.Errorf("the mistake is not named:\n%s", p.stderr)
 	}

@@ -85,10 +85,10 @@ func TestServe_TellsNoSecrets(t *testing.T) {
 		"pair: {a: {address: x}, b: {address: y}, user: web, password: " + pl.plant("a password", "An0ther-planted") + "}\nlog: {level: debug}\n",
 	} {
 		write(text)
-		before := strings.Count(p.stderr.String(), `"msg":"the configuration is not taken over`) + strings.Count(p.stderr.String(), `"msg":"configuration read again"`)
+		before := strings.Count(p.stderr.String(), `"msg":"configuration not applied`) + strings.Count(p.stderr.String(), `"msg":"configuration read again"`)
 		p.cmd.Process.Signal(syscall.SIGHUP)
 		if err := p.stderr.awaitThat(ctx, func(all string) bool {
-			return strings.Count(all, `"msg":"the configuration is not taken over`)+strings.Count(all, `"msg":"configuration read again"`) > before
+			return strings.Count(all, `"msg":"configuration not applied`)+strings.Count(all, `"msg":"configuration read again"`) > before
 		}); err != nil {
 			t.Fatal(err)
 		}

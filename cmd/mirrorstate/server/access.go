@@ -14,14 +14,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// guards are who is let in, and the listeners' certificates: what can change while a server
-// runs. nil ones are not configured.
+// access holds the keys of callers and the certificates of both listeners. Both can change while the server runs. A nil
+// field is not configured.
 type access struct {
 	keys       *keyring.Keys
 	api, admin *proxy.Certificates
 }
 
-// openAccess reads what is configured.
+// openAccess reads the configured keys and certificates.
 func openAccess(cfg config.Config, logger *slog.Logger) (a *access, err error) {
 	a = &access{}
 	names, err := proxy.Names(applications(cfg))
@@ -47,7 +47,7 @@ func openAccess(cfg config.Config, logger *slog.Logger) (a *access, err error) {
 	return a, nil
 }
 
-// openKeys reads the keys; nil: none are configured.
+// openKeys reads the file of keys. It returns nil if none is configured.
 func openKeys(cfg config.Config, names func(app string) (name string, err error), logger *slog.Logger) (*keyring.Keys, error) {
 	if cfg.Auth.KeysFile == "" {
 		return nil, nil
@@ -61,11 +61,11 @@ func openKeys(cfg config.Config, names func(app string) (name string, err error)
 	})
 }
 
-// rename has keys and the API find the next configuration's applications by their aliases: both or
-// neither, for a key to an alias must open what that alias is.
+// rename applies the applications of a new configuration to the keys and to the API. It applies them to both or to
+// neither: a key for an alias must give access to the application with that alias.
 func (a *access) rename(next config.Config, api *proxy.API) error {
 	apps := applications(next)
-	names, err := proxy.Names(apps) // refuses what SetApps would
+	names, err := proxy.Names(apps) // refuses everything that SetApps refuses
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (a *access) rename(next config.Config, api *proxy.API) error {
 	return api.SetApps(apps, next.AppsOpen)
 }
 
-// applications are the configured ones, as the domain has them.
+// applications returns the configured applications as values of package session.
 func applications(cfg config.Config) map[string]session.Application {
 	apps := make(map[string]session.Application, len(cfg.Apps))
 	for alias, app := range cfg.Apps {
@@ -86,7 +86,7 @@ func applications(cfg config.Config) map[string]session.Application {
 	return apps
 }
 
-// reloadCertificates reads their files again. What can't be read stays as it was.
+// reloadCertificates reads the certificate files again. A certificate whose files can't be read stays in use.
 func (a *access) reloadCertificates() error {
 	var errs []error
 	for _, c := range []*proxy.Certificates{a.api, a.admin} {
@@ -97,34 +97,34 @@ func (a *access) reloadCertificates() error {
 	return errors.Join(errs...)
 }
 
-// watch has the stack look after the files.
+// watch starts one part of st for each file, which reads it again when it has changed.
 func (a *access) watch(st *Storage) {
 	parts := map[string]func(context.Context) error{}
 	if a.keys != nil {
-		parts["the look after the keys"] = a.keys.Run
+		parts["watching the file of keys"] = a.keys.Run
 	}
 	if a.api != nil {
-		parts["the look after the API's certificate"] = a.api.Run
+		parts["watching the API's certificate"] = a.api.Run
 	}
 	if a.admin != nil {
-		parts["the look after the operators' certificate"] = a.admin.Run
+		parts["watching the operators' certificate"] = a.admin.Run
 	}
 	for what, part := range parts {
 		st.stopWatching = append(st.stopWatching, st.run(what, part))
 	}
 }
 
-// check refuses a listener that strangers could reach, unless that is meant, and warns of
-// one that shows secrets to the network.
+// check refuses a listener that other machines reach without authentication, unless auth.insecure allows it. It logs a
+// warning for a listener without TLS that other machines reach.
 func (a *access) check(cfg config.Config, api, admin net.Addr, logger *slog.Logger) error {
 	switch {
 	case cfg.Auth.Insecure:
 	case !isLoopback(api) && a.keys == nil:
-		return fmt.Errorf("api.listen: %s can be reached from other machines, and whoever reaches it would have every session: make keys with mirrorstate key new and name "+
-			"their file with auth.keys_file, listen on 127.0.0.1, or say --insecure if something else keeps strangers out", api)
+		return fmt.Errorf("api.listen: other machines can reach %s, and any caller would have access to every session: create keys with mirrorstate key new and set "+
+			"auth.keys_file to their file, listen on 127.0.0.1, or pass --insecure if something else controls access", api)
 	case !isLoopback(admin) && !a.operators():
-		return fmt.Errorf("admin.listen: %s can be reached from other machines, and no key opens it: make one with mirrorstate key new NAME --operator, in auth.keys_file, "+
-			"listen on 127.0.0.1, or say --insecure if something else keeps strangers out", admin)
+		return fmt.Errorf("admin.listen: other machines can reach %s, and no key has access to it: create one with mirrorstate key new NAME --operator, in auth.keys_file, "+
+			"listen on 127.0.0.1, or pass --insecure if something else controls access", admin)
 	}
 	for _, l := range []struct {
 		key  string
@@ -132,16 +132,16 @@ func (a *access) check(cfg config.Config, api, admin net.Addr, logger *slog.Logg
 		tls  *proxy.Certificates
 	}{{"api", api, a.api}, {"admin", admin, a.admin}} {
 		if !isLoopback(l.addr) && l.tls == nil {
-			logger.Warn("keys and sessions cross the network in the clear, unless something before this server encrypts; name a certificate", "listener", l.addr, "key", l.key+".tls.certificate_file")
+			logger.Warn("keys and sessions are not encrypted on the network, unless a TLS proxy is in front of this server; configure a certificate", "listener", l.addr, "key", l.key+".tls.certificate_file")
 		}
 	}
 	return nil
 }
 
-// operators says whether a key opens the operators' listener.
+// operators reports whether any key has access to the operators' listener.
 func (a *access) operators() bool { return a.keys != nil && a.keys.Ring().Operators() }
 
-// tlsOf is how to speak with clients; nil: in the clear.
+// tlsOf returns the TLS settings of a listener; nil for a listener without TLS.
 func tlsOf(c *proxy.Certificates) *tls.Config {
 	if c == nil {
 		return nil
@@ -149,7 +149,7 @@ func tlsOf(c *proxy.Certificates) *tls.Config {
 	return c.TLS()
 }
 
-// isLoopback says whether only this machine reaches an address.
+// isLoopback reports whether only this machine can reach an address.
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

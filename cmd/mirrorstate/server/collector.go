@@ -2,15 +2,15 @@ package server
 
 import "runtime"
 
-// ballast is the size of a block that is allocated and never touched, so that it
-// costs address space and no memory. The collector runs when the heap has doubled:
-// a server whose live heap is a few megabytes would collect a hundred times a
-// second under load. This bounds the garbage between two collections by as much
-// again, whatever the load, where a higher GOGC would multiply a large heap.
-const ballast = 32 << 20
+// unusedBlock is the size of a block that is allocated and never touched. It takes address space, but no memory.
+//
+// The garbage collector runs when the heap has doubled. Under load, a server with a live heap of a few megabytes would run
+// it a hundred times a second. The block makes the heap larger, so the collector runs less often. It adds at most its own
+// size in garbage between two runs. A higher GOGC would multiply a large heap instead.
+const unusedBlock = 32 << 20
 
-// ReduceGC keeps the ballast until the function it returns is called.
+// ReduceGC makes the garbage collector run less often, until stop is called.
 func ReduceGC() (stop func()) {
-	block := make([]byte, ballast)
+	block := make([]byte, unusedBlock)
 	return func() { runtime.KeepAlive(block) }
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// A server is known by a certificate's file however that was saved, and by no other certificate.
+// A server is authenticated by its certificate, in whatever encoding the file is saved; another certificate is refused.
 func TestDriverSettings_Certificates(t *testing.T) {
 	own, text := certtest.SelfMade(t)
 	other, _ := certtest.SelfMade(t)
@@ -35,14 +35,14 @@ func TestDriverSettings_Certificates(t *testing.T) {
 					t.Errorf("the server is refused: %v", err)
 				}
 				if err := certtest.Handshake(t, other, pc.Partners[0].DSN.TLSConfig); err == nil {
-					t.Error("another server is believed")
+					t.Error("another server's certificate is accepted")
 				}
 			})
 		}
 	}
 }
 
-// The embedded pair's password comes from the environment as it was meant.
+// The embedded pair's password is read from the environment without its byte order mark and line end.
 func TestEmbeddedPassword_ByteOrderMark(t *testing.T) {
 	t.Setenv("MIRRORSTATE_EMBEDDED_PASSWORD", "\ufeffp4ss-W0rd\r\n")
 	flags := Embedded{Dir: t.TempDir(), AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "on", PartnerTimeout: 5 * time.Second}

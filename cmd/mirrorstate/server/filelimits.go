@@ -9,38 +9,38 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// What a server's open files are for, beside connections. Counted with both schemas, on Linux.
+// Files that a server opens beside connections. Counted with both schemas, on Linux.
 const (
-	ownFiles      = 16 // standard streams, the runtime's, listeners, what is remembered, probes of both partners
-	embeddedFiles = 38 // the embedded pair's databases, listeners, and ends of the probes
-	spareShare    = 20 // one in so many is kept for what is open for a moment: keys, traces, operators' consoles
-	spareMost     = 100
+	ownFiles      = 16  // standard streams, the runtime's files, listeners, the file of the accepted principal, probes of both partners
+	embeddedFiles = 38  // the embedded pair's databases and listeners, and its ends of the probes
+	spareShare    = 20  // one file in 20 is reserved for files that are open briefly: keys, traces, operators' consoles
+	spareMost     = 100 // the largest reserve
 )
 
-// The fewest connections that a server can work with.
+// The fewest connections that a server needs.
 const (
 	leastSQL   = 2
 	leastAPI   = 4
 	leastAdmin = 2
 )
 
-// maxSQL is how many connections there are to a server, unless files are short.
+// maxSQL is the number of connections to one SQL Server, unless files are short.
 const maxSQL = 64
 
-// operatorsConnections bounds those of the operators' listener.
+// operatorsConnections is the largest number of connections to the operators' listener.
 const operatorsConnections = 1000
 
-// fileLimits is how many connections of each kind this process may have: files are shared
-// out to the database first, for without it nobody is served, then to the operators, and
-// the rest is for clients. A listener that has no more closes idle connections, or the
-// new one; it never runs into the limit of files, where nothing can be opened at all.
+// fileLimits are the largest numbers of connections of each kind that this process may have. The database gets its
+// share of the files first, because no request is answered without it. The operators' listener is next; clients get the
+// rest. A listener at its limit closes an idle connection, or the new one. So the process never reaches the limit of
+// files, where it could open nothing at all.
 type fileLimits struct {
-	sql        int // to one server
-	api, admin int // of each listener
+	sql        int // to one SQL Server
+	api, admin int // to each listener
 }
 
-// allot shares out so many files; 0: nobody knows how many there are. embedded says that
-// the pair is in this process, so that a connection to a server is two files.
+// shareFiles divides the files that this process may open among the kinds of connections. files is 0 if the number is not
+// known. embedded means that the pair runs in this process: then a connection to a SQL Server takes two files.
 func shareFiles(files int, cfg config.Limits, embedded bool) (fileLimits, error) {
 	l := fileLimits{sql: maxSQL, api: cfg.Connections, admin: min(cfg.Connections, operatorsConnections)}
 	if files == 0 {
@@ -50,7 +50,7 @@ func shareFiles(files int, cfg config.Limits, embedded bool) (fileLimits, error)
 	if embedded {
 		taken, each = ownFiles+embeddedFiles, 2
 	}
-	each *= 2 // for a moment in a failover there are those to both partners
+	each *= 2 // during a failover there are connections to both partners
 	left := files - taken - min(files/spareShare, spareMost)
 	l.sql = min(max(left/2/each, leastSQL), maxSQL)
 	left -= l.sql * each
@@ -59,23 +59,23 @@ func shareFiles(files int, cfg config.Limits, embedded bool) (fileLimits, error)
 	l.api = min(l.api, left)
 	if l.api < min(leastAPI, cfg.Connections) {
 		least := taken + leastSQL*each + leastAdmin + leastAPI
-		return l, fmt.Errorf("this process may open %d files, and serving takes at least %d: raise LimitNOFILE, or ulimit -n", files, least+least/spareShare)
+		return l, fmt.Errorf("this process may open %d files, but the server needs at least %d: raise LimitNOFILE (systemd) or ulimit -n", files, least+least/spareShare)
 	}
 	return l, nil
 }
 
-// tell warns if files are short.
+// warn logs a warning if files are short.
 func (l fileLimits) warn(files int, cfg config.Limits, logger *slog.Logger) {
 	if l.api < cfg.Connections || l.sql < maxSQL {
-		logger.Warn("this process may not open as many files: fewer connections are taken; raise LimitNOFILE, or ulimit -n",
+		logger.Warn("the limit of open files is too low: fewer connections are accepted; raise LimitNOFILE (systemd) or ulimit -n",
 			"files", files, "limits.connections", cfg.Connections, "taken", l.api, "operators", l.admin, "to SQL Server", l.sql)
 	}
 }
 
-// pair bounds the connections to the servers.
+// pair sets the largest number of connections to each SQL Server.
 func (l fileLimits) pair(pc *partner.Config) { pc.MaxConns = l.sql }
 
-// serverLimits are those of each listener.
+// serverLimits returns the limits of each listener.
 func (l fileLimits) serverLimits(cfg config.Limits) (api, admin proxy.ServerLimits) {
 	api = proxy.ServerLimits{
 		Connections: l.api, UnauthenticatedPerAddress: cfg.UnauthenticatedPerAddress, HeaderBytes: int(cfg.HeaderBytes),

@@ -7,16 +7,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Clients leave files for the database and for the operators, however few there are; and
-// too few are refused, with the number that would do.
+// The database and the operators' listener get their share of the files, however few there are. If there are too few, the
+// error names the number that is needed.
 func TestShareFiles(t *testing.T) {
 	for _, c := range []struct {
 		files, connections int
 		embedded           bool
 		want               fileLimits
-		refused            string
+		wantErr            string
 	}{
-		{0, 20_000, true, fileLimits{64, 20_000, 1000}, ""}, // nobody knows
+		{0, 20_000, true, fileLimits{64, 20_000, 1000}, ""}, // not known
 		{100_000, 20_000, true, fileLimits{64, 20_000, 1000}, ""},
 		{4096, 20_000, false, fileLimits{64, 2889, 963}, ""},
 		{1024, 20_000, true, fileLimits{64, 498, 165}, ""},
@@ -31,12 +31,12 @@ func TestShareFiles(t *testing.T) {
 	} {
 		got, err := shareFiles(c.files, config.Limits{Connections: c.connections}, c.embedded)
 		switch {
-		case c.refused != "":
-			if err == nil || !strings.Contains(err.Error(), c.refused) {
-				t.Errorf("%+v: %v", c, err)
+		case c.wantErr != "":
+			if err == nil || !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("%+v: got error %v", c, err)
 			}
 		case err != nil || got != c.want:
-			t.Errorf("of %d files, embedded %v: %+v, %v; want %+v", c.files, c.embedded, got, err, c.want)
+			t.Errorf("%d files, embedded %v: got %+v, %v, want %+v", c.files, c.embedded, got, err, c.want)
 		}
 		if err != nil || c.files == 0 {
 			continue
@@ -46,7 +46,7 @@ func TestShareFiles(t *testing.T) {
 			used += embeddedFiles + 2*got.sql
 		}
 		if used > c.files {
-			t.Errorf("of %d files, embedded %v: %d may be used", c.files, c.embedded, used)
+			t.Errorf("%d files, embedded %v: the limits allow %d", c.files, c.embedded, used)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// listenerRules are the rules that each listener is served by.
+// listenerRules returns the limits, timeouts and TLS settings of each listener.
 func (s *Server) listenerRules() (api, admin proxy.ServerConfig) {
 	cfg, a := &s.cfg, s.access
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Keys: a.keys, Logger: s.o.Logs.Logger}
@@ -21,7 +21,7 @@ func (s *Server) listenerRules() (api, admin proxy.ServerConfig) {
 	return api, admin
 }
 
-// boundOrNone is a bound as the proxy is given it: 0 stands for its default there.
+// boundOrNone translates a bound for the proxy, where 0 means its default and a negative number means no bound.
 func boundOrNone(n int) int {
 	if n == 0 {
 		return -1
@@ -29,12 +29,12 @@ func boundOrNone(n int) int {
 	return n
 }
 
-// view is the pair as the operators' listener shows it.
+// view returns the pair as the operators' listener shows it.
 func (s *Server) view() pairView {
 	return pairView{Pair: s.storage.Pair, sweep: s.storage.sweeping, servers: s.storage.Servers}
 }
 
-// handlers makes the two faces.
+// handlers returns the handlers of both listeners.
 func (s *Server) handlers() (api *proxy.API, admin http.Handler, err error) {
 	cfg, st, l, a, logger := &s.cfg, s.storage, s.lifecycle, s.access, s.o.Logs.Logger
 	limits := cfg.Limits

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// slowAuth answers after a time.
+// slowAuth answers after the duration after.
 type slowAuth struct {
 	after time.Duration
 	freed int
@@ -28,7 +28,7 @@ func (s *slowAuth) NextBytes([]byte) ([]byte, error) { return nil, nil }
 func (s *slowAuth) Free()                            { s.freed++ }
 
 func TestBoundedAuth(t *testing.T) {
-	for name, after := range map[string]time.Duration{"in time": time.Second, "never in time": 20 * time.Second} {
+	for name, after := range map[string]time.Duration{"in time": time.Second, "too late": 20 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				inner := &slowAuth{after: after}
@@ -52,8 +52,8 @@ func TestBoundedAuth(t *testing.T) {
 	}
 }
 
-// What the configuration says of Kerberos is what the driver's package wants to hear.
-func TestKerberos_IsKnownToTheDriver(t *testing.T) {
+// The driver accepts the Kerberos settings of the configuration, and uses boundedAuth.
+func TestKerberos_DriverUsesBoundedAuth(t *testing.T) {
 	dir := t.TempDir()
 	conf, keytab := filepath.Join(dir, "krb5.conf"), filepath.Join(dir, "web.keytab")
 	for path, text := range map[string]string{conf: "[libdefaults]\n default_realm = EXAMPLE.NET\n", keytab: "\x05\x02"} {

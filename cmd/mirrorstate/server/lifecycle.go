@@ -14,36 +14,39 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// StoppedBy is why the program's context ended: a signal.
+// StoppedBy is the cause of the program's context if a signal ended it.
 type StoppedBy struct{ os.Signal }
 
 // Error implements error.
 func (s StoppedBy) Error() string { return "stopped by " + s.String() }
 
-// life is how a server begins and ends. In order: /readyz says that it is ending, while everything goes on for a
-// pause, so that balancers notice; the session API takes no more connections and finishes what it has, those who
-// wait for a session's lock last; then the operators' listener, which was there to tell, goes too.
+// lifecycle starts the listeners and stops them in order:
+//
+//   - /readyz reports that the server is stopping, and everything continues for drain.pause, so that balancers notice.
+//   - The session API accepts no more connections and answers its requests; those that wait for a session's lock last.
+//   - The operators' listener, which answers /readyz until then, stops.
 type lifecycle struct {
 	leaving proxy.Leaving
-	pause   atomic.Int64 // drain.pause in nanoseconds; may be changed by a new configuration
+	pause   atomic.Int64 // drain.pause in nanoseconds; a new configuration may change it
 	notify  notifier
 	logs    Logs
 	version string
 }
 
-// face is one listener and what answers on it.
+// endpoint is one listener with its handler and rules.
 type endpoint struct {
 	listener net.Listener
 	handler  http.Handler
 	rules    proxy.ServerConfig
 }
 
-// serving is a face that is being served.
+// running is an endpoint that is being served.
 type running struct {
 	stop context.CancelCauseFunc
-	done chan error // gets one
+	done chan error // receives the result once
 }
 
+// serve starts serving an endpoint, until stop is called.
 func (e endpoint) serve(ctx context.Context) running {
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	r := running{stop: stop, done: make(chan error, 1)}
@@ -51,12 +54,13 @@ func (e endpoint) serve(ctx context.Context) running {
 	return r
 }
 
-// errStopping is why what is still under way at the end is cut off.
+// errStopping is the cause for which requests are cut off at the end of a drain.
 var errStopping = errors.New("the server is stopping")
 
-// live serves both faces until ctx ends or something fails, then ends them in their order.
+// run serves both endpoints until ctx ends or something fails. Then it stops the session API, and the operators' listener
+// after it.
 func (l *lifecycle) run(ctx context.Context, failed <-chan error, api, admin endpoint) error {
-	a, o := api.serve(ctx), admin.serve(ctx)
+	a, o := api.serve(ctx), admin.serve(ctx) // o: the operators' listener
 	l.logs.Info("started", "version", l.version, "api", api.listener.Addr().String(), "admin", admin.listener.Addr().String())
 	defer l.logs.Info("stopped")
 	l.notify.ready("serving")
@@ -81,26 +85,29 @@ func (l *lifecycle) run(ctx context.Context, failed <-chan error, api, admin end
 	return errors.Join(errs...)
 }
 
-// patient says whether the end was asked for by a service manager, rather than by somebody at the keyboard.
+// stoppedByManager reports whether SIGTERM ended ctx, as a service manager sends it. An interrupt from the keyboard does not
+// count.
 func stoppedByManager(ctx context.Context) bool {
 	by, ok := errors.AsType[StoppedBy](context.Cause(ctx))
 	return ok && by.Signal == syscall.SIGTERM
 }
 
-// lockAnswerMargin is how long before the drain's own end those are answered who still wait for a lock then: they are told
-// that it is locked, rather than cut off.
+// lockAnswerMargin is how long before the end of a drain callers that still wait for a lock are answered: they get
+// "locked" instead of a closed connection.
 const lockAnswerMargin = 5 * time.Second
 
-// endLockWaits ends waiting for locks in time for a drain that begins now.
+// endLockWaits stops waiting for locks: at once, or, if a service manager stops the server, in time for the end of a
+// drain that begins now.
 func endLockWaits(ctx context.Context, stopWaiting func(), drain time.Duration) {
 	if !stoppedByManager(ctx) {
 		stopWaiting()
 		return
 	}
-	time.AfterFunc(max(drain-lockAnswerMargin, drain/2), stopWaiting) // does no harm where all is over by then
+	time.AfterFunc(max(drain-lockAnswerMargin, drain/2), stopWaiting) // has no effect once the drain is over
 }
 
-// leave tells everybody that the server will end, and gives them time to notice, unless somebody sits at the keyboard.
+// beginDrain announces that the server is stopping. If a service manager stops it, beginDrain waits for drain.pause, so
+// that balancers notice.
 func (l *lifecycle) beginDrain(ctx context.Context, failed <-chan error, a, o running) (errs []error) {
 	l.leaving.Begin()
 	pause := time.Duration(l.pause.Load())
@@ -119,7 +126,7 @@ func (l *lifecycle) beginDrain(ctx context.Context, failed <-chan error, a, o ru
 	case err := <-failed:
 		errs = append(errs, err)
 	case err := <-a.done:
-		a.done <- err // for who waits for it
+		a.done <- err // run reads it again
 	case err := <-o.done:
 		o.done <- err
 	}

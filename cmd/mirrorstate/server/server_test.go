@@ -31,15 +31,15 @@ func TestLocalURL(t *testing.T) {
 	}
 }
 
-// An address that nobody said is told as the default of its key.
+// An address that is set nowhere is named as the default of its key.
 func TestOrigin(t *testing.T) {
 	var cfg config.Config
 	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
-		t.Errorf("said by nobody: %q", got)
+		t.Errorf("got %q", got)
 	}
 }
 
-// small is a server's configuration, on ports and an embedded pair of its own.
+// testConfig returns the configuration of a server with free ports and an embedded pair of its own.
 func testConfig(t *testing.T, flags ...config.Setting) (config.Config, Options) {
 	t.Helper()
 	flags = append([]config.Setting{config.Flag("", "api.listen", "127.0.0.1:0"), config.Flag("", "admin.listen", "127.0.0.1:0")}, flags...)
@@ -50,7 +50,7 @@ func testConfig(t *testing.T, flags ...config.Setting) (config.Config, Options) 
 	return cfg, Options{Version: "v0", Embedded: Embedded{Dir: t.TempDir(), AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "on", PartnerTimeout: 5 * time.Second}}
 }
 
-// What New has opened, Close closes where Run never ran: the same data and the same addresses can be opened again.
+// Close closes everything that New has opened, also if Run never ran: the same data and addresses can be opened again.
 func TestServer_CloseWithoutRun(t *testing.T) {
 	cfg, o := testConfig(t)
 	s, err := New(t.Context(), cfg, o)
@@ -61,7 +61,7 @@ func TestServer_CloseWithoutRun(t *testing.T) {
 	s.Close()
 	s.Close() // does nothing
 	if err := s.Run(t.Context()); err == nil {
-		t.Error("a server that was closed runs")
+		t.Error("a closed server runs")
 	}
 	if s, err = New(t.Context(), cfg, o); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestServer_CloseWithoutRun(t *testing.T) {
 	s.Close()
 }
 
-// A failure leaves nothing open, whatever was opened before.
+// If New fails, it leaves nothing open.
 func TestNew_FailureClosesEverything(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,19 +78,19 @@ func TestNew_FailureClosesEverything(t *testing.T) {
 	defer taken.Close()
 	for name, c := range map[string]struct {
 		change func(*config.Config, *Options)
-		says   string
+		want   string
 	}{
-		"the operators' address is taken": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program has it"},
-		"no keys":                         {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
-		"no embedded pair":                {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "neither on nor off"},
-		"no pair":                         {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},
-		"no API":                          {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
+		"the operators' address is in use": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program has it"},
+		"no file of keys":                  {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
+		"no embedded pair":                 {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "must be on or off"},
+		"no pair":                          {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},
+		"no API":                           {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, o := testConfig(t)
 			c.change(&cfg, &o)
-			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Fatalf("got %v, want %q in it", err, c.says)
+			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got error %v, want %q in it", err, c.want)
 			}
 			cfg, again := testConfig(t)
 			again.Embedded.Dir = o.Embedded.Dir
@@ -103,7 +103,7 @@ func TestNew_FailureClosesEverything(t *testing.T) {
 	}
 }
 
-// started is a server that runs; ended gets what Run returns.
+// startServer starts a server; ended receives the result of Run.
 func startServer(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
 	t.Helper()
 	cfg, o := testConfig(t)
@@ -118,7 +118,7 @@ func startServer(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended c
 	return s, stop, ended
 }
 
-// begin sends the head of a request whose body never comes, and returns when the server reads it.
+// beginRequest sends the head of a request without its body, and returns when the server reads the body.
 func beginRequest(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.apiListener.Addr().String())
@@ -133,7 +133,7 @@ func beginRequest(t *testing.T, s *Server) net.Conn {
 	return conn
 }
 
-// The end of Run's context lets a request under way be answered.
+// When Run's context ends, a request under way is still answered.
 func TestServer_Drains(t *testing.T) {
 	s, stop, ended := startServer(t)
 	conn := beginRequest(t, s)
@@ -150,16 +150,16 @@ func TestServer_Drains(t *testing.T) {
 	}
 }
 
-// Kill answers nobody.
+// Kill answers no request.
 func TestServer_Kill(t *testing.T) {
 	s, stop, ended := startServer(t)
 	defer stop(nil)
 	conn := beginRequest(t, s)
 	s.Kill()
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Errorf("a request under way is answered %d bytes", n)
+		t.Errorf("a request under way got %d bytes of an answer", n)
 	}
 	if err := <-ended; err == nil {
-		t.Error("Run says that all is well")
+		t.Error("Run returned no error")
 	}
 }
