@@ -21,8 +21,8 @@ func newEmbedded(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "embedded",
 		Short: "Run only the embedded pair, for other programs' tests",
-		Long: "Runs two SQL Server look-alikes on loopback, a mirrored pair with the database ASPState,\nand prints how to connect to each. " +
-			"With --empty they are two servers without databases and no\npair yet, for trying install and pair setup.",
+		Long: "Runs two servers that speak SQL Server's protocol: a mirrored pair on loopback, with the database ASPState.\n" +
+			"Prints the connection string of each. With --empty the servers have no databases and are not mirrored\nyet: try install and pair setup on them.",
 		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,12 +48,12 @@ func newEmbedded(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the connection strings as JSON")
-	cmd.Flags().BoolVar(&flags.Empty, "empty", false, "two servers without databases, which are no pair yet; the data folder must be new, or one begun so")
+	cmd.Flags().BoolVar(&flags.Empty, "empty", false, "start two servers without databases, not mirrored yet; the data folder must be new, or created with --empty")
 	flags.add(cmd)
 	return cmd
 }
 
-// pairTitle is what the two servers are.
+// pairTitle says whether the two servers are a pair, and which one is the principal.
 func pairTitle(servers *embedded.Pair) string {
 	if principal := servers.Principal(); principal != "" {
 		return "embedded pair, principal " + principal
@@ -61,9 +61,8 @@ func pairTitle(servers *embedded.Pair) string {
 	return "two embedded servers, no pair"
 }
 
-// printableConnectionString is a partner's connection string as it may be printed:
-// with the password where it was made at this start, and otherwise without. A
-// password that was configured is never shown.
+// printableConnectionString returns a partner's connection string as it may be printed. It contains the password only if this
+// start has made it. A configured password is never printed.
 func printableConnectionString(servers *embedded.Pair, name string) string {
 	password := "…"
 	if servers.FreshPassword() && textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")) == "" {

@@ -113,7 +113,7 @@ func TestInstall_Command(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"install --dry-run", exitDone, "Planned for what stands on partner a", ""},
+		{"install --dry-run", exitDone, "Planned for the present state of the database on partner a", ""},
 		{"uninstall", exitFailed, "", "there is no database ASPState"},
 		{"install --stock-only", exitDone, "nothing before, stock now", "make the stock objects"},
 		{"install --on b", exitFailed, "", "would be another database"},
@@ -121,8 +121,8 @@ func TestInstall_Command(t *testing.T) {
 		{"install --grant nobody", exitFailed, "", "CREATE LOGIN [nobody]"},
 		{"install", exitDone, "stock before, extended now", "columns"},
 		{"install", exitDone, "is extended: nothing to do", ""},
-		{"install --recreate Shop", exitMisuse, "", `type that name, not "Shop"`},
-		{"install --on c", exitMisuse, "", "neither a nor b"},
+		{"install --recreate Shop", exitMisuse, "", `pass that name to confirm it, not "Shop"`},
+		{"install --on c", exitMisuse, "", "must be a or b"},
 		{"install --onto something --dry-run", exitMisuse, "", "neither nothing, stock nor extended"},
 		{"uninstall --dry-run", exitDone, "DROP TABLE dbo.MirrorStateEpoch", ""},
 		{"uninstall --json", exitDone, `"after": "stock"`, "drop the extension"},

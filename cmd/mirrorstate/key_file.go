@@ -7,11 +7,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 )
 
-// privateFile is a new file that only its user can read; nil: none is wanted.
+// privateFile is a new file that only its owner can read. Its File is nil if --out is not set.
 type privateFile struct{ *os.File }
 
-// createPrivateFile makes an empty file, before there is a key that would be lost without it. It stays open: by its name the key
-// could get into another file that somebody put there meanwhile.
+// createPrivateFile creates an empty file, before the key that would be lost without it. The file stays open: somebody could
+// replace it by another one of the same name before the key is written.
 func createPrivateFile(path string) (privateFile, error) {
 	if path == "" {
 		return privateFile{}, nil
@@ -23,7 +23,7 @@ func createPrivateFile(path string) (privateFile, error) {
 	return privateFile{f}, nil
 }
 
-// write fills the file and closes it.
+// write writes the text to the file and closes it.
 func (p privateFile) write(text string) error {
 	_, err := p.WriteString(text)
 	if err == nil {
@@ -32,7 +32,7 @@ func (p privateFile) write(text string) error {
 	return errors.Join(err, p.Close())
 }
 
-// remove takes away a file for which there was no key.
+// remove removes the file of a key that was not created.
 func (p privateFile) remove() error {
 	if p.File == nil {
 		return nil

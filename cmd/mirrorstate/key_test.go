@@ -36,7 +36,7 @@ func TestKey_RevokeLastOperator(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(out), "revoked "+ids[i]) {
 			t.Errorf("key revoke: %v, %s%s", err, out, stderr.String())
 		}
-		if got := strings.Contains(stderr.String(), "warning: no key opens the operators' listener now"); got != warns {
+		if got := strings.Contains(stderr.String(), "warning: no key has access to the operators' listener now"); got != warns {
 			t.Errorf("entry %d: standard error says %q", i, stderr.String())
 		}
 	}

@@ -11,17 +11,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
 )
 
-// childCommand makes this program one of the load test's processes.
+// childCommand is the command that runs this program as a child process of the load test.
 const childCommand = "child"
 
 func newLoadtestChild() *cobra.Command {
 	return &cobra.Command{
 		Use:    childCommand,
-		Short:  "One of the load test's own processes",
+		Short:  "Run as a child process of the load test",
 		Hidden: true,
 		Args:   exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// A parent that is gone takes no complaints: what is begun is ended nevertheless.
+			// If the parent is gone, writing to it must not kill this process: it still has to clean up.
 			signal.Ignore(syscall.SIGPIPE)
 			return asMisuse(loadtest.RunChild(cmd.Context(), os.Stdin, cmd.OutOrStdout(), loadserver.Roles(buildVersion())))
 		},

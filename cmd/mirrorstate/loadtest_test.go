@@ -216,7 +216,7 @@ func TestLoadtest_Misuse(t *testing.T) {
 		{[]string{"--via", "odbc"}, "is not one of http, driver, direct, statement"},
 		{[]string{"--target", "here"}, "must be the URL of a session API"},
 		{[]string{"--html", filepath.Join(t.TempDir(), "no", "folder.html")}, "--html: "},
-		{[]string{"now"}, "wants no arguments"},
+		{[]string{"now"}, "takes no arguments"},
 		{[]string{"child"}, "for the load test's own use"},
 	} {
 		var out, errs strings.Builder

@@ -22,7 +22,7 @@ func TestOperatorsCommands(t *testing.T) {
 	}{
 		{"session get one --json", exitDone, `"timeout":7,"uninitialized":false,"size":5,"item":"aGVsbG8="}`, ""},
 		{"session get one --raw", exitDone, "hello", ""},
-		{"session get one --raw --json", exitMisuse, "", "exclude each other"},
+		{"session get one --raw --json", exitMisuse, "", "used together"},
 		{"session get two", exitFailed, "", "404 No such session"},
 		{"session list", exitDone, "7 min    no      5", ""},
 		{"session list", exitDone, "90 s     no      6", ""},

@@ -19,16 +19,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// embeddedFlags choose the embedded pair's place and addresses.
+// embeddedFlags are the flags of the embedded pair.
 type embeddedFlags struct{ server.Embedded }
 
 func (f *embeddedFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Dir, "data", "", "`DIR` of the embedded pair's data, and of what is remembered of any pair (default: mirrorstate in the user's state directory)")
-	cmd.Flags().StringVar(&f.AddrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks one")
-	cmd.Flags().StringVar(&f.AddrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks one")
-	cmd.Flags().BoolVar(&f.Expose, "expose-partners", false, "let other machines reach the embedded partners: whoever has their password is sysadmin there")
-	cmd.Flags().StringVar(&f.Witness, "witness", "on", "`on|off`: whether the embedded pair has a witness, and fails over by itself")
-	cmd.Flags().DurationVar(&f.PartnerTimeout, "partner-timeout", 5*time.Second, "after what silence an embedded partner counts as gone; at least 5s")
+	cmd.Flags().StringVar(&f.Dir, "data", "", "`DIR` of the embedded pair's data, and of the accepted principal of a configured pair (default: mirrorstate in the user's state directory)")
+	cmd.Flags().StringVar(&f.AddrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks a free port")
+	cmd.Flags().StringVar(&f.AddrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks a free port")
+	cmd.Flags().BoolVar(&f.Expose, "expose-partners", false, "allow other machines to connect to the embedded partners: anybody with the password is sysadmin there")
+	cmd.Flags().StringVar(&f.Witness, "witness", "on", "`on|off`: with a witness the embedded pair fails over automatically")
+	cmd.Flags().DurationVar(&f.PartnerTimeout, "partner-timeout", 5*time.Second, "how long an embedded partner may be silent before it counts as lost; at least 5s")
 }
 
 func newServe(s *settings) *cobra.Command {
@@ -41,10 +41,10 @@ func newServe(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the session-state server",
-		Long: "Runs the server: the session API, and the operators' listener beside it.\n" +
-			"Where neither the configuration nor a flag names a pair it brings up an embedded mirrored one, with a\n" +
-			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
-			"an operator, or pair.watchdog of the configuration, forces service there.",
+		Long: "Runs the server: the session API and the operators' listener.\n" +
+			"If neither the configuration nor a flag names a pair, it starts an embedded pair with a witness: if the\n" +
+			"principal is lost, the mirror becomes principal automatically. With --witness off only an operator, or\n" +
+			"pair.watchdog of the configuration, forces service on the mirror.",
 		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --config /etc/mirrorstate/mirrorstate.yaml --api 0.0.0.0:8080\n" +
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
@@ -72,13 +72,13 @@ func newServe(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
-	cmd.Flags().BoolVar(&insecure, "insecure", false, "let other machines reach listeners that have no authentication")
+	cmd.Flags().BoolVar(&insecure, "insecure", false, "allow listeners without authentication that other machines can reach")
 	pair.Add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
 }
 
-// serve runs the server until the command's context ends, and has it read its configuration again at SIGHUP.
+// serve runs the server until the command's context ends. At SIGHUP the server reads its configuration again.
 func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
 	defer server.ReduceGC()()
 	reload := make(chan os.Signal, 1)
@@ -93,7 +93,7 @@ func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
 	return s.Run(cmd.Context())
 }
 
-// exampleAlias is the application in the commands to try: one that is configured.
+// exampleAlias returns the configured application that the example commands use.
 func exampleAlias(apps map[string]config.App) string {
 	if _, ok := apps["default"]; ok {
 		return "default"
@@ -101,9 +101,9 @@ func exampleAlias(apps map[string]config.App) string {
 	return slices.Min(slices.Collect(maps.Keys(apps)))
 }
 
-// greet says where everything is and what to try.
+// printStart prints the addresses of the server, and commands to try.
 func printStart(out io.Writer, s *server.Server, alias string) {
-	key := "" // what curl needs besides, to be let in
+	key := "" // curl's flag with the key
 	if s.Keyed() {
 		key = ` -H "Authorization: Bearer $` + credential.Variable + `"`
 	}
@@ -120,7 +120,7 @@ func printStart(out io.Writer, s *server.Server, alias string) {
 	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, s.AdminURL())
 }
 
-// printPartners prints both connection strings; the password only once, when it was made.
+// printPartners prints both connection strings; the password only at the start that has made it.
 func printPartners(out io.Writer, servers *embedded.Pair) {
 	fmt.Fprintln(out)
 	for _, name := range []string{"a", "b"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// sessionCommand is what the session commands have in common.
+// sessionCommand holds what all session commands share.
 type sessionCommand struct {
 	settings *settings
 	target   operator.Target
@@ -23,11 +23,13 @@ func newSession(s *settings) *cobra.Command {
 	c := &sessionCommand{settings: s}
 	cmd := &cobra.Command{
 		Use:     "session",
-		Short:   "Look at and mend sessions",
-		Long:    "Looks at sessions and removes them, through a running server's operators' listener, or\ndirectly with --connection-string.",
+		Short:   "Show, list and remove sessions",
+		Long:    "Shows, lists and removes sessions, through the operators' listener of a running server, or\ndirectly with --connection-string.",
 		Example: "  mirrorstate session list\n  mirrorstate session get aiaeqbqafqboaeebkycyqgyb",
 		Args:    exactly(0, "get, list or rm"),
-		RunE:    func(*cobra.Command, []string) error { return misuse.Errorf("session wants a verb; see session --help") },
+		RunE: func(*cobra.Command, []string) error {
+			return misuse.Errorf("session requires a command: get, list or rm; see session --help")
+		},
 	}
 	c.target.Add(cmd.PersistentFlags())
 	cmd.PersistentFlags().StringVar(&c.app, "app", "default", "the application: an alias, or its ASP.NET `NAME`")
@@ -62,7 +64,7 @@ func (c *sessionCommand) get() *cobra.Command {
 				return misuse.Of(err)
 			}
 			if raw && asJSON {
-				return misuse.Errorf("--raw and --json exclude each other")
+				return misuse.Errorf("--raw and --json can't be used together")
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				got, err := st.Get(cmd.Context(), session.Ref{App: app, ID: id}, session.GetOptions{Peek: true, AllowLocked: true})
@@ -76,7 +78,7 @@ func (c *sessionCommand) get() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "raw", false, "write the item's bytes and nothing else")
+	cmd.Flags().BoolVar(&raw, "raw", false, "write only the bytes of the item")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with the item in base64")
 	return cmd
 }
@@ -93,7 +95,7 @@ func (c *sessionCommand) list() *cobra.Command {
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return misuse.Errorf("--limit %d is below 1", limit)
+				return misuse.Errorf("--limit %d must be at least 1", limit)
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				all, err := operator.ListAll(cmd.Context(), st, app, limit, expired)
@@ -105,15 +107,15 @@ func (c *sessionCommand) list() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().IntVar(&limit, "limit", 1000, "list at most `N`")
-	cmd.Flags().BoolVar(&expired, "expired", false, "only those that have expired and are not swept yet")
+	cmd.Flags().IntVar(&limit, "limit", 1000, "list at most `N` sessions")
+	cmd.Flags().BoolVar(&expired, "expired", false, "list only sessions that have expired and are not deleted yet")
 	return cmd
 }
 
 func (c *sessionCommand) rm() *cobra.Command {
 	return &cobra.Command{
 		Use:     "rm ID",
-		Short:   "Remove a session, unless somebody holds its lock",
+		Short:   "Remove a session that is not locked",
 		Example: "  mirrorstate session rm aiaeqbqafqboaeebkycyqgyb",
 		Args:    exactly(1, "one session id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -123,8 +125,8 @@ func (c *sessionCommand) rm() *cobra.Command {
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				ref := session.Ref{App: app, ID: id}
-				// Removing what is not there succeeds; who types an id wants to know that it is wrong. A key may be good for
-				// removing alone: whatever else becomes of this question is no matter.
+				// Removing a missing session succeeds, but a person who types an id must learn that it does not exist. Other
+				// errors of Get are ignored: the key may have the right to remove, but not to read.
 				if _, err := st.Get(cmd.Context(), ref, session.GetOptions{Peek: true, AllowLocked: true}); errors.Is(err, session.ErrNotFound) {
 					return err
 				}

@@ -41,9 +41,9 @@ func TestWebConfig_MachineKey(t *testing.T) {
 func TestWebConfig_Misuse(t *testing.T) {
 	for args, want := range map[string]string{
 		"webconfig":                                                       "no pair is configured: ",
-		"webconfig --mode inproc":                                         `--mode "inproc" is neither sqlserver nor stateserver`,
-		"webconfig --mode stateserver --app shop":                         `--app "shop" is no alias of the configuration`,
-		"webconfig --mode stateserver --state-server a;b":                 "--state-server: give HOST or HOST:PORT of mirrorstate",
+		"webconfig --mode inproc":                                         `--mode "inproc" must be sqlserver or stateserver`,
+		"webconfig --mode stateserver --app shop":                         `--app "shop" is not an alias of the configuration`,
+		"webconfig --mode stateserver --state-server a;b":                 "--state-server must be HOST or HOST:PORT of mirrorstate",
 		"webconfig --connection-string server=a;failoverpartner=b":        "--connection-string: pair.user: is missing",
 		"pair status --web-config /nowhere/web.config":                    "--web-config: pair.web_config: read the web.config: open /nowhere/web.config: no such file or directory",
 		"session list --connection-string server=a;failoverpartner=b;x=y": "unknown keyword in part 3, at character",

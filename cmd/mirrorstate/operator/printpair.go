@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// PrintPair prints the pair for people or for machines.
+// PrintPair prints the status of the pair as text or as JSON.
 func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
@@ -25,7 +25,7 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	}
 	schema := st.Schema + " schema"
 	if st.Principal == "" && st.Epoch == 0 && st.RoleSequence == 0 {
-		schema = "schema not known" // it is read where there is a principal
+		schema = "schema not known" // only a principal's schema is read
 	}
 	fmt.Fprintf(out, "%s (%s, %s): principal %s, epoch %d, role sequence %d, holding %d\n",
 		st.Database, st.Topology, schema, principal, st.Epoch, st.RoleSequence, st.Holding)
@@ -33,7 +33,7 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 		is   bool
 		text string
 	}{
-		{st.Exposed, "EXPOSED: the mirror does not have what is acknowledged now"},
+		{st.Exposed, "EXPOSED: the mirror does not receive the writes that are acknowledged now"},
 		{st.SplitBrain, "SPLIT BRAIN: both partners claim to be principal"},
 	} {
 		if warning.is {
@@ -50,8 +50,8 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	return w.Flush()
 }
 
-// breakerAndLatency is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
-// breaker that no call has opened yet says nothing.
+// breakerAndLatency returns a partner's breaker and latency as text. For a partner that does not answer it returns no
+// latency, because the last one is outdated, and no closed breaker, because that only means that no call has failed yet.
 func breakerAndLatency(p partner.PartnerStatus) (breaker, latency string) {
 	if p.Reachable {
 		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)
@@ -66,7 +66,7 @@ func breakerAndLatency(p partner.PartnerStatus) (breaker, latency string) {
 	return p.Breaker, latency
 }
 
-// printDetails prints what is seldom there to be told.
+// printDetails prints what most pairs do not have: claims, the watchdog, faults.
 func printDetails(out io.Writer, st server.PairStatus) {
 	for _, c := range st.Claims {
 		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)

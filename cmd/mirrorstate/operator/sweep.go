@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// Sweep sweeps, and says on progress how far it is.
+// Sweep runs one sweep, and writes to progress how many sessions are deleted so far.
 func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspstate.SweepStatus, error) {
 	if t.Direct() {
 		st, err := openDirect(ctx, load, t.PairFlags)
@@ -38,12 +38,12 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 		st, err = pairOf(c.Pair(ctx))
 	}
 	if err == nil && st.Sweep.LastError != "" {
-		err = fmt.Errorf("the sweep ended early, after %d: %s", st.Sweep.Deleted, st.Sweep.LastError)
+		err = fmt.Errorf("the sweep stopped after %d deleted sessions: %s", st.Sweep.Deleted, st.Sweep.LastError)
 	}
 	return st.Sweep, err
 }
 
-// PrintSweep prints what was swept, for people or for machines.
+// PrintSweep prints the result of a sweep as text or as JSON.
 func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
@@ -54,7 +54,7 @@ func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 		_, err := fmt.Fprintln(out, "no session has expired")
 		return err
 	}
-	if st.Method == aspstate.SweepProcedure { // which does not tell
+	if st.Method == aspstate.SweepProcedure { // the procedure does not report how many it deleted
 		_, err := fmt.Fprintf(out, "swept by %s in %.1f s\n", st.Method, st.DurationS)
 		return err
 	}
@@ -63,10 +63,10 @@ func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	return err
 }
 
-// sweepPoll is how often a sweep that takes long is looked at.
+// sweepPoll is how often the progress of a sweep is read.
 const sweepPoll = time.Second
 
-// watched sweeps in this process.
+// sweepInProcess runs one sweep in this process, and prints its progress.
 func sweepInProcess(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
 	done := make(chan struct{})
 	go func() {
