@@ -225,7 +225,7 @@ func TestPair_SetupIfMissing(t *testing.T) {
 	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
 		t.Errorf("without --if-missing: exit %d, %s", code, stderr)
 	}
-	if code, stdout, stderr := call(t, append(append([]string{"pair", "setup", "--if-missing"}, endpoints...), pair...)...); code != exitDone || !strings.Contains(stdout, "in a pair already (mirroring): nothing to do") {
+	if code, stdout, stderr := call(t, append(append([]string{"pair", "setup", "--if-missing"}, endpoints...), pair...)...); code != exitDone || !strings.Contains(stdout, "already in a pair (mirroring): nothing to do") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
 }
