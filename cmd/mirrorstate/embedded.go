@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
+
+// embeddedFlags are the flags of the embedded pair.
+type embeddedFlags struct{ server.Embedded }
+
+func (f *embeddedFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Dir, "data", "", "`DIR` of the embedded pair's data, and of the accepted principal of a configured pair (default: mirrorstate in the user's state directory)")
+	cmd.Flags().StringVar(&f.AddrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks a free port")
+	cmd.Flags().StringVar(&f.AddrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks a free port")
+	cmd.Flags().BoolVar(&f.Expose, "expose-partners", false, "allow other machines to connect to the embedded partners: anybody with the password is sysadmin there")
+	cmd.Flags().StringVar(&f.Witness, "witness", "on", "`on|off`: with a witness the embedded pair fails over automatically")
+	cmd.Flags().DurationVar(&f.PartnerTimeout, "partner-timeout", 5*time.Second, "how long an embedded partner may be silent before it counts as lost; at least 5s")
+}
 
 func newEmbedded(s *settings) *cobra.Command {
 	var (

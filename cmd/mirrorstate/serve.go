@@ -1,35 +1,16 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
-	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
-
-// embeddedFlags are the flags of the embedded pair.
-type embeddedFlags struct{ server.Embedded }
-
-func (f *embeddedFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Dir, "data", "", "`DIR` of the embedded pair's data, and of the accepted principal of a configured pair (default: mirrorstate in the user's state directory)")
-	cmd.Flags().StringVar(&f.AddrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks a free port")
-	cmd.Flags().StringVar(&f.AddrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks a free port")
-	cmd.Flags().BoolVar(&f.Expose, "expose-partners", false, "allow other machines to connect to the embedded partners: anybody with the password is sysadmin there")
-	cmd.Flags().StringVar(&f.Witness, "witness", "on", "`on|off`: with a witness the embedded pair fails over automatically")
-	cmd.Flags().DurationVar(&f.PartnerTimeout, "partner-timeout", 5*time.Second, "how long an embedded partner may be silent before it counts as lost; at least 5s")
-}
 
 func newServe(s *settings) *cobra.Command {
 	var (
@@ -91,42 +72,4 @@ func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
 	defer signal.Stop(reload)
 	printStart(cmd.OutOrStdout(), s, exampleAlias(cfg.Apps))
 	return s.Run(cmd.Context())
-}
-
-// exampleAlias returns the configured application that the example commands use.
-func exampleAlias(apps map[string]config.App) string {
-	if _, ok := apps["default"]; ok {
-		return "default"
-	}
-	return slices.Min(slices.Collect(maps.Keys(apps)))
-}
-
-// printStart prints the addresses of the server, and commands to try.
-func printStart(out io.Writer, s *server.Server, alias string) {
-	key := "" // curl's flag with the key
-	if s.Keyed() {
-		key = ` -H "Authorization: Bearer $` + credential.Variable + `"`
-	}
-	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
-	fmt.Fprintf(out, "  session API   %s\n", s.APIURL())
-	fmt.Fprintf(out, "  operators     %s\n", s.AdminURL())
-	if servers := s.Servers(); servers != nil {
-		printPartners(out, servers)
-	}
-	base := s.APIURL() + "/v1/apps/" + alias + "/sessions"
-	fmt.Fprintf(out, "\nTry:\n")
-	fmt.Fprintf(out, "  curl -i%s --data-binary hello %s\n", key, base)
-	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, s.AdminURL())
-	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, s.AdminURL())
-}
-
-// printPartners prints both connection strings; the password only at the start that has made it.
-func printPartners(out io.Writer, servers *embedded.Pair) {
-	fmt.Fprintln(out)
-	for _, name := range []string{"a", "b"} {
-		fmt.Fprintf(out, "  partner %s     %s\n", name, printableConnectionString(servers, name))
-	}
-	if !servers.FreshPassword() {
-		fmt.Fprintf(out, "  password      in %s, unless MIRRORSTATE_EMBEDDED_PASSWORD gives it\n", servers.PasswordFile())
-	}
 }
