@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	setup, err := doctor.NewSetup(cfg, both, c.pairFlags(s))
+	setup, err := doctor.NewSetup(cfg, both, c.pair.Words(s.configFile))
 	if err != nil {
 		return err
 	}
@@ -86,22 +85,4 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 		return fmt.Errorf("%d warnings (--strict); the first: %s", warns, r.Findings[0].Found)
 	}
 	return nil
-}
-
-// pairFlags returns the flags that name the pair, for the commands in the report's advice.
-func (c *doctorCommand) pairFlags(s *settings) string {
-	var words []string
-	if s.configFile != "" {
-		words = append(words, "--config "+s.configFile)
-	}
-	if c.pair.WebConfig != "" {
-		words = append(words, "--web-config "+c.pair.WebConfig)
-	}
-	if c.pair.Location != "" {
-		words = append(words, "--location "+c.pair.Location)
-	}
-	if c.pair.ConnectionString != "" {
-		words = append(words, `--connection-string "…"`)
-	}
-	return strings.Join(words, " ")
 }

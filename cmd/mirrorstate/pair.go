@@ -5,8 +5,6 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
-	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
@@ -49,7 +47,7 @@ func newPair(s *settings) *cobra.Command {
 		}
 		pair.AddCommand(cmd)
 	}
-	pair.AddCommand(newAccept(&c.verb, func(cmd *cobra.Command, _ []string) error { return c.ask(cmd, "accept") }))
+	pair.AddCommand(newAccept(&c.verb, func(cmd *cobra.Command, _ []string) error { return c.do(cmd, "accept") }))
 	return pair
 }
 
@@ -64,7 +62,7 @@ type pairCommand struct {
 // run carries out a verb: directly on the servers, or by a running server.
 func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags) error {
 	if name == "status" && !flags.DryRun {
-		return c.ask(cmd, name)
+		return c.status(cmd)
 	}
 	o, configured, err := flags.Complete(c.settings.load, c.target.PairFlags)
 	if err != nil {
@@ -85,26 +83,22 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags
 		return misuse.Errorf("pair %s connects to the servers directly, but no pair is configured: %s", name, misuse.NamePair)
 	}
 	c.verb.AllowDataLoss = flags.AllowDataLoss
-	return c.ask(cmd, name)
+	return c.do(cmd, name)
 }
 
-// ask carries out a verb by the Operator of the target, and prints the status of the pair after it.
-func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
-	var change []func(*partner.Config)
-	if name == "status" {
-		change = append(change, operator.ObserveOnly)
-	}
-	op, done, err := c.target.Operator(cmd.Context(), c.settings.load, change...)
+// status prints the status of the pair.
+func (c *pairCommand) status(cmd *cobra.Command) error {
+	status, err := c.target.Status(cmd.Context(), c.settings.load)
 	if err != nil {
 		return err
 	}
-	defer done()
-	var status server.PairStatus
-	if c.verb.Name = name; name == "status" {
-		status, err = op.Status(cmd.Context())
-	} else {
-		status, err = op.Do(cmd.Context(), c.verb)
-	}
+	return operator.PrintPair(cmd.OutOrStdout(), status, c.asJSON)
+}
+
+// do carries out a verb, and prints the status of the pair after it.
+func (c *pairCommand) do(cmd *cobra.Command, name string) error {
+	c.verb.Name = name
+	status, err := c.target.Do(cmd.Context(), c.settings.load, c.verb)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 // Load reads the configuration; flags override it.
 type Load func(flags ...config.Setting) (config.Config, error)
 
-// Operator carries out operators' verbs, by a running server or directly on the pair.
-type Operator interface {
+// executor carries out operators' verbs: by a running server, or directly on the pair.
+type executor interface {
 	// Status returns the current status of the pair.
 	Status(ctx context.Context) (server.PairStatus, error)
 	// Do carries out the verb, and returns the status of the pair after it.
@@ -44,8 +44,8 @@ const (
 	principalWait = 10 * time.Second
 )
 
-// ObserveOnly makes the pair observe only: it claims no epoch.
-func ObserveOnly(pc *partner.Config) { pc.Observe = true }
+// observeOnly makes the pair observe only: it claims no epoch.
+func observeOnly(pc *partner.Config) { pc.Observe = true }
 
 // openDirect connects to the two SQL Servers and waits for the principal.
 func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Storage, error) {

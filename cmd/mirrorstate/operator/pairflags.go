@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"strings"
+
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/config"
 )
@@ -22,6 +24,25 @@ func (f *PairFlags) Add(flags credential.FlagSet, what string) {
 
 // Direct reports whether a flag names a pair.
 func (f *PairFlags) Direct() bool { return f.ConnectionString != "" || f.WebConfig != "" }
+
+// Words returns the flags as an operator types them, with --config for a configuration file. It leaves the value of
+// --connection-string out.
+func (f *PairFlags) Words(configFile string) string {
+	var words []string
+	if configFile != "" {
+		words = append(words, "--config "+configFile)
+	}
+	if f.WebConfig != "" {
+		words = append(words, "--web-config "+f.WebConfig)
+	}
+	if f.Location != "" {
+		words = append(words, "--location "+f.Location)
+	}
+	if f.ConnectionString != "" {
+		words = append(words, `--connection-string "…"`)
+	}
+	return strings.Join(words, " ")
+}
 
 // Settings returns the flags as settings of the configuration.
 func (f *PairFlags) Settings() (settings []config.Setting) {

@@ -75,9 +75,29 @@ func notAdmin(err error) error {
 	return misuse.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen sets another address", err)
 }
 
-// Operator returns the Operator of the target; done closes it. change applies to the pair's configuration if the command
+// Status returns the current status of the pair.
+func (t *Target) Status(ctx context.Context, load Load) (server.PairStatus, error) {
+	e, done, err := t.executor(ctx, load, observeOnly)
+	if err != nil {
+		return server.PairStatus{}, err
+	}
+	defer done()
+	return e.Status(ctx)
+}
+
+// Do carries out a verb, and returns the status of the pair after it.
+func (t *Target) Do(ctx context.Context, load Load, v Verb) (server.PairStatus, error) {
+	e, done, err := t.executor(ctx, load)
+	if err != nil {
+		return server.PairStatus{}, err
+	}
+	defer done()
+	return e.Do(ctx, v)
+}
+
+// executor returns the executor of the target; done closes it. change applies to the pair's configuration if the command
 // connects to the pair itself.
-func (t *Target) Operator(ctx context.Context, load Load, change ...func(*partner.Config)) (op Operator, done func(), err error) {
+func (t *Target) executor(ctx context.Context, load Load, change ...func(*partner.Config)) (e executor, done func(), err error) {
 	if t.Direct() {
 		st, err := openDirect(ctx, load, t.PairFlags, change...)
 		if err != nil {
