@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A request that need not wait is one call at the database, with the tags and handles that are made for it; the
-// fleet's secret and the application's id are asked for once.
+// A request that does not wait takes one call to the database, including its tags and handles. The fleet's secret and the
+// application's id are read only once.
 func TestHandler_OneRoundTrip(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	for key, value := range map[string]string{

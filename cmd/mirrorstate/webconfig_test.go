@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 )
 
-// Two keys are never the same, and are as long as their algorithms make use of.
+// Each key is new, and as long as its algorithm can use.
 func TestWebConfig_MachineKey(t *testing.T) {
 	var runs []map[string]map[string]any
 	for range 2 {
@@ -56,8 +56,8 @@ func TestWebConfig_Misuse(t *testing.T) {
 	}
 }
 
-// A variable that nothing reads is refused, and not silently ignored.
-func TestUnknownVariable(t *testing.T) {
+// An unknown variable is refused.
+func TestRun_UnknownVariable(t *testing.T) {
 	t.Setenv("MIRRORSTATE_PAIR_HOLD_WINDWO", "5s")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"webconfig", "--mode", "stateserver"}, &stdout, &stderr)
@@ -66,8 +66,8 @@ func TestUnknownVariable(t *testing.T) {
 	}
 }
 
-// A .NET application's web.config, and partners given one by one, reach a pair that is there.
-func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
+// A pair can be named by a .NET application's web.config, and by separate keys for each partner.
+func TestPairStatus_WaysToNameAPair(t *testing.T) {
 	t.Setenv("MIRRORSTATE_EMBEDDED_PASSWORD", "p4ss;word")
 	p := startServe(t, t.TempDir())
 	defer p.stop(t)
@@ -106,6 +106,6 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	direct.Start()
 	defer direct.Close()
 	if err := operator.AwaitPrincipal(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
-		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)
+		t.Errorf("separate keys: %+v, %v", direct.Pair.Status(), err)
 	}
 }
