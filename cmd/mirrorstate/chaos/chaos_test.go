@@ -103,7 +103,7 @@ func TestShortSeed(t *testing.T) {
 }
 
 func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, witness bool) {
-	kinds, wires := among(t), amongWires(t)
+	kinds, wires := chosenKinds(t), chosenWires(t)
 	tl := newTally()
 	f := startFleet(t, tl, fleetOptions{proxies: proxies, witness: witness, relay: *relayFlag, seed: seed, clear: 1})
 	run := newRun(t, f, tl, seed)
@@ -118,7 +118,7 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 	}
 	d := &director{
 		fleet: f, tally: run.tally, random: random(seed, 0), among: kinds,
-		wires: random(seed, wireActor), amongWires: wires,
+		wires: random(seed, wireActor), chosenWires: wires,
 		most: *failoversFlag, requests: *requestsFlag, trace: t.Logf,
 	}
 	if err := d.run(ctx); err != nil {
@@ -133,7 +133,7 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 }
 
 // among are the kinds of steps that are wanted.
-func among(t *testing.T) []chance {
+func chosenKinds(t *testing.T) []chance {
 	kinds := listed(*kindsFlag)
 	c := chances(kinds)
 	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
@@ -143,7 +143,7 @@ func among(t *testing.T) []chance {
 }
 
 // amongWires are the kinds of disturbances that are wanted.
-func amongWires(t *testing.T) []wireChance {
+func chosenWires(t *testing.T) []wireChance {
 	kinds := listed(*wiresFlag)
 	c := wireChances(kinds)
 	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
@@ -171,7 +171,7 @@ func random(seed uint64, actor int) *rand.Rand { return rand.New(rand.NewPCG(see
 type run struct {
 	t       *testing.T
 	seed    uint64
-	doors   []door
+	targets []target
 	tally   *tally
 	checker *checker
 	stage   *stage
@@ -183,7 +183,7 @@ type run struct {
 func newRun(t *testing.T, f *fleet, tl *tally, seed uint64) *run {
 	r := &run{t: t, seed: seed, tally: tl, began: time.Now()}
 	for _, p := range f.proxies {
-		r.doors = append(r.doors, p.door)
+		r.targets = append(r.targets, p.target)
 	}
 	r.checker = startChecker(t, r.tally)
 	r.reader = r.client(-1)
@@ -193,7 +193,7 @@ func newRun(t *testing.T, f *fleet, tl *tally, seed uint64) *run {
 
 // client makes a client; its number is also which random numbers are its own.
 func (r *run) client(n int) *client {
-	return &client{number: n + 1, waits: 3, random: random(r.seed, n+2), doors: r.doors, tally: r.tally, epoch: r.began}
+	return &client{number: n + 1, waits: 3, random: random(r.seed, n+2), targets: r.targets, tally: r.tally, epoch: r.began}
 }
 
 func (r *run) startClients(ctx context.Context, n int) *sync.WaitGroup {

@@ -68,10 +68,10 @@ func (c *checker) check(sub *subject) {
 	if c.broken++; c.broken > maxIllegal {
 		return
 	}
-	c.t.Errorf("session %s: porcupine says %s; %s\n%s\n%s", sub.ref.ID, verdict, spell(found), c.write(sub), tail(sub.history))
+	c.t.Errorf("session %s: porcupine says %s; %s\n%s\n%s", sub.ref.ID, verdict, describeFindings(found), c.write(sub), tail(sub.history))
 }
 
-func spell(found []finding) string {
+func describeFindings(found []finding) string {
 	parts := []string{fmt.Sprintf("%d findings", len(found))}
 	for _, f := range found[:min(3, len(found))] {
 		parts = append(parts, f.Kind+": "+f.Text)

@@ -21,7 +21,7 @@ const callTimeout = 60 * time.Second
 const resends = 3
 
 // door is a proxy as a client sees it.
-type door struct {
+type target struct {
 	now   session.Store // calls that meet a lock fail at once
 	waits session.Store // they queue for it, for lockWait
 	proxy *instance     // nil: a store in this process
@@ -30,10 +30,10 @@ type door struct {
 }
 
 // closed tells whether the proxy is dead, or about to end, so that a balancer sends it nothing.
-func (d door) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
+func (d target) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
 
 // name is the proxy's.
-func (d door) name() string {
+func (d target) name() string {
 	if d.proxy == nil {
 		return ""
 	}
@@ -42,7 +42,7 @@ func (d door) name() string {
 
 // enter notes that a call begins there; leave says whether the proxy was killed meanwhile: one that
 // ends in order answers.
-func (d door) enter() (leave func() (died bool)) {
+func (d target) enter() (leave func() (died bool)) {
 	if d.proxy == nil {
 		return func() bool { return false }
 	}
@@ -56,15 +56,15 @@ func (d door) enter() (leave func() (died bool)) {
 
 // client does what web servers do, at random. It belongs to one goroutine.
 type client struct {
-	number int
-	waits  int // every so manieth call queues for a lock, on average; 0: none
-	rude   int // every so manieth mutation is sent as rude clients do, on average; 0: none
-	random *rand.Rand
-	doors  []door // of each proxy; every call takes one at random
-	plans  []plan // of the next rounds, where a test wants them so; then as they come
-	tally  *tally
-	epoch  time.Time // when the run began
-	seq    int
+	number  int
+	waits   int // every so manieth call queues for a lock, on average; 0: none
+	rude    int // every so manieth mutation is sent as rude clients do, on average; 0: none
+	random  *rand.Rand
+	targets []target // of each proxy; every call takes one at random
+	plans   []plan   // of the next rounds, where a test wants them so; then as they come
+	tally   *tally
+	epoch   time.Time // when the run began
+	seq     int
 }
 
 // run takes turns until ctx ends; a turn that has begun is ended.
@@ -286,7 +286,7 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 	defer cancel()
 	sent := make([]attempt, len(p.requests))
 	for i := range sent {
-		sent[i].door = c.door(ctx, before, sent[:i])
+		sent[i].target = c.pickTarget(ctx, before, sent[:i])
 	}
 	c.tally.round(len(before) > 0, len(sent))
 	// Of two that are sent at once, the one that is not answered yet is hung up on when the other is: a client that
@@ -298,7 +298,7 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 		if p.requests[i].twin {
 			until = twins
 		}
-		sent[i] = c.sendOnce(until, sent[i].door, in, p.requests[i], send)
+		sent[i] = c.sendOnce(until, sent[i].target, in, p.requests[i], send)
 		if sent[i].Result != unknown && sent[i].Result != nothing {
 			answered()
 		}
@@ -313,7 +313,7 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 }
 
 // sendOnce sends a request of a call, and hangs up if that is its manner.
-func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send sendFunc) attempt {
+func (c *client) sendOnce(ctx context.Context, d target, in input, m sendMode, send sendFunc) attempt {
 	ctx, t := newTry(ctx)
 	t.hangsUp = m.hangsUp || m.twin
 	ctx, cancel := context.WithCancel(ctx)
@@ -339,7 +339,7 @@ func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send 
 		store = d.waits
 	}
 	leave, began := d.enter(), time.Now()
-	a := attempt{Proxy: d.name(), door: d, try: t, From: c.since()}
+	a := attempt{Proxy: d.name(), target: d, try: t, From: c.since()}
 	var err error
 	a.answer, err = send(ctx, store)
 	a.To, a.Died = c.since(), leave()
@@ -368,10 +368,10 @@ func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send 
 
 // door is a proxy at random of those that live, another than the last ones if there is one; it waits
 // for one, if none lives.
-func (c *client) door(ctx context.Context, before, now []attempt) door {
-	open := slices.DeleteFunc(slices.Clone(c.doors), door.closed)
-	others := slices.DeleteFunc(slices.Clone(open), func(d door) bool {
-		used := func(a attempt) bool { return a.door.now == d.now }
+func (c *client) pickTarget(ctx context.Context, before, now []attempt) target {
+	open := slices.DeleteFunc(slices.Clone(c.targets), target.closed)
+	others := slices.DeleteFunc(slices.Clone(open), func(d target) bool {
+		used := func(a attempt) bool { return a.target.now == d.now }
 		return len(before) > 0 && used(before[len(before)-1]) || slices.ContainsFunc(now, used)
 	})
 	switch {
@@ -380,7 +380,7 @@ func (c *client) door(ctx context.Context, before, now []attempt) door {
 	case len(open) > 0:
 		return open[c.random.IntN(len(open))]
 	}
-	d := c.doors[c.random.IntN(len(c.doors))]
+	d := c.targets[c.random.IntN(len(c.targets))]
 	select {
 	case <-d.proxy.alive():
 	case <-ctx.Done():

@@ -161,8 +161,8 @@ func (f *fleet) configure(t *testing.T, in *instance, secure bool) config.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.door = doorTo(t, scheme+in.addr, known)
-	in.door.proxy = in
+	in.target = newTarget(t, scheme+in.addr, known)
+	in.target.proxy = in
 	return cfg
 }
 

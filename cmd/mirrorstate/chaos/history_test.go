@@ -37,7 +37,7 @@ type attempt struct {
 	Died   bool   `json:"died,omitempty"` // its proxy died
 
 	answer answer
-	door   door
+	target target
 	try    *try
 }
 
@@ -52,7 +52,7 @@ func (a attempt) refused() bool {
 }
 
 // askedInVain tells whether the proxy answered that it does not know the outcome.
-func (a attempt) askedInVain() bool { return a.Result == unknown && !a.Died && !a.Left }
+func (a attempt) answeredUnknown() bool { return a.Result == unknown && !a.Died && !a.Left }
 
 // doubts is how many of the requests are doubtful.
 func (r record) doubts() (n int) {

@@ -35,7 +35,7 @@ type instance struct {
 	addr   string              // of its session API, in all its lives
 	admin  string              // of its operators' listener
 	asked  *proxyclient.Client // of its operators' listener
-	door   door                // clients of it
+	target target              // clients of it
 	t      *testing.T
 
 	reserved []net.Listener // its addresses, until its first life; owned by start
@@ -44,13 +44,13 @@ type instance struct {
 	calls    atomic.Int64 // under way, of the clients
 	served   atomic.Int64 // since when a new principal serves that it has not answered on yet, Unix nanoseconds; 0: it has
 
-	mu   sync.Mutex
-	life *proxyLife    // nil: it is dead, or takes no more calls
-	up   chan struct{} // closed while it lives
+	mu      sync.Mutex
+	running *runningProxy // nil: it is dead, or takes no more calls
+	up      chan struct{} // closed while it lives
 }
 
 // proxyLife is what ends with a proxy: a server as mirrorstate serve runs it.
-type proxyLife struct {
+type runningProxy struct {
 	*server.Server
 	stop  context.CancelCauseFunc
 	ended chan error // gets what Run returns
@@ -75,22 +75,22 @@ func (in *instance) start() error {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	l := &proxyLife{Server: s, stop: stop, ended: make(chan error, 1)}
+	l := &runningProxy{Server: s, stop: stop, ended: make(chan error, 1)}
 	go func() { l.ended <- s.Run(ctx) }()
 	in.killed.Store(false)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.life = l
+	in.running = l
 	close(in.up)
 	return nil
 }
 
 // leave has the proxy take no more of the clients' calls; nil: it is dead.
-func (in *instance) leave() *proxyLife {
+func (in *instance) leave() *runningProxy {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	l := in.life
-	in.life = nil
+	l := in.running
+	in.running = nil
 	if l != nil {
 		in.up = make(chan struct{})
 	}
@@ -133,10 +133,10 @@ func (in *instance) end() error {
 }
 
 // current is the life there is, or nil.
-func (in *instance) current() *proxyLife {
+func (in *instance) current() *runningProxy {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.life
+	return in.running
 }
 
 // alive is closed while the proxy lives.
@@ -152,10 +152,10 @@ func faultsOf(t *testing.T, app string) *slog.Logger {
 }
 
 // doorTo makes clients of a proxy, which believe it by known; nil: it is asked in the clear. They send nothing again by themselves: what fails is to be seen.
-func doorTo(t *testing.T, url string, known *tls.Config) door {
+func newTarget(t *testing.T, url string, known *tls.Config) target {
 	t.Helper()
 	c := clientOf(t, url, &http.Client{Transport: newTransport(known)})
-	return door{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
+	return target{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
 }
 
 func clientOf(t *testing.T, url string, by *http.Client) *proxyclient.Client {

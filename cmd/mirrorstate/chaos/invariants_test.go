@@ -212,7 +212,7 @@ const (
 func unexplained(history []record) (out []finding) {
 	for i, r := range history {
 		for _, doubt := range r.Attempts {
-			if !doubt.askedInVain() {
+			if !doubt.answeredUnknown() {
 				continue
 			}
 			others := othersBetween(history, i, r.Call, doubt.To)

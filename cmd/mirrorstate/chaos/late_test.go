@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what these tests wait for.
-const patience = 20 * time.Second
+const waitLimit = 20 * time.Second
 
 // refusedFor is how long somebody queues for a lock that is another's, to see that it stays so.
 const refusedFor = 500 * time.Millisecond
@@ -39,7 +39,7 @@ func sceneFleet(t *testing.T) *fleet {
 	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1, clear: 0})
 }
 
-func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].door.now }
+func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].target.now }
 
 // aim has the proxy's next call of the procedure meet the aim, once release is closed.
 func (s *scene) aim(proxy int, kind, procedure string) *aim {
@@ -49,7 +49,7 @@ func (s *scene) aim(proxy int, kind, procedure string) *aim {
 }
 
 // letGo has what was held back go on, and waits until the server has answered it.
-func (s *scene) letGo(a *aim) {
+func (s *scene) resume(a *aim) {
 	s.t.Helper()
 	s.await(a.caught, "no request has met the aim at "+a.procedure)
 	close(a.release)
@@ -63,8 +63,8 @@ func (s *scene) await(event <-chan struct{}, otherwise string) {
 	s.t.Helper()
 	select {
 	case <-event:
-	case <-time.After(patience):
-		s.t.Fatalf("within %v: %s", patience, otherwise)
+	case <-time.After(waitLimit):
+		s.t.Fatalf("within %v: %s", waitLimit, otherwise)
 	}
 }
 
@@ -208,7 +208,7 @@ var lates = []struct {
 }
 
 // TestLate: once a call was answered, none of its earlier attempts has an effect.
-func TestLate(t *testing.T) {
+func TestLateDelivery(t *testing.T) {
 	f := sceneFleet(t)
 	for _, l := range lates {
 		t.Run(l.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestLate(t *testing.T) {
 			}
 			a := s.aim(0, wireLate, l.procedure)
 			l.call(s)
-			s.letGo(a)
+			s.resume(a)
 			l.then(s)
 		})
 	}
@@ -228,7 +228,7 @@ func TestLate(t *testing.T) {
 // holdsStill checks that nobody is granted the lock, that its holder can store, and that it is free then.
 func (s *scene) holdsStill(lock session.Lock) {
 	s.t.Helper()
-	waits := s.fleet.proxies[1].door.waiting(refusedFor)
+	waits := s.fleet.proxies[1].target.waiting(refusedFor)
 	_, _, err := waits.Acquire(s.t.Context(), s.ref, session.NewOperation())
 	if !errors.Is(err, session.ErrLocked) {
 		s.t.Errorf("somebody else asks for the lock that is held: got %v, want %v", err, session.ErrLocked)
@@ -262,7 +262,7 @@ func TestAcquire_againOnAnotherServer(t *testing.T) {
 	s.await(first.left, "the first server does not notice that its client has hung up")
 	_, lock, err := s.proxy(0).Acquire(t.Context(), s.ref, op)
 	s.must("acquire again", err, nil)
-	s.letGo(a)
+	s.resume(a)
 	s.await(first.ended, "the first server is not done with its client's call")
 	s.holdsStill(lock)
 }
@@ -280,11 +280,11 @@ func TestAcquire_handledAfterItsRetry(t *testing.T) {
 	_, lock, err := s.proxy(0).Acquire(t.Context(), s.ref, op)
 	s.must("acquire again", err, nil)
 	again := s.aim(0, wireAnswer, "MirrorState_Acquire")
-	s.letGo(read)
+	s.resume(read)
 	s.await(again.held, "the server has not come to the request for the lock, or is not answered")
 	s.must("hang up", conn.CloseWrite(), nil)
 	s.await(first.left, "the server does not notice that its client has hung up")
-	s.letGo(again)
+	s.resume(again)
 	s.await(first.ended, "the server is not done with the request for the lock")
 	s.holdsStill(lock)
 }
@@ -310,7 +310,7 @@ func (s *scene) pipeline(read *aim, op session.Operation) (*net.TCPConn, *try) {
 }
 
 // TestRelay: what each kind of disturbance does to a request and its answer.
-func TestRelay(t *testing.T) {
+func TestRelay_Disturbances(t *testing.T) {
 	for _, c := range []struct {
 		kind     string
 		answered int  // bytes of the answer that come
@@ -338,7 +338,7 @@ func testRelay(t *testing.T, kind string, answered int, isReset, comes bool) {
 		t.Fatal(err)
 	}
 	defer near.Close()
-	_ = near.SetDeadline(time.Now().Add(patience))
+	_ = near.SetDeadline(time.Now().Add(waitLimit))
 	a := newAim(kind, "Temp")
 	if kind != "" {
 		r.aimAt(a)

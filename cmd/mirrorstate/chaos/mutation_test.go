@@ -25,7 +25,7 @@ type script struct {
 }
 
 func newScript(store session.Store) script {
-	c := &client{number: 1, random: random(1, 1), doors: []door{{now: store, waits: store}}, tally: newTally(), epoch: time.Now()}
+	c := &client{number: 1, random: random(1, 1), targets: []target{{now: store, waits: store}}, tally: newTally(), epoch: time.Now()}
 	return script{client: c, sub: newSubject(&application, 1)}
 }
 
@@ -81,32 +81,32 @@ func TestModel_Sound(t *testing.T) {
 }
 
 // TestModel_SoundTogether is the same of many clients at once.
-func TestModel_SoundTogether(t *testing.T) {
-	tl := together(memory.New(nil))
+func TestModel_SoundConcurrent(t *testing.T) {
+	tl := runConcurrent(memory.New(nil))
 	if tl.verdicts[porcupine.Ok] == 0 || tl.verdicts[porcupine.Ok] != sum(tl.verdicts) || sum(tl.findings) > 0 {
 		t.Errorf("sound sessions are judged %s, %s", list(tl.verdicts), list(tl.findings))
 	}
 }
 
 // TestModel_SoundWhenRude is the same of clients that hang up and ask again, or ask two proxies at once.
-func TestModel_SoundWhenRude(t *testing.T) {
+func TestModel_SoundWithRudeClients(t *testing.T) {
 	var late sync.WaitGroup
 	store := newRemembers()
 	tl := drive(6, 100, func(c *client) {
 		c.rude = 2
 		for range 3 {
-			f := &face{Store: store, late: &late}
-			c.doors = append(c.doors, door{now: f, waits: f})
+			f := &detachedStore{Store: store, late: &late}
+			c.targets = append(c.targets, target{now: f, waits: f})
 		}
 	})
 	late.Wait()
-	soundAndRude(t, tl)
+	checkSoundWithRudeClients(t, tl)
 }
 
 // TestModel_SoundByHTTP is the same with real proxies, and what they give back.
 func TestModel_SoundByHTTP(t *testing.T) {
 	store := newRemembers()
-	var doors []door
+	var targets []target
 	for range 3 {
 		api, err := newAPI(begins{store}, func(context.Context) ([]byte, error) { return make([]byte, 32), nil }, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -115,13 +115,13 @@ func TestModel_SoundByHTTP(t *testing.T) {
 		server := httptest.NewServer(seesTries(api))
 		t.Cleanup(server.Close)
 		t.Cleanup(api.StopWaiting)
-		doors = append(doors, doorTo(t, server.URL, nil))
+		targets = append(targets, newTarget(t, server.URL, nil))
 	}
-	soundAndRude(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.doors = 2, 3, doors }))
+	checkSoundWithRudeClients(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.targets = 2, 3, targets }))
 }
 
 // soundAndRude checks that rude clients of a sound store are told the truth.
-func soundAndRude(t *testing.T, tl *tally) {
+func checkSoundWithRudeClients(t *testing.T, tl *tally) {
 	t.Helper()
 	if tl.verdicts[porcupine.Ok] == 0 || tl.verdicts[porcupine.Ok] != sum(tl.verdicts) || sum(tl.findings) > 0 {
 		t.Errorf("sound sessions are judged %s, %s", list(tl.verdicts), list(tl.findings))
@@ -136,16 +136,16 @@ func soundAndRude(t *testing.T, tl *tally) {
 
 // TestModel_LyingTogether: and of a store that grants locks that are held, which only
 // clients at the same time can notice.
-func TestModel_LyingTogether(t *testing.T) {
-	tl := together(&grantsTwice{Store: memory.New(nil), last: map[session.ID]session.Lock{}})
+func TestModel_ConcurrentDoubleGrant(t *testing.T) {
+	tl := runConcurrent(&grantsTwice{Store: memory.New(nil), last: map[session.ID]session.Lock{}})
 	if tl.verdicts[porcupine.Illegal] == 0 {
 		t.Errorf("locks granted twice are judged %s, %s", list(tl.verdicts), list(tl.findings))
 	}
 }
 
 // together drives a few clients over a store in this process.
-func together(store session.Store) *tally {
-	return drive(6, 40, func(c *client) { c.doors = []door{{now: yielding{store}, waits: yielding{store}}} })
+func runConcurrent(store session.Store) *tally {
+	return drive(6, 40, func(c *client) { c.targets = []target{{now: yielding{store}, waits: yielding{store}}} })
 }
 
 // drive has clients take turns with two sessions at a time, and judges.
@@ -180,7 +180,7 @@ func drive(clients, turns int, set func(*client)) *tally {
 }
 
 // lies are stores that break one promise each, and a script that meets it.
-var lies = []struct {
+var brokenStores = []struct {
 	name   string
 	store  func(session.Store) session.Store
 	script func(script)
@@ -247,16 +247,16 @@ var lies = []struct {
 	}, "held-by-nobody"},
 	{"gives back a lock that was found again", func(s session.Store) session.Store { return &givesBackFound{Store: s} }, func(s script) {
 		s.put(s.sub, session.Condition{})
-		s.plans = []plan{{requests: []manner{{}, {}}}}
+		s.plans = []plan{{requests: []sendMode{{}, {}}}}
 		_, lock := s.acquire(s.sub)
 		_, other := s.acquire(s.sub)
 		s.update(s.sub, lock, false)
 		s.release(s.sub, other)
 	}, "double-grant"},
-	{"refuses what was done before", func(s session.Store) session.Store { return &losesFirst{Store: s, lies: true} }, func(s script) {
+	{"refuses what was done before", func(s session.Store) session.Store { return &losesFirst{Store: s, refuses: true} }, func(s script) {
 		s.put(s.sub, session.Condition{})
 		_, lock := s.acquire(s.sub)
-		s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+		s.plans = []plan{{requests: []sendMode{{hangsUp: true}}}}
 		s.update(s.sub, lock, true)
 		s.get(s.sub, true)
 	}, "after-refusal"},
@@ -264,22 +264,22 @@ var lies = []struct {
 
 // TestModel_Lies: each broken promise turns the verdict red. The same scripts are
 // green on the store beneath.
-func TestModel_Lies(t *testing.T) {
-	for _, lie := range lies {
-		t.Run(lie.name, func(t *testing.T) {
+func TestModel_BrokenStores(t *testing.T) {
+	for _, broken := range brokenStores {
+		t.Run(broken.name, func(t *testing.T) {
 			sound := newScript(memory.New(nil))
-			lie.script(sound)
+			broken.script(sound)
 			if v, found := sound.verdict(); v != porcupine.Ok || len(found) > 0 {
 				t.Errorf("the store beneath is %s, with %v", v, found)
 			}
-			s := newScript(lie.store(memory.New(nil)))
-			lie.script(s)
+			s := newScript(broken.store(memory.New(nil)))
+			broken.script(s)
 			v, found := s.verdict()
 			if v != porcupine.Illegal {
 				t.Errorf("porcupine says %s\n%s", v, tail(s.sub.history))
 			}
-			if lie.kind != "" && !slices.ContainsFunc(found, func(f finding) bool { return f.Kind == lie.kind }) {
-				t.Errorf("the rules find %v, no %s", found, lie.kind)
+			if broken.kind != "" && !slices.ContainsFunc(found, func(f finding) bool { return f.Kind == broken.kind }) {
+				t.Errorf("the rules find %v, no %s", found, broken.kind)
 			}
 		})
 	}
@@ -290,7 +290,7 @@ func TestModel_LostAnswer(t *testing.T) {
 	s := newScript(&losesFirst{Store: memory.New(nil)})
 	s.put(s.sub, session.Condition{})
 	_, lock := s.acquire(s.sub)
-	s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+	s.plans = []plan{{requests: []sendMode{{hangsUp: true}}}}
 	if out := s.update(s.sub, lock, true); out.Result != done {
 		t.Errorf("the update sent again is answered %s", out.Result)
 	}
@@ -461,8 +461,8 @@ func (g *givesBackFound) Acquire(ctx context.Context, ref session.Ref, op sessio
 // losesFirst does not answer the first update, which is done. If it lies, the same again is refused.
 type losesFirst struct {
 	session.Store
-	lies bool
-	seen int
+	refuses bool
+	seen    int
 }
 
 func (l *losesFirst) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
@@ -471,7 +471,7 @@ func (l *losesFirst) Update(ctx context.Context, ref session.Ref, lock session.L
 		<-ctx.Done()
 		return session.Session{}, ctx.Err()
 	}
-	if l.lies {
+	if l.refuses {
 		return session.Session{}, session.ErrLockLost
 	}
 	return s, err

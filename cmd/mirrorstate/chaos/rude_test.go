@@ -13,7 +13,7 @@ import (
 )
 
 // manner is how a client sends one request of a call.
-type manner struct {
+type sendMode struct {
 	hangsUp bool          // it does not wait for the answer
 	begun   bool          // it hangs up once the proxy has begun with the request; otherwise at any time
 	after   time.Duration // so long after that
@@ -22,7 +22,7 @@ type manner struct {
 
 // plan is one round of a call: its requests, sent at the same moment.
 type plan struct {
-	requests []manner
+	requests []sendMode
 	goes     bool // if it is not answered, the client never asks again
 }
 
@@ -34,25 +34,25 @@ func (c *client) plan(rude bool, round int) plan {
 		c.plans = c.plans[1:]
 		return p
 	}
-	one := plan{requests: []manner{{}}}
+	one := plan{requests: []sendMode{{}}}
 	if !rude || round > resends {
 		return one
 	}
 	n := c.random.IntN(20)
 	switch {
 	case round == 1 && n < 14, n < 3:
-		p := plan{requests: []manner{c.hangUp()}}
+		p := plan{requests: []sendMode{c.hangUp()}}
 		p.goes = round == 1 && c.random.IntN(15) == 0
 		return p
 	case round == 1, n < 9:
-		return plan{requests: []manner{{twin: true}, {twin: true}}}
+		return plan{requests: []sendMode{{twin: true}, {twin: true}}}
 	}
 	return one
 }
 
 // hangUp is when a client loses its patience: before the proxy has begun, or soon after.
-func (c *client) hangUp() manner {
-	m := manner{hangsUp: true, begun: c.random.IntN(4) > 0}
+func (c *client) hangUp() sendMode {
+	m := sendMode{hangsUp: true, begun: c.random.IntN(4) > 0}
 	if c.random.IntN(3) > 0 {
 		m.after = time.Duration(c.random.Int64N(int64(8 * time.Millisecond)))
 	}

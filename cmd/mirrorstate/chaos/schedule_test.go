@@ -168,8 +168,8 @@ type director struct {
 	random *rand.Rand
 	among  []chance
 
-	wires      *rand.Rand // decides what relays do meanwhile
-	amongWires []wireChance
+	wires       *rand.Rand // decides what relays do meanwhile
+	chosenWires []wireChance
 
 	most     int   // failovers after which it is done
 	requests int64 // requests that there must have been too
@@ -180,7 +180,7 @@ type director struct {
 func (d *director) run(ctx context.Context) error {
 	for d.tally.changes() < d.most || d.tally.requests.Load() < d.requests {
 		s := next(d.random, len(d.fleet.proxies), d.among)
-		d.fleet.disturb(nextDisturbance(d.wires, len(d.fleet.proxies), d.amongWires))
+		d.fleet.disturb(nextDisturbance(d.wires, len(d.fleet.proxies), d.chosenWires))
 		if !pause(ctx, s.calm) {
 			return nil
 		}
