@@ -327,7 +327,7 @@ func TestPair_Logins(t *testing.T) {
 	if err := o.at("a", "web", "secret"); err != nil {
 		t.Errorf("the login was not copied from b to a: %v", err)
 	}
-	o.pair(exitMisuse, "", "name them with --login", "logins", "--dry-run")
+	o.pair(exitMisuse, "", "name the logins with --login", "logins", "--dry-run")
 	if out := o.pair(exitDone, "pair logins, database ASPState", "", "logins", "--dry-run", "--principal", "b", "--login", "web", "--login", `CORP\web`); !strings.Contains(out, `CREATE LOGIN [CORP\web] FROM WINDOWS`) {
 		t.Errorf("no Windows login in\n%s", out)
 	}
