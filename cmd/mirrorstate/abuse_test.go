@@ -65,8 +65,8 @@ func resident(pid int) (now, most int) {
 	return value("VmRSS"), value("VmHWM")
 }
 
-// One caller, in a process of its own, sends many times more requests than the server can answer. Another caller, with few
-// requests, gets its answers. Memory is bounded.
+// One caller, in a process of its own, sends many times more requests than the server can answer. Another caller, with
+// few requests, gets its answers. Memory is bounded.
 func TestAbuse_Flood(t *testing.T) {
 	const wanted = wantedInFlood
 	p, keys := startWithKeys(t, floodLimits,

@@ -27,8 +27,8 @@ import (
 // asBare makes the test binary the program to compare with: a bare handler on the principal.
 const asBare = "MIRRORSTATE_TEST_AS_BARE"
 
-// bareHandler is the shortest handler that does the same work: one procedure call for a read, and one each for locking and
-// for storing.
+// bareHandler is the shortest handler that does the same work: one procedure call for a read, and one each for locking
+// and for storing.
 func bareHandler(db *sql.DB) http.Handler {
 	call := func(w http.ResponseWriter, r *http.Request, procedure string, args ...any) {
 		var (
@@ -156,8 +156,8 @@ type bench struct {
 
 const benchSessions = 256
 
-// startPair runs the embedded pair in a process of its own. It returns the pair's ADO.NET connection string, and the driver's
-// connection string of partner a.
+// startPair runs the embedded pair in a process of its own. It returns the pair's ADO.NET connection string, and the
+// driver's connection string of partner a.
 func startPair(b testing.TB) (ado, dsn string) {
 	b.Helper()
 	pair := startChild(b, `"a"`, []string{asProgram + "=1"}, "embedded", "--json", "--data", b.TempDir(),
@@ -250,8 +250,8 @@ func (bn *bench) cycleOnce(t benchTarget, n int, item []byte) error {
 	return err
 }
 
-// BenchmarkBeside compares mirrorstate with the bare handler on the same pair: saturated by 16 clients, and at 1,000 requests
-// per second. At that rate the median latency and the processor time of a request count.
+// BenchmarkBeside compares mirrorstate with the bare handler on the same pair: saturated by 16 clients, and at 1,000
+// requests per second. At that rate the median latency and the processor time of a request count.
 func BenchmarkBeside(b *testing.B) {
 	bn := startBench(b)
 	item := bytes.Repeat([]byte("y"), 1024)
@@ -334,8 +334,8 @@ func (bn *bench) pace(b *testing.B, t benchTarget, once func(n int) error) {
 	b.ReportMetric(float64(t.child.cpu(b)-before)/float64(b.N)/1e3, "server-µs/op")
 }
 
-// idle opens 1,000 connections, sends one request on each, and measures the resident memory then. It ignores b.N: once is
-// enough.
+// idle opens 1,000 connections, sends one request on each, and measures the resident memory then. It ignores b.N: once
+// is enough.
 func (bn *bench) idle(b *testing.B, t benchTarget) {
 	const connections = 1000
 	before := t.child.resident(b)

@@ -71,8 +71,8 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 	}
 }
 
-// A caller with access to all applications can add new ones up to its bound, but none whose id collides with another one.
-// Existing applications do not count.
+// A caller with access to all applications can add new ones up to its bound, but none whose id collides with another
+// one. Existing applications do not count.
 func TestServe_NewApplications(t *testing.T) {
 	p, keys := startWithKeys(t, "limits: {new_applications: 2}\n", []string{"all:read,write:*", "rest:read,write:*"})
 	put := func(caller, app string, want int) string {
@@ -93,8 +93,8 @@ func TestServe_NewApplications(t *testing.T) {
 	put("all", "/new/2", 204)
 }
 
-// In an outage the held items of one caller fill the memory for items. The item of another caller still gets a place, and is
-// stored when there is a principal again.
+// In an outage the held items of one caller fill the memory for items. The item of another caller still gets a place,
+// and is stored when there is a principal again.
 func TestServe_HeldItemsShareMemory(t *testing.T) {
 	const floods, size, other = 8, 100 << 10, 300 << 10
 	p, keys := startWithKeys(t, "limits: {bytes: 1MiB}\n", []string{"flood:write:default", "good:write:default", "op:operator:"})

@@ -15,8 +15,8 @@ import (
 // passwordInLine matches a password in a command line.
 var passwordInLine = regexp.MustCompile(`(?i)(password|pwd)\s*=\s*…|-P "|sqlcmd -v \S*[Pp]assword|--\S*connection-string "[^"]*(password|pwd)\s*=`)
 
-// No help text, page or example shows a password in a command line, which any local user can read. The help of a flag with a
-// connection string says where to put the password.
+// No help text, page or example shows a password in a command line, which any local user can read. The help of a flag
+// with a connection string says where to put the password.
 func TestHelp_NoPasswordInACommandLine(t *testing.T) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {

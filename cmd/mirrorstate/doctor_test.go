@@ -421,8 +421,8 @@ func TestDoctor_Reports(t *testing.T) {
 	}
 }
 
-// If a view is missing or forbidden, its checks are unknown, with the reason and the right that is missing. All other checks
-// are done.
+// If a view is missing or forbidden, its checks are unknown, with the reason and the right that is missing. All other
+// checks are done.
 func TestDoctor_MissingViews(t *testing.T) {
 	p := mirroredPair(t)
 	findings := func() (all []doctor.Finding) {
@@ -554,8 +554,8 @@ func TestDoctor_Misuse(t *testing.T) {
 	}
 }
 
-// doctor's advice repairs a login that is missing on the mirror, or has another SID there, or lacks a right. The test runs the
-// statements and the commands exactly as doctor prints them, and nothing else.
+// doctor's advice repairs a login that is missing on the mirror, or has another SID there, or lacks a right. The test
+// runs the statements and the commands exactly as doctor prints them, and nothing else.
 func TestDoctor_AdviceRepairs(t *testing.T) {
 	statement := regexp.MustCompile(`On ([ab]), .* run (DROP LOGIN \[[^]]*\])`)
 	for _, name := range []string{"login-missing", "sids-differ", "orphans", "no-user", "few-rights"} {

@@ -74,8 +74,8 @@ func pairTitle(servers *embedded.Pair) string {
 	return "two embedded servers, no pair"
 }
 
-// printableConnectionString returns a partner's connection string as it may be printed. It contains the password only if this
-// start has made it. A configured password is never printed.
+// printableConnectionString returns a partner's connection string as it may be printed. It contains the password only
+// if this start has made it. A configured password is never printed.
 func printableConnectionString(servers *embedded.Pair, name string) string {
 	password := "…"
 	if servers.FreshPassword() && textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")) == "" {

@@ -113,8 +113,8 @@ func (l *load) checkCounters(t *testing.T, urls []string) {
 	}
 }
 
-// TestServe_Killed kills the server under load, as kill -9 does. After the next start every acknowledged addition is there,
-// and at most one more for each client: the addition that was under way.
+// TestServe_Killed kills the server under load, as kill -9 does. After the next start every acknowledged addition is
+// there, and at most one more for each client: the addition that was under way.
 func TestServe_Killed(t *testing.T) {
 	dir := t.TempDir()
 	p := startServe(t, dir)

@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// faultSessions is the number of sessions that the clients share while a partner is broken. It is larger than the number of
-// clients: several clients on one session could use up its ring of four operations while the outcome of a fifth is unknown,
-// which is a correct 504.
+// faultSessions is the number of sessions that the clients share while a partner is broken. It is larger than the
+// number of clients: several clients on one session could use up its ring of four operations while the outcome of a
+// fifth is unknown, which is a correct 504.
 const faultSessions = 24
 
 // between is the interval at which a test polls.
@@ -106,9 +106,9 @@ func (p *program) watch(t *testing.T) (kinds func() string) {
 	}
 }
 
-// TestServe_AutomaticFailover breaks the principal under load, once by each fault. The mirror becomes principal with the
-// witness's vote, no request fails, and every counter is exact. The old principal returns as mirror, and becomes principal
-// again by a planned failover.
+// TestServe_AutomaticFailover breaks the principal under load, once by each fault. The mirror becomes principal with
+// the witness's vote, no request fails, and every counter is exact. The old principal returns as mirror, and becomes
+// principal again by a planned failover.
 func TestServe_AutomaticFailover(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"crash", "stop", "freeze", "isolate"} {
@@ -219,8 +219,9 @@ func TestServe_ForcedByWatchdog(t *testing.T) {
 	p.stop(t)
 }
 
-// TestServe_Accept cuts the connection between the partners and forces service while the old principal is up. Both claim to
-// be principal, the newer one is used, and both claims are shown. After pair accept the calls go to the other partner.
+// TestServe_Accept cuts the connection between the partners and forces service while the old principal is up. Both
+// claim to be principal, the newer one is used, and both claims are shown. After pair accept the calls go to the other
+// partner.
 func TestServe_Accept(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, t.TempDir(), "--witness", "off")
@@ -258,8 +259,8 @@ func TestServe_Accept(t *testing.T) {
 	p.stop(t)
 }
 
-// TestServe_ExposedRefuse: with pair.exposed: refuse no write is acknowledged that only one server has. While the mirror is
-// down, writes are held and reads are answered.
+// TestServe_ExposedRefuse: with pair.exposed: refuse no write is acknowledged that only one server has. While the
+// mirror is down, writes are held and reads are answered.
 func TestServe_ExposedRefuse(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")

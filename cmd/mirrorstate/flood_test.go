@@ -20,8 +20,8 @@ const asFlood = "MIRRORSTATE_TEST_AS_FLOOD"
 // floodReport counts the answers to the flood.
 type floodReport struct{ Served, Turned, Other, Broken int64 }
 
-// runFlood sends as many requests as it can until standard input ends. It prints "turned away" at the first refusal, and the
-// report at the end.
+// runFlood sends as many requests as it can until standard input ends. It prints "turned away" at the first refusal,
+// and the report at the end.
 func runFlood() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var served, turned, other, broken atomic.Int64

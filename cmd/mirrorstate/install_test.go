@@ -20,7 +20,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // dryRuns are the dry runs whose scripts are compared with testdata/install/NAME.sql.
 var dryRuns = map[string]string{

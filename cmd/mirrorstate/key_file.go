@@ -10,8 +10,8 @@ import (
 // privateFile is a new file that only its owner can read. Its File is nil if --out is not set.
 type privateFile struct{ *os.File }
 
-// createPrivateFile creates an empty file, before the key that would be lost without it. The file stays open: somebody could
-// replace it by another one of the same name before the key is written.
+// createPrivateFile creates an empty file, before the key that would be lost without it. The file stays open: somebody
+// could replace it by another one of the same name before the key is written.
 func createPrivateFile(path string) (privateFile, error) {
 	if path == "" {
 		return privateFile{}, nil

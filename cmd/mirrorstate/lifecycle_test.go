@@ -57,8 +57,8 @@ func configured(t *testing.T, path, text string) {
 	}
 }
 
-// At SIGHUP the server applies the keys that can change, and logs those that need a restart. A mistake changes nothing. The
-// service manager is notified.
+// At SIGHUP the server applies the keys that can change, and logs those that need a restart. A mistake changes nothing.
+// The service manager is notified.
 func TestServe_Reload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
 	configured(t, path, "apps:\n  shop: {name: /LM/W3SVC/1/ROOT/shop, max_size: 4}\n")
@@ -120,8 +120,8 @@ func TestServe_Reload(t *testing.T) {
 	told("STOPPING=1\n")
 }
 
-// After SIGTERM the server is not ready, but it answers everything during the pause, and closes the connection with each
-// answer. A caller that waits for a lock still gets it after the pause.
+// After SIGTERM the server is not ready, but it answers everything during the pause, and closes the connection with
+// each answer. A caller that waits for a lock still gets it after the pause.
 func TestServe_Drain(t *testing.T) {
 	t.Setenv("MIRRORSTATE_DRAIN_PAUSE", "500ms")
 	p, told := startNotified(t)

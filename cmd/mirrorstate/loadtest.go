@@ -69,8 +69,8 @@ func asMisuse(err error) error {
 	return err
 }
 
-// runLoadtest runs the load test and writes the report. It creates the page's file first, so that no run is lost because
-// the file can't be written.
+// runLoadtest runs the load test and writes the report. It creates the page's file first, so that no run is lost
+// because the file can't be written.
 func runLoadtest(ctx context.Context, opts loadtest.Options, env loadtest.Environment, out io.Writer, asJSON bool, htmlFile string) (err error) {
 	var page *os.File
 	if htmlFile != "" {

@@ -38,8 +38,8 @@ func runProgram(t *testing.T, args ...string) (code int, stdout, stderr string) 
 	return 0, out.String(), errs.String()
 }
 
-// programEnv returns the environment that makes the test binary the program. It has a temporary folder of its own, which must
-// be empty at the end.
+// programEnv returns the environment that makes the test binary the program. It has a temporary folder of its own,
+// which must be empty at the end.
 func programEnv(t *testing.T) []string {
 	dir := t.TempDir()
 	t.Cleanup(func() {
@@ -63,8 +63,8 @@ func reportOf(t *testing.T, stdout string) (r loadreport.Report) {
 	return r
 }
 
-// TestLoadtest_OwnPair starts a pair and a server, and causes two failovers. No request fails, no write is lost, and no lock
-// is granted twice.
+// TestLoadtest_OwnPair starts a pair and a server, and causes two failovers. No request fails, no write is lost, and no
+// lock is granted twice.
 func TestLoadtest_OwnPair(t *testing.T) {
 	t.Parallel()
 	page := filepath.Join(t.TempDir(), "report.html")
@@ -83,8 +83,8 @@ func TestLoadtest_OwnPair(t *testing.T) {
 	}
 }
 
-// TestLoadtest_Compares runs all four ways on one pair, together at a fixed rate and one after the other at full speed. A busy
-// machine can keep the rate with all four. The full speed depends on the machine and is not checked.
+// TestLoadtest_Compares runs all four ways on one pair, together at a fixed rate and one after the other at full speed.
+// A busy machine can keep the rate with all four. The full speed depends on the machine and is not checked.
 func TestLoadtest_Compares(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []string{"20", "0"} {
@@ -104,7 +104,8 @@ func TestLoadtest_Compares(t *testing.T) {
 	}
 }
 
-// TestLoadtest_Forced: without a witness the principal crashes and service is forced. No write that both servers have is lost.
+// TestLoadtest_Forced: without a witness the principal crashes and service is forced. No write that both servers have
+// is lost.
 func TestLoadtest_Forced(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := runProgram(t, smallLoad("--failover", "force@1s")...)

@@ -1,5 +1,5 @@
-// Older SQL Servers make certificates with negative serial numbers, which Go refuses by default. go.mod has the same setting
-// for the tests; this line is for go install …@version, which does not use the settings of go.mod.
+// Older SQL Servers make certificates with negative serial numbers, which Go refuses by default. go.mod has the same
+// setting for the tests; this line is for go install …@version, which does not use the settings of go.mod.
 //
 //go:debug x509negativeserial=1
 
@@ -34,8 +34,8 @@ const (
 
 func main() { os.Exit(runWithSignals()) }
 
-// runWithSignals runs the program until it is done or a signal arrives. After the first signal the program finishes the work
-// under way; the second signal is not caught and ends the process.
+// runWithSignals runs the program until it is done or a signal arrives. After the first signal the program finishes the
+// work under way; the second signal is not caught and ends the process.
 func runWithSignals() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -49,8 +49,8 @@ func runWithSignals() int {
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// run parses args, carries out the command, and returns the exit code. It writes results to stdout, and an error in one line
-// to stderr.
+// run parses args, carries out the command, and returns the exit code. It writes results to stdout, and an error in one
+// line to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)

@@ -70,7 +70,8 @@ func cutComment(line, begin string) (name, rest string, ok bool) {
 	return name, rest, ok
 }
 
-// The documentation of the metrics and the queries of the dashboard and the alert rules agree with the server's metrics.
+// The documentation of the metrics and the queries of the dashboard and the alert rules agree with the server's
+// metrics.
 func TestMetrics(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	_, text := must(t, []int{200}, "GET", p.admin+"/metrics", "")

@@ -19,14 +19,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// fewFiles returns a command that runs the program with a limit of open files. The shell sets the soft and the hard limit,
-// then replaces itself by the program.
+// fewFiles returns a command that runs the program with a limit of open files. The shell sets the soft and the hard
+// limit, then replaces itself by the program.
 func fewFiles(ctx context.Context, files int, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(files), os.Args[0]}, args...)...)
 }
 
-// TestServe_FewFiles: with a low limit of files the server accepts few connections. It answers them, also during a failover,
-// and it answers its operators. It always has files left for the database.
+// TestServe_FewFiles: with a low limit of files the server accepts few connections. It answers them, also during a
+// failover, and it answers its operators. It always has files left for the database.
 func TestServe_FewFiles(t *testing.T) {
 	for _, c := range []struct {
 		files    int
@@ -55,8 +55,8 @@ func TestServe_FewFiles(t *testing.T) {
 	}
 }
 
-// crowd runs many more clients than connections are allowed, with a new connection for each request, until a failover is
-// complete. It returns how many requests were answered, and the unexpected answers.
+// crowd runs many more clients than connections are allowed, with a new connection for each request, until a failover
+// is complete. It returns how many requests were answered, and the unexpected answers.
 func crowd(t *testing.T, p *program) (served int64, wrong []string) {
 	var (
 		mu      sync.Mutex

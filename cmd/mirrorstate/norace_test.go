@@ -2,7 +2,8 @@
 
 package main
 
-// The size of the abuse tests: ten thousand idle connections, and a flood of many more requests than the server can answer.
+// The size of the abuse tests: ten thousand idle connections, and a flood of many more requests than the server can
+// answer.
 const (
 	idleConnections = 10_000
 	flooders        = 300

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// A server's output contains no operation id in any form, and a lock's handle only in the answer that grants the lock. Output
-// is: headers and bodies of answers, the log at debug level, metrics, spans, events. The test reads the ids, and the fleet's
-// secret, from the rows of both partners while the server is busy.
+// A server's output contains no operation id in any form, and a lock's handle only in the answer that grants the lock.
+// Output is: headers and bodies of answers, the log at debug level, metrics, spans, events. The test reads the ids, and
+// the fleet's secret, from the rows of both partners while the server is busy.
 func TestServe_NoOperationIDInOutput(t *testing.T) {
 	dir := t.TempDir()
 	configuration := filepath.Join(dir, "mirrorstate.yaml")
@@ -256,8 +256,8 @@ func (n *needles) plant(what, text string) {
 	n.by[text[:needle]] = what + ", " + text
 }
 
-// plantID adds an operation id in every likely form: binary, in hexadecimal, as a GUID, and in base64 of both alphabets, at
-// each offset within the encoded text.
+// plantID adds an operation id in every likely form: binary, in hexadecimal, as a GUID, and in base64 of both
+// alphabets, at each offset within the encoded text.
 func (n *needles) plantID(id [16]byte) {
 	n.plant("an operation id as it is", string(id[:]))
 	for _, text := range []string{hex.EncodeToString(id[:]), fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])} {

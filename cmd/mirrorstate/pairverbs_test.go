@@ -29,7 +29,8 @@ type testServers struct {
 	to      []string // the flags with the servers' addresses
 }
 
-// newServers starts two servers without databases. It creates a database on a, with ASPState's tables and the user of a login.
+// newServers starts two servers without databases. It creates a database on a, with ASPState's tables and the user of a
+// login.
 func newServers(t *testing.T) *testServers {
 	o := &testServers{t: t, servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true, PartnerTimeout: 500 * time.Millisecond})}
 	a, b := o.servers.Partner("a"), o.servers.Partner("b")
@@ -177,7 +178,8 @@ func TestPair_ForcedService(t *testing.T) {
 	}
 }
 
-// TestPair_SetupWithoutShare sets up a pair without a share: an operator copies the backups when the command asks for it.
+// TestPair_SetupWithoutShare sets up a pair without a share: an operator copies the backups when the command asks for
+// it.
 func TestPair_SetupWithoutShare(t *testing.T) {
 	o := newServers(t)
 	from, to := o.servers.Partner("a").BackupFolder(), o.servers.Partner("b").BackupFolder()
@@ -289,8 +291,8 @@ func TestPair_Group(t *testing.T) {
 	}
 }
 
-// TestPair_Logins repairs a pair whose mirror lacks a login, or has another login of that name. It follows each advice as it is
-// printed.
+// TestPair_Logins repairs a pair whose mirror lacks a login, or has another login of that name. It follows each advice
+// as it is printed.
 func TestPair_Logins(t *testing.T) {
 	o := newServers(t)
 	o.setup()

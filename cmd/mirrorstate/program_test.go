@@ -86,8 +86,8 @@ var (
 	adminLine = regexp.MustCompile(`operators\s+(https?://\S+)`)
 )
 
-// startServe starts serve on free ports, with more flags, and waits until it has printed its addresses. The process is killed
-// at the end of the test, unless it has ended before.
+// startServe starts serve on free ports, with more flags, and waits until it has printed its addresses. The process is
+// killed at the end of the test, unless it has ended before.
 func startServe(t *testing.T, dir string, more ...string) *program {
 	t.Helper()
 	args := []string{"serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0"}

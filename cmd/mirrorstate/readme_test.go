@@ -62,8 +62,8 @@ func withoutVolatile(text string) string {
 	return text
 }
 
-// TestReadme runs every command in the console blocks of the README and of docs/api.md, each page against a new server and in
-// one shell. It compares the output with the page.
+// TestReadme runs every command in the console blocks of the README and of docs/api.md, each page against a new server
+// and in one shell. It compares the output with the page.
 func TestReadme(t *testing.T) {
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {

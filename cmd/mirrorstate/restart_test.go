@@ -22,7 +22,8 @@ type member struct {
 	*program   // replaced at a restart, while nobody else reads it
 }
 
-// balancer sends requests in turn to the members that are ready. It asks each member every 20 ms and knows nothing else.
+// balancer sends requests in turn to the members that are ready. It asks each member every 20 ms and knows nothing
+// else.
 type balancer struct {
 	members []*member
 	next    atomic.Int64
@@ -111,8 +112,8 @@ func freePort(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// Each of two servers on one pair is restarted under load. The balancer before them knows only /readyz. No request fails, and
-// no addition is lost.
+// Each of two servers on one pair is restarted under load. The balancer before them knows only /readyz. No request
+// fails, and no addition is lost.
 func TestServe_RestartUnderLoad(t *testing.T) {
 	ado, _ := startPair(t)
 	t.Setenv("MIRRORSTATE_PAIR_CONNECTION_STRING", ado)

@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A request that does not wait takes one call to the database, including its tags and handles. The fleet's secret and the
-// application's id are read only once.
+// A request that does not wait takes one call to the database, including its tags and handles. The fleet's secret and
+// the application's id are read only once.
 func TestHandler_OneRoundTrip(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	for key, value := range map[string]string{

@@ -29,8 +29,8 @@ func (p *planted) plant(what, value string) string {
 	return value
 }
 
-// No output of a busy server contains a session's id, a lock's handle, an item, a key or a password: at debug level, during
-// failovers and faults, with clients that leave and with invalid input.
+// No output of a busy server contains a session's id, a lock's handle, an item, a key or a password: at debug level,
+// during failovers and faults, with clients that leave and with invalid input.
 func TestServe_NoSecretInOutput(t *testing.T) {
 	pl := &planted{what: map[string]string{}}
 	dir := t.TempDir()

@@ -24,8 +24,8 @@ func (c *sessionCommand) rm() *cobra.Command {
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				ref := session.Ref{App: app, ID: id}
-				// Removing a missing session succeeds, but a person who types an id must learn that it does not exist. Other
-				// errors of Get are ignored: the key may have the right to remove, but not to read.
+				// Removing a missing session succeeds, but a person who types an id must learn that it does not exist.
+				// Other errors of Get are ignored: the key may have the right to remove, but not to read.
 				if _, err := st.Get(cmd.Context(), ref, session.GetOptions{Peek: true, AllowLocked: true}); errors.Is(err, session.ErrNotFound) {
 					return err
 				}

@@ -14,8 +14,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// TestSQLServerPage runs the commands of docs/sql-server.md on two empty servers. Each must print the lines that the page
-// shows, in that order; a line may continue where the page has ….
+// TestSQLServerPage runs the commands of docs/sql-server.md on two empty servers. Each must print the lines that the
+// page shows, in that order; a line may continue where the page has ….
 func TestSQLServerPage(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("SKIPPED: bash is not installed: docs/sql-server.md is not checked")

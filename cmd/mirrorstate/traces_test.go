@@ -121,8 +121,8 @@ func checkAttributes(t *testing.T, s *tracepb.Span, want map[string]string) {
 	}
 }
 
-// A call with a traceparent has a span that is a child of the caller's span. Each attempt has a child span of that. No span
-// contains a session's id or item.
+// A call with a traceparent has a span that is a child of the caller's span. Each attempt has a child span of that. No
+// span contains a session's id or item.
 func TestTraces(t *testing.T) {
 	c := startCollector(t)
 	c.refuse = 1 // the spans are sent again

@@ -63,7 +63,8 @@ func Handshake(t *testing.T, own tls.Certificate, cfg *tls.Config) error {
 	return err
 }
 
-// Files writes a certificate for this machine and its key to files, and returns the TLS settings of a client that trusts it.
+// Files writes a certificate for this machine and its key to files, and returns the TLS settings of a client that
+// trusts it.
 func Files(t *testing.T) (certificate, key string, known *tls.Config) {
 	t.Helper()
 	own, text := SelfMade(t)

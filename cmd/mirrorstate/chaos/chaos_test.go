@@ -30,8 +30,8 @@ var (
 	netFlag       = flag.Bool("chaos.net", true, "two .NET clients on the same sessions, where the pair has a witness")
 )
 
-// The short run: the duration of each of its three parts, and the seed. With this seed a proxy is soon killed, another is
-// restarted, and the principal is lost in several ways (TestShortSeed).
+// The short run: the duration of each of its three parts, and the seed. With this seed a proxy is soon killed, another
+// is restarted, and the principal is lost in several ways (TestShortSeed).
 const (
 	shortRun  = 14 * time.Second
 	shortSeed = 17052
@@ -49,12 +49,12 @@ const rudeness = 5
 // netClients is the number of .NET clients.
 const netClients = 2
 
-// maxUnknown: one request in this many may end with an unknown outcome, because the session has had more operations than it
-// remembers before the call was sent again.
+// maxUnknown: one request in this many may end with an unknown outcome, because the session has had more operations
+// than it remembers before the call was sent again.
 const maxUnknown = 1000
 
-// unknownWhereRude is the factor by which more unknown outcomes are allowed if clients hang up or relays lose answers. Many more
-// calls are sent again then, and a call whose outcome is unknown once is unknown each time it is sent.
+// unknownWhereRude is the factor by which more unknown outcomes are allowed if clients hang up or relays lose answers.
+// Many more calls are sent again then, and a call whose outcome is unknown once is unknown each time it is sent.
 const unknownWhereRude = 5
 
 // leastUnknown is the number of unknown outcomes that is always allowed, for a short run with few requests.

@@ -14,8 +14,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// searchLimit bounds porcupine's search in one session's history. A history that takes longer counts as "Unknown", which is
-// reported but is not a failure.
+// searchLimit bounds porcupine's search in one session's history. A history that takes longer counts as "Unknown",
+// which is reported but is not a failure.
 const searchLimit = 20 * time.Second
 
 // maxIllegal is the largest number of illegal histories that are written out in full.
@@ -96,8 +96,8 @@ func tail(history []record) string {
 	return strings.Join(lines, "\n")
 }
 
-// until returns the history as it was known when its first n calls had ended. The outcome of a call that had begun by then, but
-// not ended, is unknown. If the whole history is legal, so is each of these.
+// until returns the history as it was known when its first n calls had ended. The outcome of a call that had begun by
+// then, but not ended, is unknown. If the whole history is legal, so is each of these.
 func until(history []record, n int) []record {
 	out := slices.Clone(history[:n])
 	now := int64(0)

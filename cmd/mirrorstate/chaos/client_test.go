@@ -16,8 +16,8 @@ import (
 // callTimeout is how long a client waits for one answer. It is longer than any proxy may take.
 const callTimeout = 60 * time.Second
 
-// resends is how often a client sends a call again if its outcome is unknown. It uses the same operation id, as every client
-// should.
+// resends is how often a client sends a call again if its outcome is unknown. It uses the same operation id, as every
+// client should.
 const resends = 3
 
 // target is a proxy as a client sees it, or a store in this process.
@@ -100,7 +100,8 @@ func (c *client) turn(sub *subject) {
 	}
 }
 
-// cycle acquires the lock, may store and keep it, and then stores, releases or removes. Each call may use another proxy.
+// cycle acquires the lock, may store and keep it, and then stores, releases or removes. Each call may use another
+// proxy.
 func (c *client) cycle(sub *subject) {
 	out, lock := c.acquire(sub)
 	switch out.Result {
@@ -151,8 +152,8 @@ func valueOf(item []byte) string {
 	return v
 }
 
-// grant is a lock and its name in the history: the operation id of the client's acquire. The operation id in the lock is the
-// proxy's.
+// grant is a lock and its name in the history: the operation id of the client's acquire. The operation id in the lock
+// is the proxy's.
 type grant struct {
 	session.Lock
 	name string
@@ -226,11 +227,11 @@ type answer struct {
 // sendFunc sends a call's request, with the same operation id each time. Any number of goroutines may use it.
 type sendFunc func(ctx context.Context, st session.Store) (answer, error)
 
-// call sends one call, in rounds while its outcome is unknown, and records the result. A round is one request, or two at the same
-// moment to two proxies. The next round goes to another proxy, if there is one.
+// call sends one call, in rounds while its outcome is unknown, and records the result. A round is one request, or two
+// at the same moment to two proxies. The next round goes to another proxy, if there is one.
 func (c *client) call(sub *subject, in input, send sendFunc) answer {
-	// A read with Beside never waits. A call that waited in vain says less about the session: its "locked" is the state when it
-	// last looked.
+	// A read with Beside never waits. A call that waited in vain says less about the session: its "locked" is the state
+	// when it last looked.
 	in.Waits = !in.Beside && c.waits > 0 && c.random.IntN(c.waits) == 0
 	rude := c.isRude(in)
 	r := record{Client: c.number, In: in, Call: c.since()}
@@ -254,8 +255,8 @@ func (c *client) call(sub *subject, in input, send sendFunc) answer {
 	return end
 }
 
-// settled returns the answer that decides a round, and whether it is the outcome of the call. The answer "done" always is,
-// whatever the other request of the round got. Of two locks the one found last counts.
+// settled returns the answer that decides a round, and whether it is the outcome of the call. The answer "done" always
+// is, whatever the other request of the round got. Of two locks the one found last counts.
 func settled(sent []attempt) (a attempt, known bool) {
 	for _, x := range sent {
 		switch {
@@ -271,8 +272,8 @@ func settled(sent []attempt) (a attempt, known bool) {
 	return a, known
 }
 
-// settles reports whether the refusal is valid for the round's other requests too, because they had begun before. A request that
-// begins later is a new one for its proxy.
+// settles reports whether the refusal is valid for the round's other requests too, because they had begun before. A
+// request that begins later is a new one for its proxy.
 func (a attempt) settles(round []attempt) bool {
 	return !slices.ContainsFunc(round, func(x attempt) bool { return x.doubtful() && (x.Begun == 0 || x.Begun >= a.Begun) })
 }
@@ -362,7 +363,8 @@ func (c *client) sendOnce(ctx context.Context, d target, in input, m sendMode, s
 	return a
 }
 
-// pickTarget returns a random running proxy: one that the call has not used before, if there is one. It waits if none is running.
+// pickTarget returns a random running proxy: one that the call has not used before, if there is one. It waits if none
+// is running.
 func (c *client) pickTarget(ctx context.Context, before, now []attempt) target {
 	open := slices.DeleteFunc(slices.Clone(c.targets), target.closed)
 	others := slices.DeleteFunc(slices.Clone(open), func(d target) bool {
@@ -400,8 +402,8 @@ func resultOf(err error) result {
 	return unknown
 }
 
-// note adds the call to the history. A refusal means that no request of the call has had an effect or ever will. The call stays
-// open forever only if its requests got no answer, or answers about a single request.
+// note adds the call to the history. A refusal means that no request of the call has had an effect or ever will. The
+// call stays open forever only if its requests got no answer, or answers about a single request.
 func (c *client) note(sub *subject, r record) {
 	r.Tries = len(r.Attempts)
 	doubts := r.doubts()
@@ -430,8 +432,8 @@ func (c *client) note(sub *subject, r record) {
 	sub.note(r)
 }
 
-// noteGhost adds that an acquire may have been granted to a request whose client had hung up, and that the proxy then released
-// the lock. These are two events at two times, both before the answer of the call.
+// noteGhost adds that an acquire may have been granted to a request whose client had hung up, and that the proxy then
+// released the lock. These are two events at two times, both before the answer of the call.
 func (c *client) noteGhost(sub *subject, r record, i int) {
 	c.tally.ghosts.Add(1)
 	ghost := record{Client: r.Client, In: input{Verb: verbAcquire, Lock: fmt.Sprintf("%s#%d", r.In.Lock, i)},

@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// detachedStore treats clients that hang up as a proxy does: their calls continue without them, and a lock that is granted to
-// such a call is released a little later.
+// detachedStore treats clients that hang up as a proxy does: their calls continue without them, and a lock that is
+// granted to such a call is released a little later.
 type detachedStore struct {
 	session.Store
 	late *sync.WaitGroup // the calls under way
@@ -89,8 +89,8 @@ func (f *detachedStore) Remove(ctx context.Context, ref session.Ref, lock sessio
 	return f.do(ctx, op, func(ctx context.Context, op session.Operation) error { return f.Store.Remove(ctx, ref, lock, op) }, nil)
 }
 
-// remembers is a store that remembers all operations. An operation that was done gets the same answer again. An acquire whose
-// lock is no longer held is not granted again, unless the lock was given back.
+// remembers is a store that remembers all operations. An operation that was done gets the same answer again. An acquire
+// whose lock is no longer held is not granted again, unless the lock was given back.
 type remembers struct {
 	session.Store
 

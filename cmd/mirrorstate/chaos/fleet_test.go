@@ -28,7 +28,8 @@ const holdWindow = 30 * time.Second
 // partnerTimeout is the partner timeout of the pair: SQL Server's minimum.
 const partnerTimeout = 5 * time.Second
 
-// application is the application of the sessions. Its locks are not abandoned during a test, so a lost lock is always a bug.
+// application is the application of the sessions. Its locks are not abandoned during a test, so a lost lock is always a
+// bug.
 var application = session.Application{Name: proxy.DefaultApplicationName, LockTimeout: 24 * time.Hour}
 
 // fleet is a pair of servers with several proxies.
@@ -79,7 +80,8 @@ func described(in *instance, secure, proxies int) string {
 		secure, proxies, api, admin, sql, in.cfg.Limits.Requests, in.cfg.Sweep.Interval, in.cfg.Drain.Pause, in.cfg.Drain.Timeout)
 }
 
-// newInstance returns a proxy that is not started yet. It reserves the proxy's addresses, which stay the same over restarts.
+// newInstance returns a proxy that is not started yet. It reserves the proxy's addresses, which stay the same over
+// restarts.
 func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance {
 	t.Helper()
 	in := &instance{app: fmt.Sprintf("chaos-%d", number), relays: map[partner.Name]*relay{}, t: t, up: make(chan struct{})}
@@ -171,8 +173,8 @@ func (f *fleet) connectionString() string {
 		at("a"), at("b"), embedded.DatabaseName, f.servers.User(), f.servers.Password())
 }
 
-// watchdog returns the settings of a proxy's watchdog, for a pair without a witness. The other proxies are its observers, by
-// their operators' listeners. A single proxy has allow_data_loss instead.
+// watchdog returns the settings of a proxy's watchdog, for a pair without a witness. The other proxies are its
+// observers, by their operators' listeners. A single proxy has allow_data_loss instead.
 func (f *fleet) watchdog(self *instance) []config.Setting {
 	said := []config.Setting{config.Flag("", "pair.watchdog.enabled", "true"), config.Flag("", "pair.watchdog.after", "1s"), config.Flag("", "pair.watchdog.cool_down", "1s")}
 	if len(f.proxies) == 1 {
@@ -239,7 +241,8 @@ func (f *fleet) await(at time.Time) {
 	}
 }
 
-// stopTiming stops timing answers, because later ones do not depend on the last failover. It returns how many had not come.
+// stopTiming stops timing answers, because later ones do not depend on the last failover. It returns how many had not
+// come.
 func (f *fleet) stopTiming() (n int) {
 	for _, in := range f.proxies {
 		if in.served.Swap(0) != 0 {

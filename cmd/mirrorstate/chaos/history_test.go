@@ -96,9 +96,9 @@ func operations(history []record) []porcupine.Operation {
 	return out
 }
 
-// doneTwice adds the puts to a history that may have been done twice. If .NET removes a session, its operations are forgotten:
-// a put that was done before and is sent again creates the session again. This is possible only until the put is answered. A
-// put that its client sent again may also be done twice if the session has forgotten it.
+// doneTwice adds the puts to a history that may have been done twice. If .NET removes a session, its operations are
+// forgotten: a put that was done before and is sent again creates the session again. This is possible only until the
+// put is answered. A put that its client sent again may also be done twice if the session has forgotten it.
 func doneTwice(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {
@@ -116,8 +116,8 @@ func doneTwice(history []record) []record {
 	return out
 }
 
-// subject is one session and its history. It has a limited number of turns, so that its history stays short enough to be checked
-// during the run.
+// subject is one session and its history. It has a limited number of turns, so that its history stays short enough to
+// be checked during the run.
 type subject struct {
 	ref session.Ref
 
@@ -152,7 +152,8 @@ func (s *subject) end() (last bool) {
 	return s.active == 0 && (s.retired || s.turns == 0)
 }
 
-// retire ends the subject early: no more turns begin. It reports whether no turn is under way. It reports that only once.
+// retire ends the subject early: no more turns begin. It reports whether no turn is under way. It reports that only
+// once.
 func (s *subject) retire() (idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,8 +175,8 @@ func (s *subject) note(r record) {
 	s.history = append(s.history, r)
 }
 
-// stage holds the present subjects, one for each slot. It replaces a subject without turns by a new one, and passes it to
-// finished.
+// stage holds the present subjects, one for each slot. It replaces a subject without turns by a new one, and passes it
+// to finished.
 type stage struct {
 	app      *session.Application
 	turns    int

@@ -21,12 +21,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// lockWait is how long calls queue for a session's lock. It is much shorter than an outage, so that some calls get the lock and
-// some do not.
+// lockWait is how long calls queue for a session's lock. It is much shorter than an outage, so that some calls get the
+// lock and some do not.
 const lockWait = 100 * time.Millisecond
 
-// instance is one proxy, separate as if in its own process. It is killed or stopped, and started again. Only its files on disk
-// survive that.
+// instance is one proxy, separate as if in its own process. It is killed or stopped, and started again. Only its files
+// on disk survive that.
 type instance struct {
 	app    string // the application name of its logins, by which faults select it
 	relays map[partner.Name]*relay
@@ -56,8 +56,8 @@ type runningProxy struct {
 	ended chan error // receives the result of Run
 }
 
-// startTime is how long a proxy tries to open its addresses again. For a moment one may be in use as the local address of a
-// connection.
+// startTime is how long a proxy tries to open its addresses again. For a moment one may be in use as the local address
+// of a connection.
 const startTime = 5 * time.Second
 
 // start starts the proxy.
@@ -85,7 +85,8 @@ func (in *instance) start() error {
 	return nil
 }
 
-// leave makes the proxy accept no more calls of the clients, and returns it. It returns nil if the proxy is not running.
+// leave makes the proxy accept no more calls of the clients, and returns it. It returns nil if the proxy is not
+// running.
 func (in *instance) leave() *runningProxy {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -97,8 +98,8 @@ func (in *instance) leave() *runningProxy {
 	return l
 }
 
-// kill kills the proxy as kill -9 does, as seen from outside: it drains nothing and releases no lock. It returns when everything
-// of the proxy has ended.
+// kill kills the proxy as kill -9 does, as seen from outside: it drains nothing and releases no lock. It returns when
+// everything of the proxy has ended.
 func (in *instance) kill() {
 	in.killed.Store(true)
 	l := in.leave()
@@ -118,8 +119,8 @@ func (in *instance) kill() {
 	l.stop(nil)
 }
 
-// end stops the proxy as a service manager does: /readyz reports it, clients send nothing more, and calls under way are answered.
-// It returns when everything has ended; an error says what was not answered.
+// end stops the proxy as a service manager does: /readyz reports it, clients send nothing more, and calls under way are
+// answered. It returns when everything has ended; an error says what was not answered.
 func (in *instance) end() error {
 	l := in.leave()
 	if l == nil {
@@ -151,8 +152,8 @@ func faultsOf(t *testing.T, app string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})).With("proxy", app)
 }
 
-// newTarget returns the clients of a proxy. They use the TLS settings known; nil for no TLS. They do not retry: the test must see
-// each failure.
+// newTarget returns the clients of a proxy. They use the TLS settings known; nil for no TLS. They do not retry: the
+// test must see each failure.
 func newTarget(t *testing.T, url string, known *tls.Config) target {
 	t.Helper()
 	c := clientOf(t, url, &http.Client{Transport: newTransport(known)})

@@ -13,8 +13,8 @@ type finding struct {
 	Text string
 }
 
-// findings checks the history of one session. A write that the last read misses is lost; a write that an earlier read misses
-// makes that read stale.
+// findings checks the history of one session. A write that the last read misses is lost; a write that an earlier read
+// misses makes that read stale.
 func findings(history []record) []finding {
 	out := slices.Concat(doubleGrants(history), taken(history), unexplained(history), afterRefusals(history), heldByNobody(history))
 	for i, r := range history {
@@ -35,8 +35,8 @@ func findings(history []record) []finding {
 	return out
 }
 
-// missedBy returns a change that the read should have seen: it was acknowledged before the read began, and it came after the
-// item that the read saw. It returns nil if there is none.
+// missedBy returns a change that the read should have seen: it was acknowledged before the read began, and it came
+// after the item that the read saw. It returns nil if there is none.
 func missedBy(read record, history []record) *record {
 	origin := originsOf(read, history)
 	for i := range history {
@@ -79,8 +79,8 @@ func sawOther(read record, change input) bool {
 	return read.Out.Result == notFound || read.Out.Value != change.Value
 }
 
-// tenure is the time during which a client knew that it held the lock: from the answer of its acquire to the call that released
-// it.
+// tenure is the time during which a client knew that it held the lock: from the answer of its acquire to the call that
+// released it.
 type tenure struct {
 	lock       string
 	begin, end int64
@@ -142,8 +142,8 @@ func (r record) mayRemoveLate(read record) bool {
 	return r.In.Verb == verbRemove && refused && r.Call <= read.Return && r.Return >= read.Call-lateness
 }
 
-// afterRefusals finds effects of refused calls: an item that they stored was read, or another request of the call, which had
-// begun before, was answered "done".
+// afterRefusals finds effects of refused calls: an item that they stored was read, or another request of the call,
+// which had begun before, was answered "done".
 func afterRefusals(history []record) (out []finding) {
 	for i, r := range history {
 		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
@@ -198,8 +198,8 @@ func (r record) gives() bool {
 	return r.In.Verb == verbRelease || r.In.Verb == verbRemove || r.In.Verb == verbUpdate && !r.In.Keep
 }
 
-// ringSize is the number of operations that a session remembers. slack is the largest error of a proxy's estimate of a server's
-// clock.
+// ringSize is the number of operations that a session remembers. slack is the largest error of a proxy's estimate of a
+// server's clock.
 const (
 	ringSize = 4
 	slack    = int64(20 * time.Millisecond)
@@ -207,7 +207,8 @@ const (
 	relaySlack = int64(time.Second)
 )
 
-// unexplained finds answers "unknown" that are wrong: the session has had too few other operations meanwhile to forget this one.
+// unexplained finds answers "unknown" that are wrong: the session has had too few other operations meanwhile to forget
+// this one.
 func unexplained(history []record) (out []finding) {
 	for i, r := range history {
 		for _, doubt := range r.Attempts {
@@ -223,8 +224,8 @@ func unexplained(history []record) (out []finding) {
 	return out
 }
 
-// othersBetween counts the other operations that may have taken places in the session's ring between two times, and so may have
-// displaced the call at i.
+// othersBetween counts the other operations that may have taken places in the session's ring between two times, and so
+// may have displaced the call at i.
 func othersBetween(history []record, i int, from, to int64) (others int) {
 	slack := slack
 	if *relayFlag {
@@ -242,7 +243,8 @@ func othersBetween(history []record, i int, from, to int64) (others int) {
 	return others
 }
 
-// readBefore returns the first answer with the item of a refused write, if it came before the refusal; nil if there is none.
+// readBefore returns the first answer with the item of a refused write, if it came before the refusal; nil if there is
+// none.
 func readBefore(history []record, r record) *record {
 	i := slices.IndexFunc(history, func(x record) bool {
 		return x.Out.Result == done && x.Out.Value == r.In.Value && x.Return <= r.Return
@@ -253,9 +255,9 @@ func readBefore(history []record, r record) *record {
 	return &history[i]
 }
 
-// withoutForgotten returns the history without refusals that are wrong for an allowed reason: one request of the call was carried
-// out, but the session may have forgotten it when the next request arrived. A client's retry is only recognised as long as the
-// session remembers it.
+// withoutForgotten returns the history without refusals that are wrong for an allowed reason: one request of the call
+// was carried out, but the session may have forgotten it when the next request arrived. A client's retry is only
+// recognised as long as the session remembers it.
 func withoutForgotten(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {

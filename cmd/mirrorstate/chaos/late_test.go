@@ -137,8 +137,8 @@ func (s *scene) netRemove() {
 	s.must(".NET's remove", nc.Remove(s.t.Context(), key, item.LockCookie), nil)
 }
 
-// lates are calls whose first attempt arrives late. The relay resets the proxy's connection, the proxy sends the call again and
-// it is answered, other calls follow, and then the server gets the first attempt.
+// lates are calls whose first attempt arrives late. The relay resets the proxy's connection, the proxy sends the call
+// again and it is answered, other calls follow, and then the server gets the first attempt.
 var lates = []struct {
 	name      string
 	procedure string         // of the call
@@ -225,7 +225,8 @@ func TestLateDelivery(t *testing.T) {
 	}
 }
 
-// holdsStill checks that the lock is granted to nobody else, that its holder can store, and that the lock is free afterwards.
+// holdsStill checks that the lock is granted to nobody else, that its holder can store, and that the lock is free
+// afterwards.
 func (s *scene) holdsStill(lock session.Lock) {
 	s.t.Helper()
 	waits := s.fleet.proxies[1].target.waiting(refusedFor)
@@ -240,8 +241,9 @@ func (s *scene) holdsStill(lock session.Lock) {
 	s.free()
 }
 
-// TestAcquire_againOnAnotherServer: a client asks one server for the lock, hangs up, and asks another server with the same key.
-// The first server finds that its client has left. It must not release the lock that the other server has granted to the client.
+// TestAcquire_againOnAnotherServer: a client asks one server for the lock, hangs up, and asks another server with the
+// same key. The first server finds that its client has left. It must not release the lock that the other server has
+// granted to the client.
 func TestAcquire_againOnAnotherServer(t *testing.T) {
 	s := newScene(t, sceneFleet(t))
 	s.put(0, "before", nil)
@@ -267,9 +269,9 @@ func TestAcquire_againOnAnotherServer(t *testing.T) {
 	s.holdsStill(lock)
 }
 
-// TestAcquire_handledAfterItsRetry: a client sends a request, and then a request for the lock on the same connection. It does not
-// wait, asks again with the same key, and is granted the lock. Only then does the server read the first request for the lock,
-// and the client hangs up there.
+// TestAcquire_handledAfterItsRetry: a client sends a request, and then a request for the lock on the same connection.
+// It does not wait, asks again with the same key, and is granted the lock. Only then does the server read the first
+// request for the lock, and the client hangs up there.
 func TestAcquire_handledAfterItsRetry(t *testing.T) {
 	s := newScene(t, sceneFleet(t))
 	s.put(0, "before", nil)
@@ -392,8 +394,8 @@ func rpc(procedure string) message {
 	return m
 }
 
-// answering is a server that answers each request with two packets of eight bytes, and closes the connection after the first
-// answer.
+// answering is a server that answers each request with two packets of eight bytes, and closes the connection after the
+// first answer.
 type answering struct {
 	addr string
 	got  chan string // the procedures that were called

@@ -455,8 +455,8 @@ func (g *givesBackFound) Acquire(ctx context.Context, ref session.Ref, op sessio
 	return s, lock, err
 }
 
-// losesFirst carries out the first update but does not answer it. If refuses is set, it refuses the same update when it is sent
-// again.
+// losesFirst carries out the first update but does not answer it. If refuses is set, it refuses the same update when it
+// is sent again.
 type losesFirst struct {
 	session.Store
 	refuses bool

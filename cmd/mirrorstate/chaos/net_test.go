@@ -22,8 +22,8 @@ const netTimeout = 5 * time.Second
 // netMinutes is the session timeout that .NET stores.
 const netMinutes = 20
 
-// netServer is the pair as .NET uses it: the stock procedures on the present principal. It does not retry. Any number of
-// goroutines may use it.
+// netServer is the pair as .NET uses it: the stock procedures on the present principal. It does not retry. Any number
+// of goroutines may use it.
 type netServer struct {
 	servers *embedded.Pair
 	app     session.AppID
@@ -168,7 +168,8 @@ func (c *netClient) remove(sub *subject, lock grant) {
 	})
 }
 
-// call calls a procedure once and records the result. .NET does not learn whether a row was changed, and does not retry.
+// call calls a procedure once and records the result. .NET does not learn whether a row was changed, and does not
+// retry.
 func (c *netClient) call(sub *subject, in input, send func(ctx context.Context, nc storetest.NetClient, key string) (output, error)) output {
 	in.Net = true
 	r := record{Client: c.number, In: in, Call: c.since(), Tries: 1}

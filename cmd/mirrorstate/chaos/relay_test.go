@@ -37,8 +37,8 @@ const (
 	overtakenIn = time.Second
 )
 
-// relay is the network between one proxy and one partner: a port on loopback that forwards connections to the partner. It reads
-// whole TDS messages, so that a disturbance applies to a whole request. Logins pass without a change.
+// relay is the network between one proxy and one partner: a port on loopback that forwards connections to the partner.
+// It reads whole TDS messages, so that a disturbance applies to a whole request. Logins pass without a change.
 type relay struct {
 	to    string // the partner's address
 	ln    *net.TCPListener
@@ -364,8 +364,8 @@ func reset(c *net.TCPConn) {
 	_ = c.Close()
 }
 
-// message is one or more TDS packets: a whole request, or one packet of an answer. Each packet has a header of eight bytes: type,
-// status (1: last packet of the message), length in two bytes. Source: facts, tds-mirroring-wire.
+// message is one or more TDS packets: a whole request, or one packet of an answer. Each packet has a header of eight
+// bytes: type, status (1: last packet of the message), length in two bytes. Source: facts, tds-mirroring-wire.
 type message []byte
 
 const (

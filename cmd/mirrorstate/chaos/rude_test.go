@@ -26,8 +26,8 @@ type plan struct {
 	goes     bool // if it is not answered, the client never asks again
 }
 
-// plan returns how a round of the call is sent. If the call is not rude, the client sends it to one proxy and waits for the
-// answer. It does the same in the last round of every call.
+// plan returns how a round of the call is sent. If the call is not rude, the client sends it to one proxy and waits for
+// the answer. It does the same in the last round of every call.
 func (c *client) plan(rude bool, round int) plan {
 	if len(c.plans) > 0 {
 		p := c.plans[0]
@@ -106,8 +106,8 @@ func (t *try) begin() bool {
 	return !t.struck
 }
 
-// strike cancels a request if its proxy has not begun with it. Nothing is promised for a request that nobody has read from its
-// socket: the proxy can't know that it was sent before others were answered.
+// strike cancels a request if its proxy has not begun with it. Nothing is promised for a request that nobody has read
+// from its socket: the proxy can't know that it was sent before others were answered.
 func (t *try) strike() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,8 +121,8 @@ func (t *try) beganAt() time.Time {
 	return t.at
 }
 
-// tellsTries is a client's transport that names the try in a request's header. A request that its client hangs up has its own
-// connection: otherwise net/http may cancel the next request on that connection too.
+// tellsTries is a client's transport that names the try in a request's header. A request that its client hangs up has
+// its own connection: otherwise net/http may cancel the next request on that connection too.
 type tellsTries struct {
 	*http.Transport
 	once *http.Transport // uses each connection once

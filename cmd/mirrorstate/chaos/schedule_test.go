@@ -36,8 +36,8 @@ func (s step) String() string {
 	return text
 }
 
-// The kinds of steps that are not faults of a server: a failover on the server, a failover through a proxy, and the end of a
-// proxy, killed or restarted.
+// The kinds of steps that are not faults of a server: a failover on the server, a failover through a proxy, and the end
+// of a proxy, killed or restarted.
 const (
 	manual    = "manual"
 	manualSQL = "manual-sql"
@@ -53,8 +53,8 @@ type chance struct {
 	app         bool          // may affect a single proxy
 }
 
-// odds are all kinds of steps. A fault of the principal may last longer than its partner and the witness need to notice it, or
-// not as long.
+// odds are all kinds of steps. A fault of the principal may last longer than its partner and the witness need to notice
+// it, or not as long.
 var odds = []chance{
 	{kind: manual, weight: 30},
 	{kind: manualSQL, weight: 15},
@@ -101,7 +101,8 @@ func next(random *rand.Rand, proxies int, among []chance) step {
 	return s
 }
 
-// wireChance is how often a kind of disturbance occurs, how many requests it disturbs, and how long it holds a request back.
+// wireChance is how often a kind of disturbance occurs, how many requests it disturbs, and how long it holds a request
+// back.
 type wireChance struct {
 	kind          string
 	weight, oneIn int
@@ -174,7 +175,8 @@ type director struct {
 	trace    func(format string, args ...any)
 }
 
-// run carries out steps until there were enough failovers and requests, or ctx ends. It waits until the pair has recovered.
+// run carries out steps until there were enough failovers and requests, or ctx ends. It waits until the pair has
+// recovered.
 func (d *director) run(ctx context.Context) error {
 	for d.tally.changes() < d.most || d.tally.requests.Load() < d.requests {
 		s := next(d.random, len(d.fleet.proxies), d.among)
@@ -208,8 +210,8 @@ func (d *director) do(ctx context.Context, s step) error {
 	return err
 }
 
-// apply carries out the step. A failover that the server refuses is not an error: a mirror that is not synchronized can't become
-// principal.
+// apply carries out the step. A failover that the server refuses is not an error: a mirror that is not synchronized
+// can't become principal.
 func (d *director) apply(ctx context.Context, s step, principal string) (refused bool, err error) {
 	servers := d.fleet.servers
 	switch s.kind {
@@ -258,8 +260,8 @@ func (d *director) lift(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// settle waits until the partners are SYNCHRONIZED and every watchdog knows it. If the principal is lost before that, no watchdog
-// forces service.
+// settle waits until the partners are SYNCHRONIZED and every watchdog knows it. If the principal is lost before that,
+// no watchdog forces service.
 func (d *director) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()

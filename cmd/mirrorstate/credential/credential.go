@@ -41,7 +41,8 @@ func (c *Files) AddRoots(flags FlagSet) {
 	flags.StringVar(&c.CAFile, "ca-file", "", "the `FILE` with the root certificates for the server, in PEM (default: the system's; for a server named by the configuration, its own certificate)")
 }
 
-// FromCaller sets the key and the roots in a client's configuration. Without --key-file it takes the key of the variable.
+// FromCaller sets the key and the roots in a client's configuration. Without --key-file it takes the key of the
+// variable.
 func (c *Files) FromCaller(cfg *client.Config) error {
 	cfg.Key = strings.TrimSpace(textfile.Variable(os.Getenv(Variable)))
 	return c.Fill(cfg)

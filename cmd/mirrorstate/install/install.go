@@ -1,5 +1,5 @@
-// Package install carries out mirrorstate install and uninstall. It finds the principal, examines the database, and runs or
-// prints the script with the missing changes.
+// Package install carries out mirrorstate install and uninstall. It finds the principal, examines the database, and
+// runs or prints the script with the missing changes.
 package install
 
 import (

@@ -1,5 +1,5 @@
-// Package loadserver provides what a load test without a target loads: an embedded pair, the server that mirrorstate serve
-// runs on it, or the store alone.
+// Package loadserver provides what a load test without a target loads: an embedded pair, the server that mirrorstate
+// serve runs on it, or the store alone.
 package loadserver
 
 import (
@@ -15,7 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// childLogger returns the logger of a child process. The parent shows the log if it is verbose, and keeps the last line.
+// childLogger returns the logger of a child process. The parent shows the log if it is verbose, and keeps the last
+// line.
 func childLogger(spec loadtest.Spec) *slog.Logger { return server.NewLogger(os.Stderr, spec.Verbose) }
 
 // inTemporaryFolder runs f with a new folder, and removes the folder afterwards. The child process removes it itself,
@@ -29,8 +30,8 @@ func inTemporaryFolder(f func(dir string) error) (err error) {
 	return f(dir)
 }
 
-// childConfig returns the configuration of the server under load: the one of this machine, but with the load test's pair and
-// with free ports.
+// childConfig returns the configuration of the server under load: the one of this machine, but with the load test's
+// pair and with free ports.
 func childConfig(spec loadtest.Spec) (config.Config, error) {
 	return config.Load(spec.Config, os.LookupEnv,
 		config.Flag("--connection-string", "pair.connection_string", spec.Connection),

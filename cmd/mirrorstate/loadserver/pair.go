@@ -30,8 +30,8 @@ func PairConnection(servers *embedded.Pair) string {
 		server("a"), server("b"), embedded.DatabaseName, servers.User(), servers.Password())
 }
 
-// barePair gives an operators' listener access to the embedded servers, without a server of mirrorstate between them. Clients
-// of the servers are not told of its operations. It implements only the methods that the load test uses.
+// barePair gives an operators' listener access to the embedded servers, without a server of mirrorstate between them.
+// Clients of the servers are not told of its operations. It implements only the methods that the load test uses.
 type barePair struct {
 	proxy.PairView // nil
 	servers        *embedded.Pair

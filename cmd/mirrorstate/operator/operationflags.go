@@ -104,7 +104,8 @@ func (f *Flags) witnessString() (string, error) {
 // tables are the tables of a database with ASP.NET sessions.
 var tables = []string{"ASPStateTempSessions", "ASPStateTempApplications"}
 
-// Complete returns the options of a verb: the flags, completed by the configuration. It reports whether a pair is configured.
+// Complete returns the options of a verb: the flags, completed by the configuration. It reports whether a pair is
+// configured.
 func (f *Flags) Complete(load Load, source PairFlags) (o operate.Options, configured bool, err error) {
 	cfg, err := load(source.Settings()...)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package operator carries out the operators' verbs: through the operators' listener of a running server, or directly on
-// the two SQL Servers. It also prints the results.
+// Package operator carries out the operators' verbs: through the operators' listener of a running server, or directly
+// on the two SQL Servers. It also prints the results.
 package operator
 
 import (
@@ -37,8 +37,8 @@ type Verb struct {
 // directPair reaches a pair by its connection string, without a server.
 type directPair struct{ *server.Storage }
 
-// A command first waits for a principal: for answerWait if neither partner answers, else for principalWait, which is as long
-// as a failover may take.
+// A command first waits for a principal: for answerWait if neither partner answers, else for principalWait, which is as
+// long as a failover may take.
 const (
 	answerWait    = 3 * time.Second
 	principalWait = 10 * time.Second
@@ -67,8 +67,8 @@ func openDirect(ctx context.Context, load Load, source PairFlags, change ...func
 	return st, nil
 }
 
-// AwaitPrincipal waits for a principal. If a partner answers, but there is no principal, it returns nil: the command can
-// show that state or repair it.
+// AwaitPrincipal waits for a principal. If a partner answers, but there is no principal, it returns nil: the command
+// can show that state or repair it.
 func AwaitPrincipal(ctx context.Context, pair *partner.Pair) error {
 	for _, timeout := range []time.Duration{answerWait, principalWait - answerWait} {
 		waiting, cancel := context.WithTimeout(ctx, timeout)
@@ -84,8 +84,8 @@ func AwaitPrincipal(ctx context.Context, pair *partner.Pair) error {
 	return nil
 }
 
-// bothUnreachable returns an error with both reasons if the role of neither partner is known and each has reported an error,
-// such as a refused connection or login. Else it returns nil.
+// bothUnreachable returns an error with both reasons if the role of neither partner is known and each has reported an
+// error, such as a refused connection or login. Else it returns nil.
 func bothUnreachable(st partner.Status) error {
 	var reasons []string
 	for _, p := range st.Partners {

@@ -51,7 +51,8 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 }
 
 // breakerAndLatency returns a partner's breaker and latency as text. For a partner that does not answer it returns no
-// latency, because the last one is outdated, and no closed breaker, because that only means that no call has failed yet.
+// latency, because the last one is outdated, and no closed breaker, because that only means that no call has failed
+// yet.
 func breakerAndLatency(p partner.PartnerStatus) (breaker, latency string) {
 	if p.Reachable {
 		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)

@@ -18,8 +18,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Target is what an operators' command connects to: the operators' listener of a running server, or the pair itself if a flag
-// asks for that.
+// Target is what an operators' command connects to: the operators' listener of a running server, or the pair itself if
+// a flag asks for that.
 type Target struct {
 	Admin      string
 	Configured bool // connect to the configured pair
@@ -45,9 +45,9 @@ func (t *Target) Add(flags *pflag.FlagSet) {
 const AdminUsage = "`URL` of a running server's operators' listener (default: admin.listen of the configuration)"
 
 // AdminAt returns the URL of the operators' listener, and the TLS settings for it. flag is the value of --admin, roots
-// those of --ca-file, or nil. With --admin the listener is authenticated by roots, or by the system's. Without it the URL
-// comes from the configuration; then, without --ca-file, the listener must have exactly the configured certificate, whatever
-// name is in it.
+// those of --ca-file, or nil. With --admin the listener is authenticated by roots, or by the system's. Without it the
+// URL comes from the configuration; then, without --ca-file, the listener must have exactly the configured certificate,
+// whatever name is in it.
 func AdminAt(load Load, flag string, roots *tls.Config) (url string, known *tls.Config, err error) {
 	if flag != "" {
 		return flag, roots, nil
@@ -95,8 +95,8 @@ func (t *Target) Do(ctx context.Context, load Load, v Verb) (server.PairStatus, 
 	return e.Do(ctx, v)
 }
 
-// executor returns the executor of the target; done closes it. change applies to the pair's configuration if the command
-// connects to the pair itself.
+// executor returns the executor of the target; done closes it. change applies to the pair's configuration if the
+// command connects to the pair itself.
 func (t *Target) executor(ctx context.Context, load Load, change ...func(*partner.Config)) (e executor, done func(), err error) {
 	if t.Direct() {
 		st, err := openDirect(ctx, load, t.PairFlags, change...)
@@ -145,8 +145,8 @@ func (t *Target) Store(ctx context.Context, load Load) (st Sessions, done func()
 	return c, func() { c.Close() }, nil
 }
 
-// Application returns the application of --app, which is an alias of the configuration or a name. For a running server an
-// alias is not replaced, because that server has aliases of its own.
+// Application returns the application of --app, which is an alias of the configuration or a name. For a running server
+// an alias is not replaced, because that server has aliases of its own.
 func (t *Target) Application(load Load, app string) (*session.Application, error) {
 	cfg, err := load(t.Settings()...)
 	if err != nil {

@@ -87,7 +87,8 @@ func (f *Embedded) memoryDir(logger *slog.Logger) (string, error) {
 	return "", fmt.Errorf("create the data folder: %w; name another one with --data", err)
 }
 
-// openServers opens the embedded pair if no pair is configured. It returns the folder that keeps the accepted principal.
+// openServers opens the embedded pair if no pair is configured. It returns the folder that keeps the accepted
+// principal.
 func openServers(cfg config.Config, flags *Embedded, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
 	if _, configured := cfg.Partners(); configured {
 		dir, err = flags.memoryDir(logger)

@@ -19,7 +19,8 @@ type EventSource struct {
 
 var _ proxy.EventSource = EventSource{}
 
-// Events implements proxy.EventSource. One goroutine for each client forwards the events; stop ends it and waits for it.
+// Events implements proxy.EventSource. One goroutine for each client forwards the events; stop ends it and waits for
+// it.
 func (s EventSource) Events() (<-chan proxy.Event, func()) {
 	var ofPair <-chan partner.Event
 	var ofServers <-chan embedded.Event

@@ -39,8 +39,8 @@ type fileLimits struct {
 	api, admin int // to each listener
 }
 
-// shareFiles divides the files that this process may open among the kinds of connections. files is 0 if the number is not
-// known. embedded means that the pair runs in this process: then a connection to a SQL Server takes two files.
+// shareFiles divides the files that this process may open among the kinds of connections. files is 0 if the number is
+// not known. embedded means that the pair runs in this process: then a connection to a SQL Server takes two files.
 func shareFiles(files int, cfg config.Limits, embedded bool) (fileLimits, error) {
 	l := fileLimits{sql: maxSQL, api: cfg.Connections, admin: min(cfg.Connections, operatorsConnections)}
 	if files == 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The database and the operators' listener get their share of the files, however few there are. If there are too few, the
-// error names the number that is needed.
+// The database and the operators' listener get their share of the files, however few there are. If there are too few,
+// the error names the number that is needed.
 func TestShareFiles(t *testing.T) {
 	for _, c := range []struct {
 		files, connections int

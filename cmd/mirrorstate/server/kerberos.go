@@ -9,8 +9,8 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
-// kerberosTimeout bounds the exchange with the key distribution centre before a login. It is part of the login's budget;
-// the driver has no bound of its own.
+// kerberosTimeout bounds the exchange with the key distribution centre before a login. It is part of the login's
+// budget; the driver has no bound of its own.
 const kerberosTimeout = 3 * time.Second
 
 // init puts boundedAuth around the driver's Kerberos login.

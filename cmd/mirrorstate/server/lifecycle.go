@@ -57,8 +57,8 @@ func (e endpoint) serve(ctx context.Context) running {
 // errStopping is the cause for which requests are cut off at the end of a drain.
 var errStopping = errors.New("the server is stopping")
 
-// run serves both endpoints until ctx ends or something fails. Then it stops the session API, and the operators' listener
-// after it.
+// run serves both endpoints until ctx ends or something fails. Then it stops the session API, and the operators'
+// listener after it.
 func (l *lifecycle) run(ctx context.Context, failed <-chan error, api, admin endpoint) error {
 	a, o := api.serve(ctx), admin.serve(ctx) // o: the operators' listener
 	l.logs.Info("started", "version", l.version, "api", api.listener.Addr().String(), "admin", admin.listener.Addr().String())
@@ -85,8 +85,8 @@ func (l *lifecycle) run(ctx context.Context, failed <-chan error, api, admin end
 	return errors.Join(errs...)
 }
 
-// stoppedByManager reports whether SIGTERM ended ctx, as a service manager sends it. An interrupt from the keyboard does not
-// count.
+// stoppedByManager reports whether SIGTERM ended ctx, as a service manager sends it. An interrupt from the keyboard
+// does not count.
 func stoppedByManager(ctx context.Context) bool {
 	by, ok := errors.AsType[StoppedBy](context.Cause(ctx))
 	return ok && by.Signal == syscall.SIGTERM

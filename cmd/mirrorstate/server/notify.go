@@ -14,8 +14,8 @@ const NotifyVariable = "NOTIFY_SOCKET"
 // notifyTime bounds one message. A datagram is accepted at once, unless the manager's queue is full.
 const notifyTime = time.Second
 
-// notifier sends the server's status to the service manager that started it (systemd with Type=notify). Without a service
-// manager it does nothing. Source: sd_notify(3).
+// notifier sends the server's status to the service manager that started it (systemd with Type=notify). Without a
+// service manager it does nothing. Source: sd_notify(3).
 type notifier struct {
 	socket string
 	log    *slog.Logger

@@ -42,8 +42,8 @@ func (o *observer) setPair(st partner.Status) {
 	}
 }
 
-// Sees implements partner.Observer. It finds the partner by its address, because the other server may call partner a b. If
-// that server does not know the address, or uses another database, Sees returns an error.
+// Sees implements partner.Observer. It finds the partner by its address, because the other server may call partner a b.
+// If that server does not know the address, or uses another database, Sees returns an error.
 func (o *observer) Sees(ctx context.Context, n partner.Name) (reachable bool, since time.Duration, err error) {
 	text, err := o.client.Pair(ctx)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// memoryFile returns the path of the file that keeps a pair's accepted principal. Each pair has its own file; the order of
-// the servers does not matter. memoryFile returns "" if dir is empty.
+// memoryFile returns the path of the file that keeps a pair's accepted principal. Each pair has its own file; the order
+// of the servers does not matter. memoryFile returns "" if dir is empty.
 func memoryFile(dir, database string, servers ...config.Address) string {
 	if dir == "" {
 		return ""
@@ -42,8 +42,8 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// PairConfig returns the configuration of the pair: the embedded servers if servers is not nil, else the configured ones.
-// memory is the folder that keeps the accepted principal; with "" it is not kept.
+// PairConfig returns the configuration of the pair: the embedded servers if servers is not nil, else the configured
+// ones. memory is the folder that keeps the accepted principal; with "" it is not kept.
 func PairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger *slog.Logger) (pc partner.Config, err error) {
 	pc = partner.Config{
 		Database: "ASPState",

@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// reloader applies a new configuration to one part of the server. It is called whenever the configuration was read again,
-// even if no key has changed: files that the configuration names may have changed.
+// reloader applies a new configuration to one part of the server. It is called whenever the configuration was read
+// again, even if no key has changed: files that the configuration names may have changed.
 type reloader struct {
 	part   string
 	reload func(config.Config) error

@@ -61,8 +61,8 @@ type Server struct {
 }
 
 // New opens a server, in this order: the listeners, keys and certificates, tracing, the embedded pair if no pair is
-// configured, and the connection pools. The listeners are first because a port in use is the most likely failure. No request
-// is answered before Run. On failure New closes what it has opened. ctx bounds New only.
+// configured, and the connection pools. The listeners are first because a port in use is the most likely failure. No
+// request is answered before Run. On failure New closes what it has opened. ctx bounds New only.
 func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	if o.Logs.Logger == nil {
 		o.Logs.Logger = slog.New(slog.DiscardHandler)
@@ -134,8 +134,8 @@ func (s *Server) openHandlers(context.Context) (err error) {
 }
 
 // Run serves until ctx ends, then drains. If the cause of ctx is a [StoppedBy] with SIGTERM, it waits for drain.pause
-// before draining, so that balancers notice. Run returns after everything it has started has ended and everything New has
-// opened is closed. It returns nil, or the error of serving or draining. A server runs once.
+// before draining, so that balancers notice. Run returns after everything it has started has ended and everything New
+// has opened is closed. It returns nil, or the error of serving or draining. A server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if !s.ran.CompareAndSwap(false, true) {
 		return errors.New("server: it has already run, or was closed")
@@ -177,8 +177,8 @@ func (s *Server) close() {
 	}
 }
 
-// Kill stops a running server as kill -9 would, as seen from outside. It closes the connections to the SQL Servers first,
-// then the listeners. It drains nothing and releases no lock. Run returns with an error. For tests.
+// Kill stops a running server as kill -9 would, as seen from outside. It closes the connections to the SQL Servers
+// first, then the listeners. It drains nothing and releases no lock. Run returns with an error. For tests.
 func (s *Server) Kill() {
 	s.storage.stopPair() // first: a handler that notices that its client is gone must not reach a SQL Server any more
 	_ = s.apiListener.Close()
@@ -200,8 +200,8 @@ func (s *Server) Servers() *embedded.Pair { return s.storage.Servers }
 // Status returns what GET /v1/pair answers.
 func (s *Server) Status() PairStatus { return s.view().status() }
 
-// Limits returns how many connections each listener accepts, and how many there may be to one SQL Server. There are fewer
-// than configured if this process may not open enough files.
+// Limits returns how many connections each listener accepts, and how many there may be to one SQL Server. There are
+// fewer than configured if this process may not open enough files.
 func (s *Server) Limits() (api, admin, sql int) { return s.limits.api, s.limits.admin, s.limits.sql }
 
 // databaseOf returns the name of the mirrored database.

@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// Storage is everything that the listeners use: the servers of an embedded pair, the Pair (the connections to the two SQL
-// Servers), the session store on it, and the expiry job. Close stops them in the reverse order, so that none loses one that
-// it uses.
+// Storage is everything that the listeners use: the servers of an embedded pair, the Pair (the connections to the two
+// SQL Servers), the session store on it, and the expiry job. Close stops them in the reverse order, so that none loses
+// one that it uses.
 type Storage struct {
 	Servers   *embedded.Pair // nil: a pair is configured
 	Pair      *partner.Pair
@@ -33,9 +33,9 @@ type Storage struct {
 	failed  chan error // the first part that ended by itself
 }
 
-// NewStorage returns a storage, which Start starts and Close closes. The storage runs servers, if not nil, and closes them,
-// also if NewStorage fails. memory is the folder that keeps the accepted principal; with "" it is not kept. meter, if not
-// nil, measures the calls. Each change is applied to the pair's configuration last.
+// NewStorage returns a storage, which Start starts and Close closes. The storage runs servers, if not nil, and closes
+// them, also if NewStorage fails. memory is the folder that keeps the accepted principal; with "" it is not kept.
+// meter, if not nil, measures the calls. Each change is applied to the pair's configuration last.
 func NewStorage(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Storage, err error) {
 	defer func() {
 		if err != nil && servers != nil {
@@ -104,8 +104,8 @@ func (st *Storage) run(what string, part func(context.Context) error) (stop cont
 	return stop
 }
 
-// readSecret reads the fleet's secret in the background, so that no call waits for it. If that fails, the first call that
-// needs the secret reads it.
+// readSecret reads the fleet's secret in the background, so that no call waits for it. If that fails, the first call
+// that needs the secret reads it.
 func (st *Storage) readSecret() {
 	st.stopWatching = append(st.stopWatching, st.run("reading the fleet's secret", func(ctx context.Context) error {
 		_, _ = st.Store.FleetSecret(ctx)

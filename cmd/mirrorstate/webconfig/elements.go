@@ -1,4 +1,5 @@
-// Package webconfig writes the <sessionState> and <machineKey> elements for a .NET application that shares the sessions.
+// Package webconfig writes the <sessionState> and <machineKey> elements for a .NET application that shares the
+// sessions.
 package webconfig
 
 import (
