@@ -84,7 +84,7 @@ func (p *Pair) apply(ctx context.Context, acc choose.Accepted, reason string) er
 	case <-ctx.Done():
 		return fmt.Errorf("accept %s: %w", n, context.Cause(ctx))
 	case <-p.closed:
-		return fmt.Errorf("accept %s: %w", n, ErrClosed)
+		return fmt.Errorf("accept %s: %w", n, Closed)
 	}
 	p.count(func(s *Stats) { s.Accepts++ })
 	p.publish(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})

@@ -50,7 +50,7 @@ func TestDo_AttemptTimeGrowsWithTheItem(t *testing.T) {
 					}
 					return ctx.Err()
 				})
-				if d := time.Since(began); !errors.Is(err, ErrOutcomeUnknown) || d != c.whole {
+				if d := time.Since(began); !errors.Is(err, OutcomeUnknown) || d != c.whole {
 					t.Errorf("ended after %v with %v, want %v", d, err, c.whole)
 				}
 			})

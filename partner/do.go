@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"time"
@@ -27,10 +28,10 @@ const (
 //
 //   - op's own error, or the server's, if its class is Permanent;
 //   - a *HoldFullError: too many calls wait already, and this one was not executed;
-//   - a *CallError of kind ErrNoPrincipal: no partner was principal in time, and the call was not executed;
-//   - a *CallError of kind ErrBusy: a partner is principal, but too many calls waited, and this one was not executed;
-//   - a *CallError of kind ErrOutcomeUnknown: a write was sent and never answered;
-//   - a *CallError of kind ErrClosed, or with the cause of ctx.
+//   - a *CallError of kind NoPrincipal: no partner was principal in time, and the call was not executed;
+//   - a *CallError of kind Busy: a partner is principal, but too many calls waited, and this one was not executed;
+//   - a *CallError of kind OutcomeUnknown: a write was sent and never answered;
+//   - a *CallError of kind Closed, or with the cause of ctx.
 //
 // OutcomeOf says for each of them what became of the call. If ctx has no deadline, the call ends after the
 // hold's window and one attempt at the latest.
@@ -129,11 +130,11 @@ func (r *run) waitForTerm(ctx context.Context) (*term, error) {
 func fromHold(err error) error {
 	switch {
 	case errors.Is(err, hold.ErrExpired):
-		return ErrNoPrincipal
+		return NoPrincipal
 	case errors.Is(err, hold.ErrBusy):
-		return ErrBusy
+		return Busy
 	case errors.Is(err, hold.ErrClosed):
-		return ErrClosed
+		return Closed
 	}
 	return err
 }
@@ -147,7 +148,7 @@ func (r *run) backOff(ctx context.Context, class classify.Class) error {
 	d := min(backoffMin<<min(n, 10), backoffMax)
 	d = d/2 + rand.N(d)
 	if time.Now().Add(d).After(r.deadline()) {
-		return ErrNoPrincipal
+		return NoPrincipal
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -157,7 +158,7 @@ func (r *run) backOff(ctx context.Context, class classify.Class) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-r.p.closed:
-		return ErrClosed
+		return Closed
 	}
 }
 
@@ -166,10 +167,10 @@ func (r *run) backOff(ctx context.Context, class classify.Class) error {
 func (r *run) opError(class classify.Class, err error) error {
 	_, atLogin := errors.AsType[*link.LoginError](err)
 	if r.unanswered && (classify.FromServer(err) || atLogin || class == classify.Again || errors.Is(err, hold.ErrFull)) {
-		return r.callError(ErrOutcomeUnknown)
+		return r.callError(OutcomeUnknown)
 	}
 	if errors.Is(err, classify.ErrPoolBusy) {
-		return r.callError(ErrBusy)
+		return r.callError(Busy)
 	}
 	return err
 }
@@ -180,27 +181,36 @@ func (r *run) noAnswer(ctx context.Context, why error) error {
 	case errors.Is(why, hold.ErrFull):
 		return why
 	case errors.Is(why, context.Canceled):
-		return r.callError(context.Cause(ctx))
-	case errors.Is(why, ErrClosed) && !r.unanswered:
-		return r.callError(ErrClosed)
+		return r.cancelled(context.Cause(ctx))
+	case errors.Is(why, Closed) && !r.unanswered:
+		return r.callError(Closed)
 	case r.unanswered:
-		return r.callError(ErrOutcomeUnknown)
+		return r.callError(OutcomeUnknown)
 	}
 	if errors.Is(why, context.DeadlineExceeded) {
 		r.lastErr = errors.Join(r.lastErr, why)
 	}
 	// The call ended in the hold, or while it waited for a connection to the principal.
-	if errors.Is(why, ErrBusy) || errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call()) {
-		return r.callError(ErrBusy)
+	if errors.Is(why, Busy) || errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call()) {
+		return r.callError(Busy)
 	}
 	if r.p.refusesExposed() && r.state.Call().Write && r.p.hold.Serving() != nil {
 		r.lastErr = errors.Join(r.lastErr, errExposed)
 	}
-	return r.callError(ErrNoPrincipal)
+	return r.callError(NoPrincipal)
+}
+
+// cancelled returns the *CallError of a call whose context was cancelled.
+func (r *run) cancelled(cause error) error {
+	if r.lastErr != nil {
+		cause = fmt.Errorf("%w: %w", cause, r.lastErr)
+	}
+	r.lastErr = cause
+	return r.callError(Cancelled)
 }
 
 // callError returns the *CallError of this call.
-func (r *run) callError(kind error) error {
+func (r *run) callError(kind Kind) error {
 	e := &CallError{Label: r.label, Attempts: r.att.Number, Held: time.Since(r.began), Kind: kind, Cause: r.lastErr}
 	if r.unanswered {
 		e.Result = Unknown

@@ -174,9 +174,9 @@ func TestDo_EndsWithTheWindow(t *testing.T) {
 		want    error
 		outcome Outcome
 	}{
-		{"nothing was sent", Call{Write: true}, sqlErr(14, 4063), ErrNoPrincipal, NotApplied},
-		{"a write was sent", Call{Write: true}, io.EOF, ErrOutcomeUnknown, Unknown},
-		{"a read was sent", Call{}, io.EOF, ErrNoPrincipal, NotApplied},
+		{"nothing was sent", Call{Write: true}, sqlErr(14, 4063), NoPrincipal, NotApplied},
+		{"a write was sent", Call{Write: true}, io.EOF, OutcomeUnknown, Unknown},
+		{"a read was sent", Call{}, io.EOF, NoPrincipal, NotApplied},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -213,9 +213,9 @@ func TestDo_EndsWithItsContext(t *testing.T) {
 		want    error
 		outcome Outcome
 	}{
-		{"deadline while held", true, false, true, ErrNoPrincipal, NotApplied},
-		{"deadline of a write", true, false, false, ErrOutcomeUnknown, Unknown},
-		{"deadline of a read", false, false, false, ErrNoPrincipal, NotApplied},
+		{"deadline while held", true, false, true, NoPrincipal, NotApplied},
+		{"deadline of a write", true, false, false, OutcomeUnknown, Unknown},
+		{"deadline of a read", false, false, false, NoPrincipal, NotApplied},
 		{"cancelled while held", true, true, true, left, NotApplied},
 		{"cancelled write", true, true, false, left, Unknown},
 		{"cancelled read", false, true, false, left, NotApplied},
@@ -349,7 +349,7 @@ func TestDo_ReturnsAPermanentErrorUnchanged(t *testing.T) {
 			}
 			return sqlErr(14, 229)
 		})
-		if !errors.Is(err, ErrOutcomeUnknown) || OutcomeOf(err) != Unknown {
+		if !errors.Is(err, OutcomeUnknown) || OutcomeOf(err) != Unknown {
 			t.Errorf("refused after an attempt without an answer: %v", err)
 		}
 		// An error of the op does, because the op knows that the call was sent again.
@@ -399,7 +399,7 @@ func TestDo_BacksOffIfProbesSucceedAndCallsFail(t *testing.T) {
 			n++
 			return classify.ErrMoved
 		})
-		if !errors.Is(err, ErrNoPrincipal) || n > 500 {
+		if !errors.Is(err, NoPrincipal) || n > 500 {
 			t.Errorf("%d attempts in the window, then %v", n, err)
 		}
 	})
@@ -552,16 +552,16 @@ func TestDo_AfterRunHasEnded(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if err := <-running; !errors.Is(err, ErrOutcomeUnknown) {
+		if err := <-running; !errors.Is(err, OutcomeUnknown) {
 			t.Errorf("a write that was running when Run ended: %v", err)
 		}
-		if err := p.Do(t.Context(), Call{}, nil); !errors.Is(err, ErrClosed) || OutcomeOf(err) != NotApplied {
+		if err := p.Do(t.Context(), Call{}, nil); !errors.Is(err, Closed) || OutcomeOf(err) != NotApplied {
 			t.Errorf("a call after Run ended: %v", err)
 		}
 		if err := p.Run(t.Context()); err == nil {
 			t.Error("a second Run did not fail")
 		}
-		if err := p.WaitForPrincipal(t.Context()); !errors.Is(err, ErrClosed) {
+		if err := p.WaitForPrincipal(t.Context()); !errors.Is(err, Closed) {
 			t.Errorf("WaitForPrincipal after Run ended: %v", err)
 		}
 	})

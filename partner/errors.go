@@ -30,19 +30,39 @@ func (o Outcome) String() string {
 	}
 }
 
-// The kinds of CallError that Do returns. Use errors.Is.
-var (
-	// ErrNoPrincipal means that no partner was principal before the window or the caller's deadline was over.
+// Kind says why a call ended without an answer. A Kind is an error, and errors.Is and errors.AsType find it in a
+// *CallError. It is this package's classification: the errors that callers of a store get belong to that store.
+type Kind int
+
+// The kinds.
+const (
+	// Cancelled means that the caller's context was cancelled. CallError.Cause has the cause.
+	Cancelled Kind = iota
+	// NoPrincipal means that no partner was principal before the window or the caller's deadline was over.
 	// Outcome NotApplied.
-	ErrNoPrincipal = errors.New("no partner is principal")
-	// ErrBusy means that a partner is principal, but the window or the caller's deadline was over first. Too
+	NoPrincipal
+	// Busy means that a partner is principal, but the window or the caller's deadline was over first. Too
 	// many other calls were released first, or used all connections. Outcome NotApplied.
-	ErrBusy = errors.New("a partner is principal, but too many calls wait for it")
-	// ErrOutcomeUnknown means that a write was sent and not answered before the time was over. Outcome Unknown.
-	ErrOutcomeUnknown = errors.New("the call was sent and not answered")
-	// ErrClosed means that the pair's Run has ended.
-	ErrClosed = errors.New("the pair is closed")
+	Busy
+	// OutcomeUnknown means that a write was sent and not answered before the time was over. Outcome Unknown.
+	OutcomeUnknown
+	// Closed means that the pair's Run has ended.
+	Closed
 )
+
+// String describes the kind.
+func (k Kind) String() string {
+	return [...]string{
+		Cancelled:      "the caller cancelled the call",
+		NoPrincipal:    "no partner is principal",
+		Busy:           "a partner is principal, but too many calls wait for it",
+		OutcomeUnknown: "the call was sent and not answered",
+		Closed:         "the pair is closed",
+	}[k]
+}
+
+// Error implements error.
+func (k Kind) Error() string { return k.String() }
 
 // CallError is the error of a call that ended without an answer.
 type CallError struct {
@@ -50,30 +70,28 @@ type CallError struct {
 	Attempts int           // number of attempts
 	Held     time.Duration // how long the call took in total, including waits in the hold
 	Result   Outcome       // NotApplied or Unknown
-	Kind     error         // ErrNoPrincipal, ErrBusy, ErrOutcomeUnknown, ErrClosed, a context error, or nil
-	Cause    error         // the error of the last attempt, or nil
+	Kind     Kind
+	Cause    error // why ctx was cancelled, the error of the last attempt, both, or nil
 }
 
 // Error implements error.
 func (e *CallError) Error() string {
 	text := fmt.Sprintf("%s, attempt %d, %s", e.Label, e.Attempts, e.Held.Round(time.Millisecond))
-	for _, err := range []error{e.Kind, e.Cause} {
-		if err != nil {
-			text += ": " + err.Error()
-		}
+	if e.Kind != Cancelled { // then the cause says why
+		text += ": " + e.Kind.Error()
+	}
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
 	}
 	return text
 }
 
 // Unwrap returns the kind and the cause.
 func (e *CallError) Unwrap() []error {
-	errs := make([]error, 0, 2)
-	for _, err := range []error{e.Kind, e.Cause} {
-		if err != nil {
-			errs = append(errs, err)
-		}
+	if e.Cause == nil {
+		return []error{e.Kind}
 	}
-	return errs
+	return []error{e.Kind, e.Cause}
 }
 
 // Outcome returns Result. OutcomeOf calls it.

@@ -39,7 +39,7 @@ func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) 
 		err = errExposed
 	}
 	r.lastErr = err
-	return classify.Permanent, r.callError(ErrOutcomeUnknown)
+	return classify.Permanent, r.callError(OutcomeUnknown)
 }
 
 // refusesExposed reports whether writes wait while the principal is exposed.

@@ -58,7 +58,7 @@ func TestExposed_WriteEndsWithTheWindow(t *testing.T) {
 		p := f.startServing(refuseExposed)
 		began := time.Now()
 		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { t.Error("the write was executed"); return nil })
-		if !errors.Is(err, ErrNoPrincipal) || !errors.Is(err, errExposed) || OutcomeOf(err) != NotApplied {
+		if !errors.Is(err, NoPrincipal) || !errors.Is(err, errExposed) || OutcomeOf(err) != NotApplied {
 			t.Errorf("got %v, %v", err, OutcomeOf(err))
 		}
 		if d := time.Since(began); d != 30*time.Second {
@@ -86,7 +86,7 @@ func TestExposed_FoundOnlyAfterTheCommit(t *testing.T) {
 			switch {
 			case back && (err != nil || d < 3*time.Second || d > 4100*time.Millisecond):
 				t.Errorf("the mirror came back after 3 s: %v after %v", err, d)
-			case !back && (!errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, errExposed) || OutcomeOf(err) != Unknown || d != 35*time.Second):
+			case !back && (!errors.Is(err, OutcomeUnknown) || !errors.Is(err, errExposed) || OutcomeOf(err) != Unknown || d != 35*time.Second):
 				t.Errorf("the mirror stayed away: %v, %v after %v", err, OutcomeOf(err), d)
 			}
 			if attempts != 1 {

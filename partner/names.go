@@ -31,7 +31,7 @@ type (
 	HoldConfig = hold.Config
 	// HoldStats counts what the hold did.
 	HoldStats = hold.Stats
-	// HoldFullError is an ErrHoldFull that says which bound was reached.
+	// HoldFullError means that too many calls or too many bytes wait already. It says which bound was reached. Outcome NotApplied.
 	HoldFullError = hold.FullError
 	// HoldOutcome says how a wait in the hold ended.
 	HoldOutcome = hold.Outcome
@@ -52,9 +52,6 @@ const (
 
 // HoldDrained is the outcome of a call that the hold released to a principal.
 const HoldDrained = hold.Drained
-
-// ErrHoldFull means that too many calls or too many bytes wait already. Outcome NotApplied.
-var ErrHoldFull = hold.ErrFull
 
 // The errors that an op may return, wrapped or not, to control Do.
 var (

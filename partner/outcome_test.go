@@ -39,8 +39,8 @@ func TestDo_UnansweredWriteStaysUnknown(t *testing.T) {
 					f.set(func(a, b *fakeServer) { a.openErr, b.openErr = tt.login, tt.login })
 					return io.EOF
 				})
-				if !errors.Is(err, ErrOutcomeUnknown) || OutcomeOf(err) != Unknown {
-					t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), ErrOutcomeUnknown)
+				if !errors.Is(err, OutcomeUnknown) || OutcomeOf(err) != Unknown {
+					t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), OutcomeUnknown)
 				}
 			})
 		})
@@ -55,8 +55,8 @@ func TestOutcomeOf(t *testing.T) {
 	}{
 		{"done", nil, Applied},
 		{"the hold is full", &hold.FullError{Bound: "size", Limit: 1}, NotApplied},
-		{"no principal", &CallError{Kind: ErrNoPrincipal}, NotApplied},
-		{"unknown, wrapped", fmt.Errorf("store: %w", &CallError{Kind: ErrOutcomeUnknown, Result: Unknown}), Unknown},
+		{"no principal", &CallError{Kind: NoPrincipal}, NotApplied},
+		{"unknown, wrapped", fmt.Errorf("store: %w", &CallError{Kind: OutcomeUnknown, Result: Unknown}), Unknown},
 		{"the server's refusal", sqlErr(14, 229), NotApplied},
 		{"no answer", io.EOF, Unknown},
 		{"the op's own answer", errors.New("not found"), NotApplied},

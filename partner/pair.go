@@ -105,7 +105,7 @@ func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 }
 
 // Run probes both partners and serves Do until ctx ends. Then it closes every connection, and returns nil after
-// all its goroutines have ended. Calls that are still running end with ErrClosed or ErrOutcomeUnknown, so let
+// all its goroutines have ended. Calls that are still running end with Closed or OutcomeUnknown, so let
 // them end first. Run may be called once.
 func (p *Pair) Run(ctx context.Context) error {
 	if !p.started.CompareAndSwap(false, true) {

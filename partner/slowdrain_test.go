@@ -49,7 +49,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 		if o := OutcomeOf(err); o != NotApplied {
 			t.Errorf("%v has outcome %s", err, o)
 		}
-		for _, kind := range []error{ErrNoPrincipal, ErrBusy, hold.ErrFull, classify.ErrPoolBusy} {
+		for _, kind := range []error{NoPrincipal, Busy, hold.ErrFull, classify.ErrPoolBusy} {
 			if errors.Is(err, kind) {
 				kinds[kind]++
 				break
@@ -59,7 +59,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 	return done, kinds, p.Status()
 }
 
-// A call that is not executed in time although there is a principal gets ErrBusy, whether it waited in the hold
+// A call that is not executed in time although there is a principal gets Busy, whether it waited in the hold
 // or for a connection.
 func TestDo_BusyIfTheQueueIsTooLong(t *testing.T) {
 	for _, c := range []struct {
@@ -74,8 +74,8 @@ func TestDo_BusyIfTheQueueIsTooLong(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				done, kinds, s := slowDrain(t, 12_000, c.conns, c.each, c.away)
-				if done < c.least || done > c.taken || kinds[ErrBusy] != 12_000-done {
-					t.Errorf("%d calls succeeded, the others ended with %v; want %v", done, kinds, ErrBusy)
+				if done < c.least || done > c.taken || kinds[Busy] != 12_000-done {
+					t.Errorf("%d calls succeeded, the others ended with %v; want %v", done, kinds, Busy)
 				}
 				if c.conns == 12_000 && (s.Hold.Expired != 0 || s.Hold.Late != uint64(12_000-done)) {
 					t.Errorf("counters of the hold: %+v", s.Hold)
@@ -92,14 +92,14 @@ func TestDo_BusyIfNoConnectionBecomesFree(t *testing.T) {
 		p := f.startServing(func(c *Config) { c.Hold.Window = 2 * time.Minute })
 		f.set(func(a, _ *fakeServer) { a.busy = true })
 		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { return nil })
-		if !errors.Is(err, ErrBusy) || OutcomeOf(err) != NotApplied {
-			t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), ErrBusy)
+		if !errors.Is(err, Busy) || OutcomeOf(err) != NotApplied {
+			t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), Busy)
 		}
 	})
 }
 
 // A call that found all connections in use, and then waited in the hold until the window was over, gets
-// ErrNoPrincipal.
+// NoPrincipal.
 func TestDo_NoPrincipalAfterABusyPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
@@ -112,8 +112,8 @@ func TestDo_NoPrincipalAfterABusyPrincipal(t *testing.T) {
 			})
 		})
 		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { return nil })
-		if !errors.Is(err, ErrNoPrincipal) || errors.Is(err, ErrBusy) {
-			t.Errorf("got %v, want %v", err, ErrNoPrincipal)
+		if !errors.Is(err, NoPrincipal) || errors.Is(err, Busy) {
+			t.Errorf("got %v, want %v", err, NoPrincipal)
 		}
 	})
 }

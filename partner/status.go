@@ -119,12 +119,12 @@ func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
 	return s
 }
 
-// Sees implements Observer. It returns what the last probes found and sends nothing. It returns ErrClosed after
+// Sees implements Observer. It returns what the last probes found and sends nothing. It returns Closed after
 // Run has ended. Safe for concurrent use.
 func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since time.Duration, err error) {
 	select {
 	case <-p.closed:
-		return false, 0, ErrClosed
+		return false, 0, Closed
 	default:
 	}
 	i := n.Index()
@@ -176,7 +176,7 @@ func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
 	}
 }
 
-// WaitForPrincipal waits until a principal serves. It returns ErrClosed if Run has ended, and ctx's cause if
+// WaitForPrincipal waits until a principal serves. It returns Closed if Run has ended, and ctx's cause if
 // ctx ends.
 func (p *Pair) WaitForPrincipal(ctx context.Context) error {
 	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
@@ -202,7 +202,7 @@ func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) b
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-p.closed:
-			return ErrClosed
+			return Closed
 		case <-changed:
 		case <-beat:
 			p.probeNow()

@@ -30,7 +30,7 @@ func TestDo_TheWindowBeginsWithTheFirstWait(t *testing.T) {
 			f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
 			return sqlErr(14, 4063)
 		})
-		if d := time.Since(began); !errors.Is(err, ErrNoPrincipal) || d != 30*time.Second || tries != 2 {
+		if d := time.Since(began); !errors.Is(err, NoPrincipal) || d != 30*time.Second || tries != 2 {
 			t.Errorf("after %d tries and %v: %v; want two tries within one window", tries, d, err)
 		}
 	})
@@ -46,9 +46,9 @@ func TestDo_EndsAfterTheWindowAndOneAttempt(t *testing.T) {
 		tries int // attempts before the principal is lost
 		want  error
 	}{
-		{"every attempt hangs", hang, 1000, ErrOutcomeUnknown},
-		{"two attempts hang, then held", hang, 2, ErrOutcomeUnknown},
-		{"slow deadlocks, then held", lose, 4, ErrNoPrincipal},
+		{"every attempt hangs", hang, 1000, OutcomeUnknown},
+		{"two attempts hang, then held", hang, 2, OutcomeUnknown},
+		{"slow deadlocks, then held", lose, 4, NoPrincipal},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)

@@ -278,7 +278,7 @@ func TestSees(t *testing.T) {
 				t.Errorf("status: %+v", s)
 			}
 		})
-		if _, _, err := over.Sees(t.Context(), choose.A); !errors.Is(err, ErrClosed) {
+		if _, _, err := over.Sees(t.Context(), choose.A); !errors.Is(err, Closed) {
 			t.Errorf("after Run ended: %v", err)
 		}
 	})

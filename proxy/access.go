@@ -11,23 +11,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// gate says who is let in. A listener has one. Any number of goroutines may use it.
+// gate authenticates the callers of a listener and checks their rights. Any number of goroutines may use it.
 type gate struct {
-	keys *keyring.Keys // nil: anybody is let in
-	// local says that whoever reaches an operators' listener may see and move the pair until a key
-	// opens it. Sessions want a key all the same.
+	keys *keyring.Keys // nil: every caller is admitted
+	// local says that any caller may use the operators' listener, except for sessions, until a key has an operator's
+	// right. Sessions always need a key.
 	local  bool
 	counts *accessCounts
 }
 
 // AccessStats counts requests that were refused for their credential.
 type AccessStats struct {
-	NoCredential  uint64 // none, or none that can be read
-	Unknown       uint64 // a key or a certificate of nobody's
+	NoCredential  uint64 // no credential, or a malformed one
+	Unknown       uint64 // an unknown key or certificate
 	Expired       uint64
-	NoRight       uint64 // a caller without the right to this
-	NoApplication uint64 // a caller of other applications
-	OverRate      uint64 // more than the key's rate
+	NoRight       uint64 // a caller without the right that the request needs
+	NoApplication uint64 // a caller whose key is for other applications
+	OverRate      uint64 // more requests than the key's rate
 }
 
 type accessCounts struct {
@@ -41,8 +41,8 @@ func (c *accessCounts) stats() AccessStats {
 	}
 }
 
-// caller finds out who calls: by the key in Authorization, or else by the certificate of the
-// connection. nil without an error: anybody may, and nobody asks.
+// caller authenticates the caller: by the key in Authorization, or else by the certificate of the connection. It
+// returns nil without an error if callers are not authenticated.
 func (g *gate) caller(r *http.Request) (*keyring.Caller, error) {
 	if g.keys == nil {
 		return nil, nil
@@ -61,21 +61,21 @@ func (g *gate) caller(r *http.Request) (*keyring.Caller, error) {
 	return nil, &problemError{kindUnauthorized, err.Error()}
 }
 
-// operator is caller, for what of the operators' listener is not about sessions.
+// operator authenticates the caller of the operators' listener, for everything but sessions.
 func (g *gate) operator(r *http.Request) (*keyring.Caller, error) {
 	if g.local && g.keys != nil && !g.keys.Operators() {
-		letIn(r)
+		admitWithoutCredential(r)
 		return nil, nil
 	}
 	return g.caller(r)
 }
 
 var (
-	errNoCredential = errors.New("give a key: Authorization: Bearer ms_…")
-	errNoBearer     = errors.New("the header Authorization is not one key: Authorization: Bearer ms_…")
+	errNoCredential = errors.New("no credential: send a key in Authorization: Bearer ms_…")
+	errNoBearer     = errors.New("the header Authorization must have one key: Authorization: Bearer ms_…")
 )
 
-// identify looks a request's credential up.
+// identify finds the caller of a request's credential.
 func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
 	switch values := r.Header["Authorization"]; {
 	case len(values) == 1:
@@ -92,27 +92,27 @@ func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
 	return nil, errNoCredential
 }
 
-// certificateOver reports whether the request has its caller by a certificate, and that has ended.
+// certificateOver reports whether the request is authenticated by a certificate, and the certificate has expired.
 func certificateOver(r *http.Request, now time.Time) bool {
 	return r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && r.Header["Authorization"] == nil && now.After(r.TLS.PeerCertificates[0].NotAfter)
 }
 
-// admit says whether the caller may do this now. app is an application's lower-cased name.
+// admit checks the caller's right now. app is an application's lower-cased name.
 func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
 	switch {
 	case c == nil:
 		return nil
 	case !c.For(app):
 		g.counts.app.Add(1)
-		return &problemError{kindForbidden, "the key is not good for this application"}
+		return &problemError{kindForbidden, "the key is not valid for this application"}
 	case !c.May(right, app):
 		g.counts.right.Add(1)
-		return &problemError{kindForbidden, "the key has not the right to this: " + right.String()}
+		return &problemError{kindForbidden, "the key lacks the right: " + right.String()}
 	}
 	return nil
 }
 
-// ring is the keys as they are now; nil: there are none.
+// ring returns the current keys; nil: there are none.
 func (g *gate) ring() *keyring.Ring {
 	if g.keys == nil {
 		return nil
@@ -120,7 +120,7 @@ func (g *gate) ring() *keyring.Ring {
 	return g.keys.Ring()
 }
 
-// still says whether a call that was admitted would be now. It costs next to nothing while no key has changed.
+// still checks again whether a call that was admitted may go on. It costs almost nothing while no key has changed.
 func (g *gate) still(c *call, right keyring.Right) error {
 	if c.caller == nil {
 		return nil
@@ -135,20 +135,20 @@ func (g *gate) still(c *call, right keyring.Right) error {
 	return g.admit(caller, right, c.ref.App.Name)
 }
 
-// pace takes one request out of the caller's bucket.
+// pace takes one request from the caller's rate.
 func (g *gate) pace(c *keyring.Caller) error {
 	if c == nil || c.Bucket == nil || c.Bucket.Allow() {
 		return nil
 	}
 	g.counts.rate.Add(1)
-	return &problemError{kindOverloaded, "the key's rate is used up"}
+	return &problemError{kindOverloaded, "the key has used up its rate"}
 }
 
-// callerKey is the context key of an operators' request's caller.
+// callerKey is the context key of the caller of an operators' request.
 type callerKey struct{}
 
-// operators lets those in who may use the operators' listener: everybody to what open
-// says, otherwise whoever has a right of an operator's.
+// operators admits the callers of the operators' listener: any caller to the paths that open names, and otherwise
+// callers that have the right observe or operator.
 func (g *gate) operators(report reporter, open func(path string) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +159,7 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 			c, err := g.operator(r)
 			if err == nil && c != nil && c.Rights&keyring.Operators == 0 {
 				g.counts.right.Add(1)
-				err = &problemError{kindForbidden, "the key opens the session API, not the operators' listener: that wants the right observe or operator"}
+				err = &problemError{kindForbidden, "the key is for the session API: the operators' listener needs the right observe or operator"}
 			}
 			if err != nil {
 				report.fail(w, r, err, false)
@@ -170,24 +170,23 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 	}
 }
 
-// looksWithKey reports whether a request only looks at the pair, and shows a key that is good.
-func (g *gate) looksWithKey(r *http.Request) bool {
-	looks := (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/metrics" || r.URL.Path == "/v1/pair")
-	if !looks || g.keys == nil || len(r.Header["Authorization"]) == 0 {
+// showsKey reports whether a request has a valid key.
+func (g *gate) showsKey(r *http.Request) bool {
+	if g.keys == nil || len(r.Header["Authorization"]) == 0 {
 		return false
 	}
 	_, err := identify(g.keys.Ring(), r)
 	return err == nil
 }
 
-// operate lets those through who may change something. It stands behind operators.
+// operate admits callers that have the right operator. It comes after operators.
 func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := callerOf(r)
 			if c != nil && c.Rights&keyring.Operate == 0 {
 				g.counts.right.Add(1)
-				report.fail(w, r, &problemError{kindForbidden, "the key may look, and not act: this wants the right operator"}, false)
+				report.fail(w, r, &problemError{kindForbidden, "the key may observe only: this needs the right operator"}, false)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -195,30 +194,30 @@ func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	}
 }
 
-// stillOperates says whether who was let through operate would be now: an operator's request may come slowly.
+// stillOperates checks again whether a caller that operate admitted has the right: the body may arrive late.
 func (g *gate) stillOperates(r *http.Request) error {
 	c, err := g.operator(r)
 	if err == nil && c != nil && c.Rights&keyring.Operate == 0 {
 		g.counts.right.Add(1)
-		err = &problemError{kindForbidden, "the key has no longer the right operator"}
+		err = &problemError{kindForbidden, "the key has lost the right operator"}
 	}
 	return err
 }
 
-// stillOpen says whether the operators' listener is still open to who was let in before: a
-// stream outlives its request's first moment.
+// stillOpen reports whether a caller that was admitted to the operators' listener would be admitted now: an event
+// stream may outlive a key.
 func (g *gate) stillOpen(r *http.Request) bool {
 	c, err := g.operator(r)
 	return err == nil && (c == nil || c.Rights&keyring.Operators != 0)
 }
 
-// callerOf is who makes an operators' request; nil: nobody asked.
+// callerOf returns the caller of an operators' request; nil: it is not known.
 func callerOf(r *http.Request) *keyring.Caller {
 	c, _ := r.Context().Value(callerKey{}).(*keyring.Caller)
 	return c
 }
 
-// nameOf is who is answerable for a request, for logs and for operation ids; empty: nobody asked.
+// nameOf returns the caller's name, for logs, operation ids and bounds; empty: callers are not authenticated.
 func nameOf(c *keyring.Caller) string {
 	if c == nil {
 		return ""

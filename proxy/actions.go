@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// maxActionBody is the most bytes of an operators' request.
+// maxActionBody is the most bytes the body of an operators' request may have.
 const maxActionBody = 4 << 10
 
 // failoverRequest is the body of POST /v1/pair/failover.
@@ -22,8 +22,8 @@ type failoverRequest struct {
 	AllowDataLoss bool   `json:"allow_data_loss"`
 }
 
-// action makes the handler of an operators' verb: 200 with the pair's new state
-// when it is as asked for, 409 failover-refused, 400, 415.
+// action returns the handler of an operators' verb: 200 with the pair's new state when the verb has been carried out,
+// or 409 failover-refused, 400, 415.
 func (a *admin) action(name string, do func(ctx context.Context, body []byte) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := actionBody(w, r)
@@ -36,10 +36,10 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), a.timeout)
 		defer cancel()
-		extendWriteDeadline(w, a.timeout+2*grace)
+		extendWriteDeadline(w, a.timeout+2*deadlineMargin)
 		start := time.Now()
 		if err := do(ctx, body); err != nil {
-			a.log.Warn("operator's verb not carried out", "verb", name, "by", nameOf(callerOf(r)), "error", err, "duration", time.Since(start))
+			a.log.Warn("operator's verb failed", "verb", name, "by", nameOf(callerOf(r)), "error", err, "duration", time.Since(start))
 			a.report.fail(w, r, err, true)
 			return
 		}
@@ -48,7 +48,8 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 	}
 }
 
-// actionBody wants JSON: a type that no browser sends to another site unasked.
+// actionBody reads the body. The type must be JSON, which browsers do not send to another site without asking it
+// first.
 func actionBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -71,7 +72,7 @@ func (a *admin) failover(ctx context.Context, body []byte) error {
 	}
 	switch {
 	case req.Kind == "manual" && req.AllowDataLoss:
-		return badInput("member allow_data_loss", "has no meaning for a manual failover, which loses nothing")
+		return badInput("member allow_data_loss", "does not apply to a manual failover, which loses no data")
 	case req.Kind == "manual":
 		return a.pair.Failover(ctx)
 	case req.Kind == "force":
@@ -101,25 +102,24 @@ func (a *admin) sweep(ctx context.Context, body []byte) error {
 	return a.pair.Sweep(ctx)
 }
 
-// decodeAction reads one JSON object and nothing else. Nothing at all is an empty
-// object: what is required is missed by who requires it.
+// decodeAction decodes one JSON object. An empty body is an empty object: the caller checks the members that it
+// requires.
 func decodeAction(body []byte, v any) error {
 	if len(body) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(body, new(map[string]json.RawMessage)); err != nil {
-		return badInput("the body", "is not one JSON object: "+err.Error())
+		return badInput("the body", "must be one JSON object: "+err.Error())
 	}
 	return decodeStrictly(body, v)
 }
 
-// decodeStrictly refuses members it does not know: a misspelt one must not pass
-// for its default.
+// decodeStrictly refuses unknown members: a misspelt member must not be taken for a missing one.
 func decodeStrictly(body []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return badInput("the body", "is not as it should be: "+err.Error())
+		return badInput("the body", "is not valid: "+err.Error())
 	}
 	return nil
 }

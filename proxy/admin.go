@@ -6,76 +6,69 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/pprof"
 	"strconv"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// DefaultActionTimeout is how long an operators' verb may take. A failover under
-// load waits for the mirror to redo its queue.
+// DefaultActionTimeout is how long an operators' verb may take. A failover under load waits until the mirror has
+// redone its queue.
 const DefaultActionTimeout = 60 * time.Second
 
-// PairView is what the operators' listener sees of the pair. Any number of
-// goroutines may call it. The verbs return nil when the pair is as asked for; a
-// refusal is an error that has, or wraps one that has, the method
-// Refusal() (number int32, message, advice string): SQL Server's number, what is
-// wrong, and what to do about it.
+// PairView is the pair as the operators' listener sees it. Any number of goroutines may call it. A verb returns nil
+// when it has been carried out. A refusal is an error that is, or wraps, one with the method Refusal() (number int32,
+// message, advice string): SQL Server's number, what is wrong, and what to do about it.
 type PairView interface {
-	// Status is what GET /v1/pair answers, as a value that marshals to the contract's
-	// JSON, sweep included. It asks nobody.
+	// Status returns what GET /v1/pair answers: a value that marshals to the contract's JSON, with the sweep. It
+	// answers from memory.
 	Status() any
-	// Ready is true while a principal is known or calls are held for one; the reason
-	// says which, or what is missing. It asks nobody.
+	// Ready reports whether a principal is known or calls are held for one. The reason says which of them is true, or
+	// what is missing. It answers from memory.
 	Ready() (bool, string)
-	// Failover exchanges the roles, losing nothing.
+	// Failover exchanges the roles without losing data.
 	Failover(ctx context.Context) error
-	// ForceService makes the mirror principal without the old one.
+	// ForceService makes the mirror the principal without the old principal.
 	ForceService(ctx context.Context, allowDataLoss bool) error
-	// Suspend and Resume stop and start mirroring.
+	// Suspend and Resume suspend and resume mirroring.
 	Suspend(ctx context.Context) error
 	Resume(ctx context.Context) error
-	// Sweep has expired sessions deleted now, and returns when that is done, or nil
-	// when ctx's time is over first: the status says that it goes on.
+	// Sweep deletes expired sessions now. It returns when that is done. If ctx ends first it returns nil, and the
+	// status says that the sweep is still running.
 	Sweep(ctx context.Context) error
-	// Accept makes a partner, a or b, the one that is used, whatever its claim is
-	// worth beside the other's. It must be a writable principal. The reason is logged.
+	// Accept has a partner, a or b, used whatever its claim to be principal is worth. The partner must be a writable
+	// principal. The reason is logged.
 	Accept(ctx context.Context, partner, reason string) error
 }
 
 // AdminConfig is what the operators' listener needs.
 type AdminConfig struct {
-	// API is the session API, served here too, and whose store is listed. Required.
+	// API is the session API. It is served here too, and its store is listed. Required.
 	API *API
 	// Pair is the pair. Required.
 	Pair PairView
-	// Faults breaks the servers of an embedded pair. nil: it is none, and
-	// POST /v1/pair/fault is refused.
+	// Faults injects faults into an embedded pair. nil: the pair is not embedded, and POST /v1/pair/fault is refused.
 	Faults FaultInjector
-	// Events tells what happens to the pair. nil: GET /v1/pair/events is 404.
+	// Events are the pair's events. nil: GET /v1/pair/events is 404.
 	Events EventSource
 	// Metrics answers GET /metrics. nil: 404.
 	Metrics http.Handler
-	// Leaving says whether the server will end, and is not ready any more. nil: it stays.
+	// Leaving says whether the server will end and is no longer ready. nil: never.
 	Leaving *Leaving
-	// Version stands in the header Mirrorstate-Version of every answer. Empty: it does not.
+	// Version is sent in the header Mirrorstate-Version of every answer. Empty: the header is not sent.
 	Version string
-	// Hosts are names, with or without port, under which the listener may be asked,
-	// beside localhost and any address.
+	// Hosts are the names, with or without port, that the Host header may have, besides localhost and any address.
 	Hosts []string
-	// Keys are who may call, and for what; those of the API. nil: anybody, for everything.
+	// Keys are the keys of callers; the same as the API's. nil: any caller may do anything.
 	Keys *keyring.Keys
-	// Local says that whoever reaches the listener may do everything but what is about sessions, until
-	// a key has an operator's right: it is on loopback, or somebody said that this is meant. A key that
-	// was revoked since counts. Without Keys sessions are open, too.
+	// Local says that any caller may do everything but what concerns sessions, until a key has an operator's right:
+	// the listener is on loopback, or the operator allows it. A revoked key counts too. Without Keys any caller may
+	// use sessions, too.
 	Local bool
 	// ActionTimeout bounds an operators' verb. Default 60 s.
 	ActionTimeout time.Duration
-	// Logger takes what operators did. Default: none.
+	// Logger logs the operators' verbs. Default: none.
 	Logger *slog.Logger
 }
 
@@ -83,38 +76,24 @@ type AdminConfig struct {
 type admin struct {
 	api     *API
 	pair    PairView
-	faults  FaultInjector // nil: not an embedded pair
-	source  EventSource   // nil: there is none
-	leaving *Leaving      // nil: it stays
+	faults  FaultInjector // nil: the pair is not embedded
+	source  EventSource   // nil: no events
+	leaving *Leaving      // nil: the server never leaves
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
 	gate    *gate
 	streams eventPlaces
+	listed  []byte // the text of GET /
 }
 
-// NewAdmin makes the operators' listener's handler:
+// NewAdmin returns the handler of the operators' listener. Its routes are in one table (routes.go); GET / lists them.
 //
-//	GET  /                        what there is, in plain text
-//	GET  /healthz                 200: the process runs
-//	GET  /readyz                  200 or 503 {"ready":…,"reason":…}
-//	GET  /metrics                 for Prometheus
-//	GET  /v1/pair                 the pair's state
-//	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
-//	POST /v1/pair/suspend|resume  no body or {}
-//	POST /v1/pair/accept          {"partner":"a","reason":"…"}
-//	POST /v1/pair/sweep           no body or {}
-//	POST /v1/pair/fault           {"partner":"principal","fault":"crash"}; embedded pair only
-//	GET  /v1/pair/events          server-sent events
-//	GET  /v1/apps/{app}/sessions  a page of sessions, ?after=ID&limit=N
-//	     /debug/pprof/…           profiles
-//	     …                        the session API
-//
-// All refuse a page of another origin with forbidden, and a Host that is neither an address nor localhost nor one of
-// Hosts. By another name a caller with a key may look at /metrics and /v1/pair: Prometheus and the other proxies'
-// watchdogs ask by whatever name they were given, and no page has a key. With
-// Keys, all but /healthz, /readyz and /openapi.yaml want one with the right to observe or to operate; POST, pprof
-// and what is about sessions want more. Whatever is added to it is behind the same gate.
+// Every route refuses requests of a page of another origin, and requests whose Host is neither an address, nor
+// localhost, nor one of Hosts. Under another Host a caller with a key may still read /metrics and /v1/pair:
+// Prometheus and other proxies' watchdogs use any name, and a page has no key. With Keys, every path but /healthz,
+// /readyz and /openapi.yaml needs a key with the right observe or operator. POST, the profiles and sessions need
+// more. A route that is added later is behind the same gate.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
 		return nil, errors.New("operators' listener: no session API or no pair")
@@ -136,75 +115,31 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Version != "" {
 		mux.Use(versioned(cfg.Version))
 	}
+	table := a.routes(cfg.Metrics)
+	a.listed = indexOf(table)
 	guard := newGuard(a.report, "admin.hosts", cfg.Hosts)
-	guard.proved = g.looksWithKey
-	mux.Use(guard.wrap, g.operators(a.report, isOpen), bodiless(a.report))
-	if cfg.Metrics != nil {
-		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
-		mux.Method(http.MethodHead, "/metrics", cfg.Metrics)
+	guard.proved = func(r *http.Request) bool {
+		row, ok := find(table, r.Method, r.URL.Path)
+		return ok && row.anyHost && g.showsKey(r)
 	}
-	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
-		mux.Get(path, answer)
-		mux.Head(path, answer) // probes ask so; net/http leaves the body out
+	open := make(map[string]bool)
+	for _, row := range table {
+		open[row.path] = row.right == 0
 	}
-	mux.Group(func(r chi.Router) {
-		r.Get("/v1/pair/events", a.events)
-		cfg.API.routes(r, g, "")
-		r.Get("/v1/apps/{app}/sessions", a.list) // instead of the session API's: by ids, expired ones too
-		r.Head("/v1/apps/{app}/sessions", a.list)
-		r.Group(func(r chi.Router) {
-			r.Use(g.operate(a.report))
-			r.Post("/v1/pair/failover", a.action("failover", a.failover))
-			r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
-			r.Post("/v1/pair/resume", a.action("resume", a.resume))
-			r.Post("/v1/pair/accept", a.action("accept", a.accept))
-			r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
-			r.Post("/v1/pair/fault", a.action("fault", a.fault))
-			profiles(r)
-		})
-	})
+	mux.Use(guard.wrap, g.operators(a.report, func(path string) bool { return open[path] }), bodiless(a.report))
+	a.serve(mux, table)
 	return mux, nil
 }
 
-// isOpen says what needs no credential: what probes ask for, and the contract.
-func isOpen(path string) bool {
-	return IsHealth(path) || path == "/openapi.yaml"
-}
+// IsHealth reports whether a path of the operators' listener is a health check; see [ServerConfig.Health].
+func IsHealth(path string) bool { return path == healthPath || path == readyPath }
 
-// IsHealth says which paths of the operators' listener are health checks; see [ServerConfig.Health].
-func IsHealth(path string) bool { return path == "/healthz" || path == "/readyz" }
-
-// profiles adds net/http/pprof's handlers, but for cmdline: a command line may hold a password.
-func profiles(r chi.Router) {
-	r.Get("/debug/pprof/profile", pprof.Profile)
-	r.Get("/debug/pprof/symbol", pprof.Symbol)
-	r.Get("/debug/pprof/trace", pprof.Trace)
-	r.Get("/debug/pprof", pprof.Index)
-	r.Get("/debug/pprof/*", pprof.Index)
-}
-
-// index tells what there is.
+// index answers GET / with a list of the routes.
 func (a *admin) index(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h["Content-Type"] = textType
 	h["X-Content-Type-Options"] = nosniff
-	w.Write([]byte(`mirrorstate, operators' listener
-
-GET  /healthz                    the process runs
-GET  /readyz                     a principal is known, or calls are held for one
-GET  /metrics                    for Prometheus
-GET  /v1/pair                    the pair's state
-POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
-POST /v1/pair/suspend            stop mirroring
-POST /v1/pair/resume             go on mirroring
-POST /v1/pair/accept             {"partner":"a","reason":"…"}: the operator's word on who is principal
-POST /v1/pair/sweep              delete the sessions that have expired, now
-POST /v1/pair/fault              {"partner":"principal","fault":"crash"}, of an embedded pair
-GET  /v1/pair/events             what happens to the pair, as server-sent events
-GET  /v1/apps/{app}/sessions     sessions, ?after=ID&limit=N
-GET  /openapi.yaml               the session API, which is served here too
-GET  /debug/pprof/               profiles
-`))
+	w.Write(a.listed)
 }
 
 // healthz answers 200 while the process runs.
@@ -214,7 +149,7 @@ func (a *admin) healthz(w http.ResponseWriter, _ *http.Request) {
 	}{true})
 }
 
-// versioned has every answer tell the version.
+// versioned adds the version to every answer.
 func versioned(version string) func(http.Handler) http.Handler {
 	value := []string{version}
 	return func(next http.Handler) http.Handler {
@@ -225,12 +160,12 @@ func versioned(version string) func(http.Handler) http.Handler {
 	}
 }
 
-// readyz answers 200 while requests would be answered or held, otherwise 503: also while the server is ending,
-// though it still answers then.
+// readyz answers 200 while requests would be answered or held, and otherwise 503. A server that is ending answers 503
+// although it still serves requests.
 func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	ready, reason := a.pair.Ready()
 	if a.leaving.Begun() {
-		ready, reason = false, "this server is ending; it finishes what it has, and is to be sent nothing more"
+		ready, reason = false, "this server is ending: it finishes its requests and should get no new ones"
 	}
 	status := http.StatusOK
 	if !ready {
@@ -247,7 +182,7 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	answerJSON(w, http.StatusOK, a.pair.Status())
 }
 
-// listing is a page of sessions. Next is where the next page starts, if there may be one.
+// listing is a page of sessions. Next is where the next page begins, if there may be one.
 type listing struct {
 	Sessions []session.Entry `json:"sessions"`
 	Next     session.ID      `json:"next,omitempty"` // for ?after=
@@ -273,14 +208,13 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lister, ok := a.api.store.(session.Lister)
-	if !ok {
-		return badInput("the store", "cannot list sessions")
+	lister, err := c.lister()
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+grace)
+	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+deadlineMargin)
 	defer cancel()
-	c.store = admitted{call: &c, gate: a.gate, right: t.right}
-	entries, err := lister.List(c.store.permitting(ctx), c.ref.App, after, limit)
+	entries, err := lister.List(c.permitting(ctx), c.ref.App, after, limit)
 	if err != nil {
 		return err
 	}
@@ -320,11 +254,11 @@ func (c *call) page() (after session.ID, limit int, err error) {
 	return after, limit, err
 }
 
-// answerJSON answers for operators: small things, seldom.
+// answerJSON answers operators' requests, which are small and few.
 func answerJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
-		panic(err) // a bug: what we answer can be marshalled
+		panic(err) // a bug: all our answers can be marshalled
 	}
 	h := w.Header()
 	h["Content-Type"] = jsonType

@@ -11,50 +11,49 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// AdmissionStats count the calls that wanted a place at the store.
+// AdmissionStats counts the calls that asked for a place at the store.
 type AdmissionStats struct {
-	Busy    int64  // places taken now
-	Waiting int64  // calls that wait for one now
-	Queued  uint64 // calls that ever waited
-	Passed  uint64 // calls that went past, because the pair holds calls itself
-	Full    uint64 // turned away as they came: the queue was full, and no other caller had more of it
-	Evicted uint64 // turned away while they waited, to make room for a caller with fewer
-	Late    uint64 // turned away: they waited too long while others were served
-	Left    uint64 // left with their caller, or at their deadline
+	Busy    int64  // places in use now
+	Waiting int64  // calls that wait for a place now
+	Queued  uint64 // calls that had to wait
+	Passed  uint64 // calls that took no place, because the pair was holding calls
+	Full    uint64 // refused on arrival: the queue was full, and no other caller had more calls in it
+	Evicted uint64 // refused while they waited, to make room for a caller with fewer calls
+	Late    uint64 // refused: they waited too long while others were served
+	Left    uint64 // ended by their caller, or by their deadline
 }
 
-// admission bounds how many calls are at the store at once, so that those who come
-// in a flood wait here, where it is known whose they are, and not for a connection.
+// admission bounds how many calls are at the store at once. The other calls wait here, where their callers are known,
+// and not for a connection.
 //
-// Who waits is served in turn by callers, and each caller's calls in their order: a flood of
-// one is that one's own trouble. When the queue is full the newest call of whoever has most in
-// it is turned away. A call that has waited too long is turned away while others get
-// through; where none does, a server hangs or a failover goes on, and what ends waiting then
-// is the call's own deadline. While the pair holds calls, they go past: the hold has bounds of
-// its own, and knows which to let go first.
+// Callers are served in turn, and each caller's calls in their order: a caller that sends too many calls delays only
+// its own. When the queue is full, the newest call of the caller with the most calls in it is refused. A call that
+// has waited too long is refused while others are served. Where no call is served, a server hangs or a failover is in
+// progress, and a call waits until its own deadline. While the pair holds calls, calls take no place: the hold has
+// its own bounds and its own order.
 //
-// While there are places, a call costs two atomic operations. Any number of goroutines may use it.
+// While places are free, a call costs two atomic operations. Any number of goroutines may use an admission.
 type admission struct {
 	places, size int64
 	wait         time.Duration
-	holding      func() bool // the pair holds calls
+	holding      func() bool // reports whether the pair holds calls
 
-	busy, waiting, paused                      atomic.Int64 // waiting is what the queue has; written under mu
-	queued, passed, full, evicted, late, parts atomic.Uint64
+	busy, waiting, delayed                    atomic.Int64 // waiting is the length of the queue; written under mu
+	queued, passed, full, evicted, late, left atomic.Uint64
 
-	mu    sync.Mutex // guards what follows; held for no I/O
-	queue shares.Pool[*entrant]
-	moved time.Time // when a place last became free for who waits
+	mu         sync.Mutex // guards the fields below; never held during I/O
+	queue      shares.Pool[*queuedCall]
+	lastServed time.Time // when a place last became free for a waiting call
 }
 
-// entrant is a call that waits. verdict is sent once by whoever takes it out of the queue.
-type entrant struct {
-	part    shares.Part[*entrant]
+// queuedCall is a call that waits. Whoever takes it out of the queue sends its verdict once.
+type queuedCall struct {
+	part    shares.Part[*queuedCall]
 	verdict chan error
 }
 
-// lookForHold is how often a waiting call looks whether the pair has begun to hold calls.
-const lookForHold = 500 * time.Millisecond
+// holdCheck is how often a waiting call checks whether the pair has begun to hold calls.
+const holdCheck = 500 * time.Millisecond
 
 func newAdmission(places, size int, wait time.Duration, holding func() bool) *admission {
 	if holding == nil {
@@ -63,8 +62,8 @@ func newAdmission(places, size int, wait time.Duration, holding func() bool) *ad
 	return &admission{places: int64(places), size: int64(size), wait: wait, holding: holding}
 }
 
-// enter gives a place, which leave gives back: placed. Without one the call goes on all the same
-// unless there is an error.
+// enter takes a place, which leave gives back; placed reports whether it did. A call without a place continues all
+// the same unless there is an error.
 func (a *admission) enter(ctx context.Context, caller string) (placed bool, err error) {
 	if a.tryEnter() {
 		return true, nil
@@ -75,31 +74,30 @@ func (a *admission) enter(ctx context.Context, caller string) (placed bool, err 
 	}
 	e, err := a.join(caller)
 	if err != nil {
-		a.pause(ctx)
+		a.delay(ctx)
 		return false, err
 	}
-	a.hand(false) // a place may have become free before this call was seen to wait
+	a.dispatch(false) // a place may have become free before this call was counted as waiting
 	return a.await(ctx, e)
 }
 
-// tryEnter gives a place if nobody waits for one.
+// tryEnter takes a place if no call waits for one.
 func (a *admission) tryEnter() bool { return a.waiting.Load() == 0 && a.take() }
 
-// turnAwayPause is how long a call that is turned away waits for that answer. Whoever asks
-// again at once, whatever Retry-After says, would otherwise have the processor busy with turning him away.
-const turnAwayPause = 200 * time.Millisecond
+// refusalDelay is how long the answer to a refused call is delayed. A client that ignores Retry-After and asks again
+// at once would otherwise use the processor up.
+const refusalDelay = 200 * time.Millisecond
 
-// pausedAtLeast is how many may be kept so, where the queue is shorter.
-const pausedAtLeast = 1000
+// leastDelayed is how many calls may be delayed at once, if the queue is shorter.
+const leastDelayed = 1000
 
-// pause keeps a call that is turned away for a moment, unless as many are kept already as may
-// be in the queue.
-func (a *admission) pause(ctx context.Context) {
-	defer a.paused.Add(-1)
-	if a.paused.Add(1) > max(a.size, pausedAtLeast) {
+// delay delays a refused call, unless as many calls are delayed already as may be in the queue.
+func (a *admission) delay(ctx context.Context) {
+	defer a.delayed.Add(-1)
+	if a.delayed.Add(1) > max(a.size, leastDelayed) {
 		return
 	}
-	timer := time.NewTimer(turnAwayPause)
+	timer := time.NewTimer(refusalDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -111,11 +109,11 @@ func (a *admission) pause(ctx context.Context) {
 func (a *admission) leave() {
 	a.busy.Add(-1)
 	if a.waiting.Load() > 0 {
-		a.hand(true)
+		a.dispatch(true)
 	}
 }
 
-// take takes a place if there is one.
+// take takes a place if one is free, and reports whether it did.
 func (a *admission) take() bool {
 	for {
 		n := a.busy.Load()
@@ -128,9 +126,9 @@ func (a *admission) take() bool {
 	}
 }
 
-// join goes to the end of the caller's line. Where there is no more room, the newest call of whoever has
-// most is turned away; that may be this one.
-func (a *admission) join(caller string) (*entrant, error) {
+// join puts a call at the end of its caller's line. If there is no room, the newest call of the caller with the most
+// calls is refused, which may be this one.
+func (a *admission) join(caller string) (*queuedCall, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gone, ok := a.queue.Room(caller, shares.Size{Count: 1}, shares.Size{Count: int(a.size)})
@@ -143,9 +141,9 @@ func (a *admission) join(caller string) (*entrant, error) {
 		return nil, a.fullError()
 	}
 	if a.queue.Size().Count == 0 {
-		a.moved = time.Now()
+		a.lastServed = time.Now()
 	}
-	e := &entrant{verdict: make(chan error, 1)}
+	e := &queuedCall{verdict: make(chan error, 1)}
 	e.part.Value = e
 	a.queue.Add(caller, &e.part)
 	a.countLocked()
@@ -153,19 +151,19 @@ func (a *admission) join(caller string) (*entrant, error) {
 	return e, nil
 }
 
-// countLocked tells who does not look at the queue how many wait in it.
+// countLocked publishes the length of the queue for those who do not hold mu.
 func (a *admission) countLocked() { a.waiting.Store(int64(a.queue.Size().Count)) }
 
 func (a *admission) fullError() error {
-	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait already", a.size)}
+	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for a place already", a.size)}
 }
 
-// hand gives free places to who waits, one line after the other.
-func (a *admission) hand(freed bool) {
+// dispatch gives free places to waiting calls, to one caller's line after the other.
+func (a *admission) dispatch(freed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if freed {
-		a.moved = time.Now()
+		a.lastServed = time.Now()
 	}
 	for a.queue.Size().Count > 0 && a.take() {
 		first := a.queue.Next()
@@ -176,9 +174,9 @@ func (a *admission) hand(freed bool) {
 }
 
 // await waits for the verdict.
-func (a *admission) await(ctx context.Context, e *entrant) (placed bool, err error) {
+func (a *admission) await(ctx context.Context, e *queuedCall) (placed bool, err error) {
 	began := time.Now()
-	tick := time.NewTimer(min(a.wait, lookForHold))
+	tick := time.NewTimer(min(a.wait, holdCheck))
 	defer tick.Stop()
 	for {
 		select {
@@ -186,29 +184,29 @@ func (a *admission) await(ctx context.Context, e *entrant) (placed bool, err err
 			return err == nil, err
 		case <-ctx.Done():
 			if !a.withdraw(e) {
-				return a.decided(e)
+				return a.verdictOf(e)
 			}
-			a.parts.Add(1)
-			return false, a.leftQueue(ctx, began)
+			a.left.Add(1)
+			return false, a.leaveError(ctx, began)
 		case <-tick.C:
 		}
 		switch held := a.holding(); {
 		case held && a.withdraw(e):
 			a.passed.Add(1)
 			return false, nil
-		case !held && time.Since(began) >= a.wait && a.moving() && a.withdraw(e):
+		case !held && time.Since(began) >= a.wait && a.served() && a.withdraw(e):
 			a.late.Add(1)
 			return false, &problemError{kindOverloaded, fmt.Sprintf("no place at the store in %v", a.wait)}
 		}
-		tick.Reset(min(a.wait, lookForHold))
+		tick.Reset(min(a.wait, holdCheck))
 	}
 }
 
-// leftQueue is why a call that has waited since began gives up. Nothing was sent, so time that
-// is over leaves nothing unknown; it is an overload if others got through meanwhile.
-func (a *admission) leftQueue(ctx context.Context, began time.Time) error {
+// leaveError is the error of a call that has waited since began and gives up. Nothing was sent, so the outcome of a
+// call whose time is over is known. It is an overload if other calls were served meanwhile.
+func (a *admission) leaveError(ctx context.Context, began time.Time) error {
 	switch {
-	case ctx.Err() == context.DeadlineExceeded && a.movedSince(began):
+	case ctx.Err() == context.DeadlineExceeded && a.servedSince(began):
 		return &problemError{kindOverloaded, "no place at the store before the deadline"}
 	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%w: no place at the store before the deadline", session.ErrNoPrincipal)
@@ -216,29 +214,29 @@ func (a *admission) leftQueue(ctx context.Context, began time.Time) error {
 	return context.Cause(ctx)
 }
 
-// decided is for a call that was taken out of its line at the moment it wanted to leave. A
-// place it was given is used: the store sees the end of its context.
-func (a *admission) decided(e *entrant) (placed bool, err error) {
+// verdictOf returns the verdict of a call that was taken out of the queue at the moment it gave up. If it has got a
+// place, it uses that place: the store sees that its context has ended.
+func (a *admission) verdictOf(e *queuedCall) (placed bool, err error) {
 	err = <-e.verdict
 	return err == nil, err
 }
 
-// moving says whether somebody who waited was let go within the wait.
-func (a *admission) moving() bool {
+// served reports whether a waiting call got a place within the last wait.
+func (a *admission) served() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return time.Since(a.moved) < a.wait
+	return time.Since(a.lastServed) < a.wait
 }
 
-// movedSince says whether somebody who waited was let go since then.
-func (a *admission) movedSince(t time.Time) bool {
+// servedSince reports whether a waiting call got a place since then.
+func (a *admission) servedSince(t time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.moved.After(t)
+	return a.lastServed.After(t)
 }
 
-// withdraw takes a call out of the queue; false: it has its verdict.
-func (a *admission) withdraw(e *entrant) bool {
+// withdraw takes a call out of the queue. It returns false if the call already has its verdict.
+func (a *admission) withdraw(e *queuedCall) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	in := e.part.In()
@@ -250,6 +248,6 @@ func (a *admission) withdraw(e *entrant) bool {
 func (a *admission) stats() AdmissionStats {
 	return AdmissionStats{
 		Busy: a.busy.Load(), Waiting: a.waiting.Load(), Queued: a.queued.Load(), Passed: a.passed.Load(),
-		Full: a.full.Load(), Evicted: a.evicted.Load(), Late: a.late.Load(), Left: a.parts.Load(),
+		Full: a.full.Load(), Evicted: a.evicted.Load(), Late: a.late.Load(), Left: a.left.Load(),
 	}
 }

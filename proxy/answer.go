@@ -8,14 +8,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// headerValues is room for the values of an answer's headers, in the call itself:
-// otherwise each header costs an allocation of one string.
+// headerValues has room for the values of an answer's headers in the call itself: otherwise each header would cost an
+// allocation.
 type headerValues struct {
 	values [6]string
 	used   int
 }
 
-// set puts a header into h. The key must be canonical.
+// set sets a header of h. The key must be canonical.
 func (v *headerValues) set(h http.Header, key, value string) {
 	i := v.used
 	v.used++
@@ -23,7 +23,7 @@ func (v *headerValues) set(h http.Header, key, value string) {
 	h[key] = v.values[i : i+1 : i+1]
 }
 
-// sessionHeaders tells what is known of a session; unknown parts are left out.
+// sessionHeaders sets the headers that describe a session. Unknown parts are left out.
 func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	h := c.w.Header()
 	h["Cache-Control"] = noStore
@@ -45,9 +45,9 @@ func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	}
 }
 
-// answerItem answers a status with the session's item, and with no bytes while it is
-// uninitialized, or if a caller stored it with none: what is kept for it then is no
-// content of the caller's. The flag of an uninitialized session ends with its first lock.
+// answerItem answers with the session's item. The body is empty while the session is uninitialized, or if a caller
+// stored it without content: what is kept for it then is not the caller's content. The flag of an uninitialized
+// session ends with its first lock.
 func (c *call) answerItem(ctx context.Context, status int, s *session.Session) {
 	item := s.Item
 	if s.Uninitialized || session.IsEmptyContent(item) {
@@ -68,7 +68,7 @@ func (c *call) answerSession(ctx context.Context, status int, s *session.Session
 	c.w.WriteHeader(status)
 }
 
-// answerDone answers 204 where there is nothing to tell of the session.
+// answerDone answers 204 where nothing is known of the session.
 func (c *call) answerDone() {
 	h := c.w.Header()
 	h["Cache-Control"] = noStore

@@ -19,29 +19,29 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// DefaultApplicationName is the application behind the alias "default" while no
-// application is configured: ASP.NET's name of the root of IIS's first site.
+// DefaultApplicationName is the application of the alias "default" if no application is configured: ASP.NET's name of
+// the root of IIS's first site.
 const DefaultApplicationName = "/LM/W3SVC/1/ROOT"
 
 // DefaultHoldWindow is how long a request may wait for a principal.
 const DefaultHoldWindow = 30 * time.Second
 
-// grace is what a request's deadline has beyond its wait and the hold window.
-const grace = 5 * time.Second
+// deadlineMargin is added to a request's wait and the hold window to make its deadline.
+const deadlineMargin = 5 * time.Second
 
 // Limits bound what callers may ask for. Zero values stand for the defaults.
 type Limits struct {
 	MaxWait           time.Duration // longest ?wait=; default and contract: 120 s
-	WaitersPerSession int           // callers that may queue for one session; default 50, ASP.NET's queue limit
-	WaitersInAll      int           // callers that may queue for all sessions; default 10,000
-	ListedSessions    int           // most sessions in one page of a list; default 1,000
+	WaitersPerSession int           // calls that may queue for one session's lock; default 50, ASP.NET's queue limit
+	WaitersInAll      int           // calls that may queue for all sessions' locks; default 10,000
+	ListedSessions    int           // sessions on one page of a list; default 1,000
 
 	Places      int           // calls at the store at once; default 128, twice the pair's pool
-	Queue       int           // calls that may wait for a place; default 10,000, as many as the hold has
+	Queue       int           // calls that may wait for a place; default 10,000, the size of the hold
 	QueueWait   time.Duration // longest wait for a place while others get one; default 5 s
 	ItemsMemory int64         // bytes of items in memory at once; default 256 MiB
 
-	NewApplications int // applications that a caller may register in an hour, beside those that the configuration or its key names; default 100; below 0: any number
+	NewApplications int // applications that a caller may register per hour, besides those that the configuration or its key names; default 100; below 0: any number
 	IdempotencyKeys int // requests with an Idempotency-Key whose content is remembered; default 100,000; below 0: none
 }
 
@@ -84,60 +84,58 @@ type Config struct {
 	// Store keeps the sessions. Required.
 	Store session.Store
 
-	// Apps are the configured applications by alias. Rules left zero are the
-	// defaults. Empty: "default" is DefaultApplicationName, and every application is let
-	// in. An application asked for by its name has the rules of the alias with that name.
+	// Apps are the configured applications by alias. Rules that are zero have their defaults. If it is empty,
+	// "default" is DefaultApplicationName, and every application is allowed. An application that is named by its name
+	// has the rules of the alias with that name.
 	Apps map[string]session.Application
 
-	// AppsOpen lets applications in that Apps does not name, with the default rules. Otherwise they are refused:
-	// a misspelt name would be a new application, whose sessions nobody finds.
+	// AppsOpen allows applications that Apps does not name, with the default rules. Otherwise they are refused: a
+	// misspelt name would be a new application, whose sessions nobody finds.
 	AppsOpen bool
 
-	// BasePath is the path under which a reverse proxy offers the API, and which it takes off before it
-	// passes a request on: /state, without a slash at its end. It is put before paths in answers.
-	// Empty: none.
+	// BasePath is the path under which a reverse proxy offers the API, such as /state, without a slash at its end.
+	// The reverse proxy removes it from requests, and the API puts it before paths in answers. Empty: none.
 	BasePath string
 
-	// HoldWindow is how long the store may hold a call for a principal; it is part
-	// of each request's deadline. Default 30 s.
+	// HoldWindow is how long the store may hold a call for a principal. It is part of each request's deadline.
+	// Default 30 s.
 	HoldWindow time.Duration
 
-	// FleetSecret gives the secret with which operation ids, tags and the handles of
-	// locks are made: at least 16 bytes, the same in every proxy and after every start.
-	// It is asked for each of them, so it should answer from memory; its errors are
-	// shown like the store's. After an answer of the store it must be of the schema that
-	// answered, or of a later one.
+	// FleetSecret returns the secret from which operation ids, tags and the handles of locks are made: at least 16
+	// bytes, the same in every proxy and after every start. It is called for each of them, so it should answer from
+	// memory. Its errors are answered like the store's. After an answer of the store, the secret must be of the
+	// schema that answered or of a later one.
 	//
-	// No secret and no error: the store's schema has no place for one. Then handles and
-	// tags are made with a key that is public, for every proxy must know the others', and
-	// an Idempotency-Key means something in this process only.
+	// A nil secret without an error means that the store's schema has no place for one. Then handles and tags are
+	// made with a public key, because every proxy must understand the others', and an Idempotency-Key applies to this
+	// process only.
 	//
-	// nil: a random secret of this process, so that all of them mean something here only.
+	// nil: a random secret of this process, so that all of them apply to this process only.
 	FleetSecret func(ctx context.Context) ([]byte, error)
 
-	// Keys are who may call, and for what. nil: anybody, for everything.
+	// Keys are the keys of callers. nil: any caller may do anything.
 	Keys *keyring.Keys
 
-	// Hosts are names, with or without port, under which the API may be asked without Keys, beside localhost and any
-	// address: under another name it would be a page's in a browser on this machine (DNS rebinding).
+	// Hosts are the names, with or without port, that the Host header may have if there are no Keys, besides
+	// localhost and any address. Under another name a page in a browser on this machine could use the API (DNS
+	// rebinding).
 	Hosts []string
 
-	// Holding says that the pair holds calls for a principal: those that come then wait
-	// there, and take no place here. It is asked when there are no places left, and must answer from memory. nil: it never does.
+	// Holding reports whether the pair holds calls for a principal. New calls then wait there and take no place here.
+	// It is called if no place is free, and must answer from memory. nil: never.
 	Holding func() bool
 
-	// Logger takes faults, and at Debug a line for each request. Default: none.
+	// Logger logs faults, and at Debug a line for each request. Default: none.
 	Logger *slog.Logger
 
-	// Tracer follows calls. nil: nobody does, and it costs nothing.
+	// Tracer traces calls. nil: calls are not traced, which costs nothing.
 	Tracer Tracer
 
 	// Limits bound what callers may ask for.
 	Limits Limits
 }
 
-// API is the session API as an http.Handler: every route of openapi.yaml. Any
-// number of goroutines may use it.
+// API is the session API as an http.Handler: every route of openapi.yaml. Any number of goroutines may use it.
 type API struct {
 	store   session.Store
 	apps    atomic.Pointer[applications] // replaced by SetApps
@@ -149,15 +147,15 @@ type API struct {
 	report  reporter
 	waiters *waiters
 	gate    *gate
-	door    *admission
 	memory  itemMemory
 	mux     *chi.Mux
 
+	admission     *admission
 	registrations *registrations
 	requests      *requestMemory
 }
 
-// NewAPI checks the configuration and makes the API. It starts nothing.
+// NewAPI checks the configuration and returns the API. It starts nothing.
 func NewAPI(cfg Config) (*API, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("session API: no store")
@@ -179,9 +177,9 @@ func NewAPI(cfg Config) (*API, error) {
 		report:  reporter{log: cfg.Logger, counts: &problemCounts{requests: newRequestMetrics()}},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
 		gate:    &gate{keys: cfg.Keys, counts: new(accessCounts)},
-		door:    newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
 		memory:  itemMemory{limit: limits.ItemsMemory},
 
+		admission:     newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
 		registrations: newRegistrations(limits.NewApplications),
 		requests:      newRequestMemory(limits.IdempotencyKeys),
 	}
@@ -193,12 +191,14 @@ func NewAPI(cfg Config) (*API, error) {
 	} else {
 		a.mux.Use(guard.wrapCertificates)
 	}
-	a.routes(a.mux, a.gate, cfg.BasePath)
+	for _, row := range a.routes(a.gate, cfg.BasePath) {
+		a.mux.Method(row.method, row.path, row.handler)
+	}
 	return a, nil
 }
 
-// SetApps replaces the configured applications, and whether others are let in, for the requests that come from now
-// on. If one is not as it should be, nothing changes.
+// SetApps replaces the configured applications, and whether others are allowed, for requests that come from now on.
+// If an application is not valid, nothing changes.
 func (a *API) SetApps(configured map[string]session.Application, open bool) error {
 	apps, err := newApplications(configured, open)
 	if err != nil {
@@ -217,32 +217,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// StopWaiting answers everybody who waits for a locked session now, and from then
-// on nobody waits: 423 is answered at once. Call it when the server is to end;
-// otherwise the longest ?wait= holds that up. It may be called more than once.
+// StopWaiting answers 423 to all calls that wait for a lock, and from then on no call waits. Call it when the server
+// is about to end: otherwise the longest ?wait= delays the end. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
-
-// routes adds the contract's routes to a router, the API's own or the operators', behind its gate. base is put
-// before paths in answers. The contract itself needs no credential: it is the same everywhere.
-func (a *API) routes(r chi.Router, g *gate, base string) {
-	const sessions, one = "/v1/apps/{app}/sessions", "/v1/apps/{app}/sessions/{id}"
-	add := func(method, pattern string, do verb, t traits) {
-		r.Method(method, pattern, a.handle(g, base, do, t, a.report.counts.requests.route(method, pattern)))
-	}
-	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, noID: true})
-	add("GET", sessions, listSessions, traits{right: keyring.List, noID: true})
-	add("HEAD", sessions, listSessions, traits{right: keyring.List, noID: true}) // net/http leaves the body out
-	add("GET", one, get, traits{right: keyring.Read, conditional: true})
-	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
-	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, conditional: true})
-	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true, varies: true})
-	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
-	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
-	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true, timeout: true})
-	bare := r.With(bodiless(a.report))
-	bare.Get("/openapi.yaml", serveContract(base))
-	bare.Head("/openapi.yaml", serveContract(base))
-}
 
 // bodiless refuses GET and HEAD with a body.
 func bodiless(report reporter) func(http.Handler) http.Handler {
@@ -259,26 +236,25 @@ func bodiless(report reporter) func(http.Handler) http.Handler {
 	}
 }
 
-// newRouter makes a router that answers problems for what it does not route.
+// newRouter returns a router that answers paths and methods without a route with problems.
 func newRouter(report reporter) *chi.Mux {
 	mux := chi.NewRouter()
 	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		report.fail(w, r, &problemError{kindNoRoute, "this path is no route of this interface; see /openapi.yaml"}, false)
+		report.fail(w, r, &problemError{kindNoRoute, "no such route; see /openapi.yaml"}, false)
 	})
 	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		allowed := strings.Join(methodsOf(mux, r), ", ")
-		if allowed == "" { // chi does not look at the path if it has never heard of the method
+		if allowed == "" { // chi does not look at the path of an unknown method
 			mux.NotFoundHandler()(w, r)
 			return
 		}
 		w.Header()["Allow"] = []string{allowed}
-		report.fail(w, r, &problemError{kindMethod, "this path has " + allowed}, false)
+		report.fail(w, r, &problemError{kindMethod, "this path takes " + allowed}, false)
 	})
 	return mux
 }
 
-// methodsOf asks the router which methods the path has; chi does not tell the
-// handler of a wrong one.
+// methodsOf returns the methods that the router has for the path; chi does not tell the handler of a wrong method.
 func methodsOf(mux *chi.Mux, r *http.Request) []string {
 	path := r.URL.RawPath
 	if path == "" {
@@ -296,10 +272,10 @@ func methodsOf(mux *chi.Mux, r *http.Request) []string {
 //go:embed openapi.yaml
 var contract []byte
 
-// serverURL is the contract's line that says where the API is.
+// serverURL is the line of the contract that has the API's URL.
 const serverURL = "\n  - url: /\n"
 
-// serveContract answers GET /openapi.yaml with the contract of the session API as it is found at base.
+// serveContract answers GET /openapi.yaml with the contract of the session API at base.
 func serveContract(base string) http.HandlerFunc {
 	text := contract
 	if base != "" {

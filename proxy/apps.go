@@ -9,15 +9,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// applications finds an application by alias or name. Never changed once made.
+// applications finds an application by alias or name. It never changes once it is made.
 type applications struct {
-	open    bool                            // others than these are let in as well
+	open    bool                            // other applications are allowed too
 	byAlias map[string]*session.Application // by the lower-cased alias
 	byName  map[string]*session.Application // by the lower-cased name
-	byID    map[session.AppID]string        // the lower-cased names by the ids that they make
+	byID    map[session.AppID]string        // the lower-cased names by their application ids
 }
 
-// newApplications checks names and rules, and fills in defaults. Where none is configured all are let in.
+// newApplications checks names and rules, and fills in defaults. If none is configured, every application is allowed.
 func newApplications(configured map[string]session.Application, open bool) (applications, error) {
 	if len(configured) == 0 {
 		configured, open = map[string]session.Application{"default": {Name: DefaultApplicationName}}, true
@@ -34,7 +34,7 @@ func newApplications(configured map[string]session.Application, open bool) (appl
 			return applications{}, fmt.Errorf("application %q: %w", alias, err)
 		}
 		if other := apps.byName[checked.Name]; other != nil && *other != checked {
-			return applications{}, fmt.Errorf("application %q: another alias has the name %s with other rules", alias, checked.Name)
+			return applications{}, fmt.Errorf("application %q: another alias has the same name %s and other rules", alias, checked.Name)
 		}
 		lower := strings.ToLower(alias)
 		if apps.byAlias[lower] != nil {
@@ -42,7 +42,7 @@ func newApplications(configured map[string]session.Application, open bool) (appl
 		}
 		id := session.HashApplicationName(checked.Name)
 		if other, taken := apps.byID[id]; taken && other != checked.Name {
-			return applications{}, fmt.Errorf("application %q: the names %s and %s make one application id (%s), and ASPState keeps one application of an id: rename one of them", alias, min(other, checked.Name), max(other, checked.Name), id.Suffix())
+			return applications{}, fmt.Errorf("application %q: the names %s and %s have the same application id (%s), and ASPState keeps one application of each id: rename one of them", alias, min(other, checked.Name), max(other, checked.Name), id.Suffix())
 		}
 		apps.byID[id] = checked.Name
 		apps.byAlias[lower] = &checked
@@ -64,17 +64,17 @@ func checkApplication(app session.Application) (session.Application, error) {
 	return app, session.ParseTimeout(app.Timeout)
 }
 
-// configured reports whether an application of that lower-cased name is configured.
+// configured reports whether an application with that lower-cased name is configured.
 func (a *applications) configured(name string) bool { return a.byName[name] != nil }
 
-// collides reports whether the name is not configured, and makes the id of one that is.
+// collides reports whether the name is not configured and has the application id of a configured one.
 func (a *applications) collides(name string) bool {
 	other, taken := a.byID[session.HashApplicationName(name)]
 	return taken && other != name
 }
 
-// find answers the alias's application, compared without case like a name, the configured one of that name, or, for
-// any other name, one with the default rules. The error is an *InvalidError.
+// find returns an application by alias or name, both without regard to case. Any other name is an application with
+// the default rules. The error is an *InvalidError.
 func (a *applications) find(s string) (*session.Application, error) {
 	lower := strings.ToLower(s)
 	if app := a.byAlias[lower]; app != nil {
@@ -94,8 +94,8 @@ func (a *applications) find(s string) (*session.Application, error) {
 // maxNamed is how many aliases a refusal names.
 const maxNamed = 10
 
-// admit refuses an application that is not configured, unless all are let in. may says whether the caller
-// may know of the application with that name.
+// admit refuses an application that is not configured, unless every application is allowed. may reports whether the
+// caller may know of the application with that name.
 func (a *applications) admit(app *session.Application, may func(name string) bool) error {
 	if a.open || a.byName[app.Name] != nil {
 		return nil
@@ -106,18 +106,18 @@ func (a *applications) admit(app *session.Application, may func(name string) boo
 			named = append(named, alias)
 		}
 	}
-	detail := "no such application is configured: correct its name, or add it to the server's configuration below apps (apps_open: true lets every application in)"
+	detail := "no such application is configured: correct its name, or add it to apps in the server's configuration (apps_open: true allows every application)"
 	if more := len(named) - maxNamed; more > 0 {
 		named = append(named[:maxNamed], fmt.Sprintf("%d more", more))
 	}
 	if len(named) > 0 {
-		detail += "; there is " + strings.Join(named, ", ")
+		detail += "; configured: " + strings.Join(named, ", ")
 	}
 	return &problemError{kindUnknownApp, detail}
 }
 
-// Names gives the function that finds an application's lower-cased name by alias or name,
-// as the session API does: what a key-ring needs. The error is about the configured ones.
+// Names returns the function that finds an application's lower-cased name by alias or name, as the session API does.
+// A key ring needs it. The error concerns the configured applications.
 func Names(configured map[string]session.Application) (func(app string) (name string, err error), error) {
 	apps, err := newApplications(configured, true)
 	if err != nil {

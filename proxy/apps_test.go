@@ -26,7 +26,7 @@ func TestAPI_UnknownApplication(t *testing.T) {
 			if p.Outcome != "not-applied" || p.Retryable {
 				t.Errorf("outcome %s, retryable %t", p.Outcome, p.Retryable)
 			}
-			for _, says := range []string{"below apps", "apps_open: true", "there is default, other"} {
+			for _, says := range []string{"to apps", "apps_open: true", "configured: default, other"} {
 				if !strings.Contains(p.Detail, says) {
 					t.Errorf("%s %s: the detail is %q, want it to say %q", call.method, call.path, p.Detail, says)
 				}
@@ -70,9 +70,9 @@ func TestAPI_UnknownApplicationTellsNobodyElse(t *testing.T) {
 	}
 	s := serve(t, proxy.Config{Apps: apps, Keys: keys})
 	for _, c := range []struct{ key, says string }{
-		{"every", "; there is default, other, z00, z01, z02, z03, z04, z05, z06, z07, 4 more"},
-		{"one", "; there is other"},
-		{"gone", "lets every application in)"},
+		{"every", "; configured: default, other, z00, z01, z02, z03, z04, z05, z06, z07, 4 more"},
+		{"one", "; configured: other"},
+		{"gone", "allows every application)"},
 	} {
 		_, p := s.wantProblem(404, "unknown-application", "GET", "/v1/apps/%2Fgone/sessions/x", "", "Authorization", "Bearer "+secrets[c.key])
 		if !strings.HasSuffix(p.Detail, c.says) {
@@ -112,7 +112,7 @@ func TestAPI_ChangedTag(t *testing.T) {
 	plain := strings.Trim(tag, `"`)
 	for _, changed := range []string{"W/" + tag, `"` + plain + `-gzip"`, `W/"` + plain + `-gzip"`, `"` + plain + `--gzip"`, `"` + plain + `;gzip"`, `"` + plain + `-br"`} {
 		_, p := s.wantProblem(412, "precondition-failed", "PUT", path, "two", "If-Match", changed)
-		for _, says := range []string{"nothing was written", "compress", "turn compression off", "W/"} {
+		for _, says := range []string{"nothing was written", "compress", "turn its compression off", "W/"} {
 			if !strings.Contains(p.Detail, says) {
 				t.Errorf("If-Match: %s is refused with %q, want it to say %q", changed, p.Detail, says)
 			}

@@ -15,46 +15,48 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// verb does one method of the contract: it calls the store and answers success.
-// An error is answered by its caller; a verb that wrote returns nil.
+// verb implements one method of the contract: it calls the store and answers success. An error is answered by the
+// caller of the verb; a verb that has written an answer returns nil.
 type verb func(ctx context.Context, c *call) error
 
 // traits are what the shared steps must know of a verb.
 type traits struct {
-	mutates     bool // an operation id is made, and time that runs out leaves the outcome unknown
+	mutates     bool // it changes sessions: it has an operation id, and its outcome is unknown after a timeout
 	body        bool // takes an item
 	timeout     bool // takes Session-Timeout
-	conditional bool // looks at If-Match or If-None-Match itself
-	noID        bool // its path names no session
-	varies      bool // an operation has a content: what it does is more than its name, session and key say
+	conditional bool // reads If-Match or If-None-Match itself
+	noID        bool // its path has no session id
+	varies      bool // requests with one operation id can ask for different things, so their contents are compared
 	right       keyring.Right
 }
 
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
-	base    string          // what is put before paths in the answer
-	caller  *keyring.Caller // nil: nobody asked who calls
-	ring    *keyring.Ring   // where it was found
-	store   admitted        // the store, a place at a time
-	items   itemShare       // of the bytes of items in memory
+	base    string // the prefix of paths in the answer
+	gate    *gate
+	caller  *keyring.Caller // nil: callers are not authenticated
+	ring    *keyring.Ring   // the keys by which the caller was found
+	right   keyring.Right   // the rights that the call needs
+	items   itemShare       // the call's part of the bytes of items in memory
 	named   session.CallerContext
 	w       http.ResponseWriter
 	r       *http.Request
-	began   time.Time // when its head had come; the body may come slowly
+	began   time.Time // when the headers had arrived; the body may arrive later
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
 	timeout int               // Session-Timeout in minutes, rounded up, 0 without
-	seconds int               // Session-Timeout where it is in seconds, else 0
+	seconds int               // Session-Timeout if it is in seconds, else 0
 	wait    time.Duration     // ?wait=
 	query   url.Values        // nil without a query
 	body    []byte
-	etag    string // the session's tag as it is answered, once it was sealed
+	etag    string // the session's sealed tag; empty: not sealed yet
 	values  headerValues
+
+	registers bool // the registration of the application is counted already
 }
 
-// handle makes a handler of a verb behind a gate: caller, decode, deadline, operation id, verb, errors; and
-// counts it as rm's.
+// handle returns the handler of a verb behind a gate. It counts requests in rm.
 func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer rm.end(rm.begin())
@@ -75,16 +77,16 @@ func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) 
 	}
 }
 
-// forget stops counting the items of a call.
+// forget no longer counts the call's items.
 func (c *call) forget() { c.api.memory.giveBack(&c.items) }
 
-// context is the request's, in which the store finds whose it is.
+// context returns the request's context, with the caller's name for the store.
 func (c *call) context() context.Context {
 	name := nameOf(c.caller)
 	if name == "" {
 		return c.r.Context()
 	}
-	if c.named.Context == nil { // somebody may have it already
+	if c.named.Context == nil { // the store may use it already
 		c.named = session.CallerContext{Context: c.r.Context(), Caller: name}
 	}
 	return &c.named
@@ -97,74 +99,74 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if err := c.decode(t); err != nil {
 		return err
 	}
-	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
-	// The body is here, so the time starts now; how long it took to come is the
-	// server's ReadTimeout's concern.
-	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
+	// The body has arrived, so the deadline starts now. The server's ReadTimeout bounds how long the body takes.
+	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+deadlineMargin)
 	defer cancel()
 	if c.caller != nil && c.items.taken > 0 {
 		c.items.end = cancel
 	}
 	if c.wait > 0 {
-		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
+		extendWriteDeadline(c.w, c.wait+c.api.hold+2*deadlineMargin)
 	}
 	if t.mutates {
 		if err := c.makeOperation(ctx); err != nil {
 			return err
 		}
 	}
-	ctx = c.store.permitting(ctx)
+	ctx = c.permitting(ctx)
 	if t.varies && c.keyed() {
 		return c.once(ctx, do)
 	}
 	return c.do(ctx, do)
 }
 
-// waits says that the call waits from now on, and that nothing of it is sent before sends; if it has made room
-// already, why it has to end. Whoever has no item in memory makes none, and who is not told apart from others has nobody to
-// make it for.
-func (c *call) waits() error {
-	if m := &c.api.memory; c.items.end != nil && !m.waits(&c.items, endCall) {
+// evictable says that the call waits from now on, and that nothing of it is sent before pin is called. If its item
+// was evicted before, the error says so, and the call must end. A call without an item in memory, or without a named
+// caller, is never evicted.
+func (c *call) evictable() error {
+	if m := &c.api.memory; c.items.end != nil && !m.evictable(&c.items, endCall) {
 		return m.fullError()
 	}
 	return nil
 }
 
-// sends says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
-func (c *call) sends() error {
-	if m := &c.api.memory; c.items.end != nil && !m.stays(&c.items) {
+// pin says that the store is about to send the call: from now on its item cannot be evicted. If it was evicted
+// before, the error says so, and the call must end.
+func (c *call) pin() error {
+	if m := &c.api.memory; c.items.end != nil && !m.pin(&c.items) {
 		return m.fullError()
 	}
 	return nil
 }
 
-// do calls a verb. Where the call's context has ended because it had to make room, that is the error.
+// do calls a verb. If the call's context ended because its item was evicted, the error says so.
 func (c *call) do(ctx context.Context, do verb) error {
 	err := do(ctx, c)
-	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.hasGone(&c.items) {
-		return m.fullError() // nothing was sent: see sends
+	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.isEvicted(&c.items) {
+		return m.fullError() // nothing was sent: see pin
 	}
 	return err
 }
 
-// once calls a verb unless its operation is known to have another content.
+// once calls a verb unless another request with the same operation id had another content.
 func (c *call) once(ctx context.Context, do verb) error {
 	m := c.api.requests
 	r, err := m.begin(nameOf(c.caller), c.op.ID, m.contentOf(c))
 	if err != nil {
 		return err
 	}
-	applied := true // where it panics, nobody knows
+	applied := true // after a panic it is not known
 	defer func() { r.end(applied) }()
 	err = c.do(ctx, do)
 	applied = err == nil || c.r.Context().Err() != nil || describe(err, true).Outcome != session.NotApplied.String()
 	return err
 }
 
-// admit finds out who calls, and whether for what is theirs: before the rest is looked at,
-// so that who may not learns nothing.
+// admit authenticates the caller and checks its rights to the application. It comes before everything else, so that
+// an unauthorized caller learns nothing.
 func (c *call) admit(g *gate, t traits) (err error) {
-	c.ring = g.ring() // before the look-up, so that a change between them is seen
+	c.gate, c.right = g, t.right
+	c.ring = g.ring() // before the caller is looked up, so that a change of the keys in between is noticed
 	if c.caller, err = g.caller(c.r); err != nil {
 		return err
 	}
@@ -173,7 +175,7 @@ func (c *call) admit(g *gate, t traits) (err error) {
 	}
 	name, err := c.param("app")
 	if err == nil && (name == "." || name == "..") {
-		err = badInput("application", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: use an alias (apps in the server's configuration), or another name", name))
+		err = badInput("application", fmt.Sprintf("%q cannot be a part of a path, because clients and proxies remove it: use an alias (apps in the server's configuration), or another name", name))
 	}
 	if err != nil {
 		return err
@@ -188,7 +190,7 @@ func (c *call) admit(g *gate, t traits) (err error) {
 	return apps.admit(c.ref.App, func(name string) bool { return c.caller == nil || c.caller.For(name) })
 }
 
-// decode reads what all verbs have in common, the cheap parts first.
+// decode reads what all verbs have in common, cheap checks first.
 func (c *call) decode(t traits) error {
 	if err := c.decodeID(t); err != nil {
 		return err
@@ -216,7 +218,7 @@ func (c *call) decode(t traits) error {
 		c.r.Body = chunkedBody{c.r.Body}
 	}
 	if c.body, err = c.api.memory.readItem(c.w, c.r, nameOf(c.caller), &c.items, c.ref.App.MaxItem); err != nil {
-		if c.items.gone { // by our own deadline, after which net/http believes that the client has left
+		if c.items.evicted { // our read deadline ended the body, and net/http takes that for a client that left
 			c.r = c.r.WithContext(context.WithoutCancel(c.r.Context()))
 		}
 		return err
@@ -225,7 +227,7 @@ func (c *call) decode(t traits) error {
 	return nil
 }
 
-// decodeID finds the session.
+// decodeID reads the session's id.
 func (c *call) decodeID(t traits) error {
 	if t.noID {
 		return nil
@@ -236,7 +238,7 @@ func (c *call) decodeID(t traits) error {
 	}
 	switch id {
 	case ".", "..":
-		return badInput("session id", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: write - there and the id in the header Session-ID, or use another id", id))
+		return badInput("session id", fmt.Sprintf("%q cannot be a part of a path, because clients and proxies remove it: write - in the path and the id in the header Session-ID, or use another id", id))
 	case "-":
 		if id, err = requiredHeader(c.r.Header, "Session-Id", "Session-ID"); err != nil {
 			return err
@@ -246,8 +248,8 @@ func (c *call) decodeID(t traits) error {
 	return err
 }
 
-// param is a part of the path, decoded. chi matches the path as it came only if
-// Go could not have encoded it the same way; otherwise it is decoded already.
+// param returns a part of the path, decoded. chi matches the escaped path only if Go would escape it in another way;
+// otherwise the part is decoded already.
 func (c *call) param(name string) (string, error) {
 	value := chi.URLParam(c.r, name)
 	if c.r.URL.RawPath == "" {
@@ -255,16 +257,16 @@ func (c *call) param(name string) (string, error) {
 	}
 	decoded, err := url.PathUnescape(value)
 	if err != nil {
-		return "", badInput("the path", "is not percent-encoded as it should be")
+		return "", badInput("the path", "has an invalid percent-encoding")
 	}
 	return decoded, nil
 }
 
-// decodeQuery reads the query and, of its parameters, wait.
+// decodeQuery reads the query, and the parameter wait.
 func (c *call) decodeQuery() error {
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
-		return badInput("the query", "is not encoded as it should be")
+		return badInput("the query", "has an invalid encoding")
 	}
 	c.query = query
 	wait, ok, err := c.parameter("wait")
@@ -275,7 +277,7 @@ func (c *call) decodeQuery() error {
 	return err
 }
 
-// parameter is a query parameter that may be there once.
+// parameter returns a query parameter that may be given once.
 func (c *call) parameter(name string) (value string, ok bool, err error) {
 	switch values := c.query[name]; len(values) {
 	case 0:
@@ -283,36 +285,35 @@ func (c *call) parameter(name string) (value string, ok bool, err error) {
 	case 1:
 		return values[0], true, nil
 	}
-	return "", false, badInput("parameter "+name, "is there more than once")
+	return "", false, badInput("parameter "+name, "is given more than once")
 }
 
-// flag is a query parameter that has one possible value.
+// flag reports whether a query parameter is given that has one possible value.
 func (c *call) flag(name, only string) (bool, error) {
 	value, ok, err := c.parameter(name)
 	if ok && value != only {
-		return false, badInput("parameter "+name, fmt.Sprintf("must be %s, if it is there", only))
+		return false, badInput("parameter "+name, fmt.Sprintf("must be %s, if it is given", only))
 	}
 	return ok, err
 }
 
-// maxDiscard is how much of a refused item is read all the same. A client that
-// reads no answer before it has sent everything would see a broken connection
-// instead of the refusal.
+// maxDiscard is how many bytes of a refused item are read and thrown away. A client that reads no answer before it
+// has sent everything would otherwise see a broken connection and not the refusal.
 const maxDiscard = 16 << 20
 
-// discard reads what is left of a refused item, unless the client waits to be
-// told to send it. What goes wrong is the client's to see.
+// discard reads the rest of a refused item, unless the client waits for permission to send it. Errors are left to the
+// client.
 func discard(r *http.Request) {
 	if r.Header["Expect"] == nil {
 		io.CopyN(io.Discard, r.Body, maxDiscard)
 	}
 }
 
-// chunkedBody is a body whose length was not announced. Where it breaks off it does not end as io.ReadFull
-// has a whole one end that is shorter than there is room for.
+// chunkedBody is a body without a Content-Length. If it breaks off, its error differs from the one with which
+// io.ReadFull reports a whole body that is shorter than the buffer.
 type chunkedBody struct{ io.ReadCloser }
 
-var errBrokeOff = errors.New("it broke off before its end")
+var errBrokeOff = errors.New("it ended too early")
 
 // Read implements io.Reader.
 func (b chunkedBody) Read(p []byte) (int, error) {
@@ -323,97 +324,16 @@ func (b chunkedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// badBody is for a body that broke off: nothing was done with it.
+// badBody is the error of a body that could not be read: nothing was done with it.
 func badBody(err error) error {
-	return badInput("the body", fmt.Sprintf("could not be read whole: %v", err))
+	return badInput("the body", fmt.Sprintf("could not be read to its end: %v", err))
 }
 
-// key is the session's queue, one for all spellings of its id.
-func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID.Folded()} }
-
-// meetLock calls try once, or with ?wait= until the session is not locked. shared
-// says that success takes no lock.
-func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Context) error) error {
-	if c.wait == 0 {
-		return try(ctx)
-	}
-	c.op.AsksAgain = true
-	err := c.await(ctx, shared, func(ctx context.Context) error {
-		err := try(ctx)
-		c.met(err)
-		return err
-	})
-	if c.keyed() && errors.Is(err, session.ErrLocked) {
-		// The refusal that is answered is one that the operation's other calls are bound by.
-		c.op.AsksAgain = false
-		return try(ctx)
-	}
-	return err
-}
-
-// met remembers the session that the call waits for, by the refusal of a try: one that is removed while the call waits is
-// not made again by it.
-func (c *call) met(err error) {
-	if locked, ok := errors.AsType[*session.LockedError](err); ok && c.op.Waited == "" {
-		c.op.Waited = locked.Version
-	}
-}
-
-// removed puts words of its own to a session that the call waited for and that is not there any more.
-func (c *call) removed(err error) error {
-	if c.op.Waited != "" && errors.Is(err, session.ErrNotFound) {
-		return &problemError{kindNotFound, "the session was removed while this call waited for its lock; nothing was done"}
-	}
-	return err
-}
-
-// look finds the session that the call waits for where others wait already, and it does not try itself before it is its turn. A store
-// that can't read beside a lock's holder does not tell.
-func (c *call) look(ctx context.Context) error {
-	s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
-	switch {
-	case err == nil:
-		c.op.Waited = s.Tag
-	case !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrUnsupported):
-		return err
-	}
-	return nil
-}
-
-// await waits in the session's queue. An item that came with the call makes room for others meanwhile.
-func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
-	if err := c.waits(); err != nil {
-		return err
-	}
-	var look func(context.Context) error
-	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // what comes after a removal is not for them
-		look = func(ctx context.Context) error {
-			if err := c.look(ctx); err != nil {
-				return err
-			}
-			return c.waits() // the store was asked
-		}
-	}
-	return c.api.waiters.await(ctx, nameOf(c.caller), c.key(), c.wait, shared, look, func(ctx context.Context) error {
-		err := try(ctx)
-		if errors.Is(err, session.ErrLocked) { // what was answered in another way is over
-			if err := c.waits(); err != nil {
-				return err
-			}
-		}
-		return err
-	})
-}
-
-// freed tells who waits that the session is not locked any more.
-func (c *call) freed() { c.api.waiters.wake(c.key()) }
-
-// extendWriteDeadline gives an answer that comes late by design its time. The
-// server takes the deadline back after the request. A writer without deadlines
-// (a test's recorder) needs none.
+// extendWriteDeadline extends the deadline of an answer that may come late. The server resets the deadline after the
+// request. A writer without deadlines (a test's recorder) needs none.
 func extendWriteDeadline(w http.ResponseWriter, d time.Duration) {
 	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return // the connection is broken; the write will tell
+		return // the connection is broken, and the write will fail
 	}
 }

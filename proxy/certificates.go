@@ -16,36 +16,36 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// CertificateFiles are where a listener's certificate is, in PEM.
+// CertificateFiles names the PEM files of a listener's certificate.
 type CertificateFiles struct {
-	// Certificate is the server's, with those between it and its root; Key its private key. Required.
+	// Certificate is the server's certificate, with the intermediate ones. Key is its private key. Required.
 	Certificate, Key string
-	// ClientCA holds the roots of clients' certificates. Empty: none is asked for. A client
-	// that shows none is not refused: it may have a key.
+	// ClientCA has the roots of clients' certificates. Empty: clients are not asked for a certificate. A client
+	// without a certificate is not refused: it may have a key.
 	ClientCA string
 }
 
-// Certificates are a listener's certificate and the roots it believes, as the files are now.
-// Any number of goroutines may use them.
+// Certificates are a listener's certificate and its trusted roots, as the files are now. Any number of goroutines may
+// use them.
 type Certificates struct {
 	files   CertificateFiles
 	log     *slog.Logger
 	current atomic.Pointer[tls.Config]
-	ends    atomic.Int64 // Unix seconds: when the certificate does
+	ends    atomic.Int64 // when the certificate expires, in Unix seconds
 
-	reading           sync.Mutex // held while the files are read
+	reading           sync.Mutex // held while the files are being read
 	serial            string     // owned by reading
 	reloads, failures atomic.Uint64
 }
 
-// CertificateStats count what became of changes of the files.
+// CertificateStats counts the changes of the files.
 type CertificateStats struct {
-	NotAfter time.Time // the end of the certificate
-	Reloads  uint64    // changes that were read
-	Failures uint64    // readings that failed; what was there before stayed
+	NotAfter time.Time // when the certificate expires
+	Reloads  uint64    // changes that were applied
+	Failures uint64    // changes that could not be read; the previous certificate stayed in use
 }
 
-// endsSoon is how long before a certificate's end its reading warns.
+// endsSoon is how long before its expiry a certificate that is read causes a warning.
 const endsSoon = 14 * 24 * time.Hour
 
 // OpenCertificates reads the files.
@@ -57,8 +57,8 @@ func OpenCertificates(files CertificateFiles, logger *slog.Logger) (*Certificate
 	return c, c.read()
 }
 
-// TLS is how a server speaks with them: TLS 1.2 or later, Go's choice of suites, HTTP/2
-// where the client knows it.
+// TLS returns the configuration of a server with these certificates: TLS 1.2 or later, Go's choice of cipher suites,
+// and HTTP/2 if the client supports it.
 func (c *Certificates) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -69,13 +69,13 @@ func (c *Certificates) TLS() *tls.Config {
 	}
 }
 
-// Stats reads the counters.
+// Stats returns the counters.
 func (c *Certificates) Stats() CertificateStats {
 	return CertificateStats{NotAfter: time.Unix(c.ends.Load(), 0).UTC(), Reloads: c.reloads.Load(), Failures: c.failures.Load()}
 }
 
-// Reload reads the files again, for the connections to come. If they can't be read, what was
-// there stays, and the error says why.
+// Reload reads the files again, for new connections. If they cannot be read, the error says why, and the previous
+// certificate stays in use.
 func (c *Certificates) Reload() error {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -89,19 +89,19 @@ func (c *Certificates) Reload() error {
 		if e := secretfile.Check(c.files.Key); e != nil {
 			c.log.Warn("the certificate's key is exposed", "note", e.Error())
 		}
-		c.log.Info("certificate read again", "file", c.files.Certificate, "serial", c.serial, "not_after", c.Stats().NotAfter)
+		c.log.Info("certificate reloaded", "file", c.files.Certificate, "serial", c.serial, "not_after", c.Stats().NotAfter)
 	}
 	return nil
 }
 
-// Run reads the files again whenever one has changed, and while they can't be read, until ctx ends.
+// Run reads the files again whenever one has changed, and repeatedly while they cannot be read, until ctx ends.
 func (c *Certificates) Run(ctx context.Context) error {
 	paths := []string{c.files.Certificate, c.files.Key}
 	if c.files.ClientCA != "" {
 		paths = append(paths, c.files.ClientCA)
 	}
 	return filewatch.Run(ctx, c.Reload, func(err error) {
-		c.log.Error("the certificate could not be read again; the one before stays", "error", err)
+		c.log.Error("the certificate could not be reloaded; the previous one stays in use", "error", err)
 	}, paths...)
 }
 
@@ -124,7 +124,7 @@ func (c *Certificates) read() error {
 			return err
 		}
 		cfg.ClientAuth = tls.VerifyClientCertIfGiven
-		cfg.SessionTicketsDisabled = true // a ticket would outlive its root
+		cfg.SessionTicketsDisabled = true // a ticket would stay valid without its root
 	}
 	now := time.Now()
 	switch left := pair.Leaf.NotAfter.Sub(now); {
@@ -139,7 +139,7 @@ func (c *Certificates) read() error {
 	return nil
 }
 
-// readRoots reads the certificates of those whose word is good for clients.
+// readRoots reads the certificates that are trusted to sign clients' certificates.
 func readRoots(path string) (*x509.CertPool, error) {
 	text, err := textfile.Read(path)
 	if err != nil {
@@ -147,7 +147,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, errors.New(path + " holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")
+		return nil, errors.New(path + " has no certificate in PEM format (-----BEGIN CERTIFICATE-----)")
 	}
 	return roots, nil
 }

@@ -38,7 +38,7 @@ func TestConnection_Write(t *testing.T) {
 			of := newConnections(ServerLimits{}, 0, new(keyring.Keys))
 			conn := newConnection(server, of)
 			conn.known.Store(c.known)
-			conn.due.Store(sinceStart() + int64(timeFor(c.sent)))
+			conn.due.Store(monotonic() + int64(timeFor(c.sent)))
 			done := make(chan struct{})
 			go func() { // ends with the pipe
 				defer close(done)

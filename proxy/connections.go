@@ -17,62 +17,64 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// ConnectionStats count a listener's connections.
+// ConnectionStats counts a listener's connections.
 type ConnectionStats struct {
 	Open            int64  // now
-	Unauthenticated int64  // of those, the ones that have shown no credential
+	Unauthenticated int64  // open connections that have shown no credential
 	Evicted         uint64 // closed to make room
-	Refused         uint64 // closed as they came, for all others were at work
-	PerAddress      uint64 // closed because their address had too many without a credential
-	Unread          uint64 // closed because the client did not take its answers
+	Refused         uint64 // closed on arrival, because all others were serving requests
+	PerAddress      uint64 // closed because their address had too many connections without a credential
+	Unread          uint64 // closed because the client did not read its answers
 }
 
-// connections are a server's: counted, for each one's goroutine ends with it, and bounded.
+// connections are the connections of a server: counted, because the goroutine of each ends with it, and bounded.
 //
-// When there are as many as may be, one makes room for the next. Connections whose last answer is written go first, and then
-// those that have shown no credential, the oldest of them first, whatever they do; below a tenth of the limit they are spared while another
-// goes, so that a new client has time to show its key. Then those of the caller that has most go, as long as it has more than
-// its share, which is the same for all: its idle ones first, and then those that wait for their client, for more of a request or for an
-// answer to be taken. Then go, of whoever's, those that have been idle longest, and those that have waited for their client for
-// untaken. A connection is its first credential's. One with a request at work stays: if all are at work, a new connection is closed.
+// If the limit is reached, one connection is evicted for the next. First go connections whose last answer is written.
+// Then go those that have shown no credential, the oldest first, whatever they do; as long as they are fewer than a
+// tenth of the limit, others go before them, so that a new client has time to show its key. Then go connections of
+// the caller with the most, while it has more than an equal share: idle ones first, and then those that wait for
+// their client, either for more of a request or for an answer to be read. Then go, of all callers, those that have
+// been idle longest, and those that have waited for their client for unreadLimit. A connection belongs to the caller
+// of its first credential. A connection with a request being served stays: if all are serving requests, the new
+// connection is closed.
 //
-// One address has a bound of its own for connections that have shown no credential: the next one
-// closes the oldest of that address.
+// Each address has a bound of its own for connections without a credential: the next one closes the oldest of that
+// address.
 type connections struct {
 	limit   int           // 0: none
-	perPeer int           // without a credential, of one address; 0: no bound
-	reserve int           // beyond limit, for health checks
-	keys    *keyring.Keys // nil: no connection is a stranger's
+	perPeer int           // for connections of one address without a credential; 0: no bound
+	reserve int           // connections beyond limit, for health checks
+	keys    *keyring.Keys // nil: no connection needs a credential
 
-	evicted, refused, crowded, unread atomic.Uint64
+	evicted, refused, perAddress, unread atomic.Uint64
 
-	mu        sync.Mutex
-	open      map[*connection]struct{}    // owned by mu
-	leaving   int                         // owned by mu; how many of those were closed to make room
-	spare     *list.List                  // owned by mu; of those, the ones beyond the limit, the oldest first
-	strangers *list.List                  // owned by mu; those that have shown no credential, the oldest first
-	callers   shares.Pool[*connection]    // guarded by mu; those that have, and are not leaving
-	peers     map[netip.Prefix]*list.List // owned by mu; the same by address; none is empty
-	none      chan struct{}               // owned by mu; closed when open becomes empty, nil while nobody asked
+	mu              sync.Mutex
+	open            map[*connection]struct{}    // owned by mu
+	leaving         int                         // owned by mu; how many of them are evicted
+	spare           *list.List                  // owned by mu; the ones beyond the limit, the oldest first
+	unauthenticated *list.List                  // owned by mu; those that have shown no credential, the oldest first
+	callers         shares.Pool[*connection]    // guarded by mu; those that have shown one, and are not leaving
+	peers           map[netip.Prefix]*list.List // owned by mu; the unauthenticated ones by address; none is empty
+	none            chan struct{}               // owned by mu; closed when open becomes empty; nil: wait was not called
 }
 
-// newConnections makes those of a server with these limits. reserve of them are kept for health checks.
+// newConnections returns the connections of a server with these limits. reserve of them are kept for health checks.
 func newConnections(limits ServerLimits, reserve int, keys *keyring.Keys) *connections {
 	return &connections{
 		limit: limits.Connections - reserve, perPeer: limits.UnauthenticatedPerAddress, reserve: reserve, keys: keys,
-		open: make(map[*connection]struct{}), spare: list.New(), strangers: list.New(), peers: make(map[netip.Prefix]*list.List),
+		open: make(map[*connection]struct{}), spare: list.New(), unauthenticated: list.New(), peers: make(map[netip.Prefix]*list.List),
 	}
 }
 
-// newcomersShare is the part of the limit, one in so many, that connections without a credential
-// keep while others are idle.
-const newcomersShare = 10
+// unauthenticatedShare is the part of the limit, one in so many, that connections without a credential keep while
+// other connections are idle.
+const unauthenticatedShare = 10
 
-// untaken is how long a client has had an answer without taking it, for its connection to make room for others; or has been
-// sending a request, where its caller has not more than its share.
-const untaken = time.Second
+// unreadLimit is how long a client must have left an answer unread before its connection may be evicted. For a caller
+// with no more than its share, it is also how long the client must have been sending a request.
+const unreadLimit = time.Second
 
-// limitedListener makes connections out of what a listener accepts.
+// limitedListener turns what a listener accepts into connections.
 type limitedListener struct {
 	net.Listener
 	conns *connections
@@ -88,11 +90,11 @@ func (l limitedListener) Accept() (net.Conn, error) {
 		if conn := l.conns.add(c); conn != nil {
 			return conn, nil
 		}
-		_ = c.Close() // there is nobody to tell
+		_ = c.Close() // nobody reads this error
 	}
 }
 
-// add takes a new connection in, making room if need be; nil: there is none.
+// add adds a new connection, evicting others if necessary; nil: there is no room.
 func (c *connections) add(inner net.Conn) *connection {
 	conn := newConnection(inner, c)
 	evicted, ok := c.admit(conn)
@@ -110,7 +112,7 @@ func (c *connections) admit(conn *connection) (evicted []*connection, ok bool) {
 	defer c.mu.Unlock()
 	if line := c.peers[conn.peer]; line != nil && c.perPeer > 0 && line.Len() >= c.perPeer {
 		evicted = append(evicted, c.outLocked(line.Front()))
-		c.crowded.Add(1)
+		c.perAddress.Add(1)
 	}
 	if c.limit > 0 && len(c.open)-c.leaving-c.spare.Len() >= c.limit {
 		room := c.roomLocked()
@@ -134,7 +136,7 @@ func (c *connections) admit(conn *connection) (evicted []*connection, ok bool) {
 	return evicted, true
 }
 
-// joinLocked puts a new connection into the lists it belongs to.
+// joinLocked adds a new connection to its lists.
 func (c *connections) joinLocked(conn *connection) {
 	switch {
 	case conn.spare:
@@ -142,7 +144,7 @@ func (c *connections) joinLocked(conn *connection) {
 	case conn.known.Load():
 		c.callers.Add("", &conn.part)
 	default:
-		conn.place = c.strangers.PushBack(conn)
+		conn.place = c.unauthenticated.PushBack(conn)
 		line := c.peers[conn.peer]
 		if line == nil {
 			line = list.New()
@@ -152,13 +154,13 @@ func (c *connections) joinLocked(conn *connection) {
 	}
 }
 
-// unlistLocked takes a connection out of its lists.
+// unlistLocked removes a connection from its lists.
 func (c *connections) unlistLocked(conn *connection) {
 	if conn.place != nil {
 		if conn.spare {
 			c.spare.Remove(conn.place)
 		} else {
-			c.strangers.Remove(conn.place)
+			c.unauthenticated.Remove(conn.place)
 		}
 		conn.place = nil
 	}
@@ -172,29 +174,29 @@ func (c *connections) unlistLocked(conn *connection) {
 	}
 }
 
-// outLocked chooses a listed connection to be closed.
+// outLocked evicts a listed connection.
 func (c *connections) outLocked(e *list.Element) *connection {
 	conn := e.Value.(*connection)
 	c.unlistLocked(conn)
-	conn.doing.Or(int64(chosen)) // it may be at work, but not at the store
+	conn.doing.Or(int64(chosen)) // it may serve a request, but not at the store
 	c.leavesLocked(conn)
 	return conn
 }
 
-// leavesLocked has a connection count no more.
+// leavesLocked no longer counts a connection.
 func (c *connections) leavesLocked(conn *connection) {
 	c.callers.Remove(&conn.part)
 	conn.leaving = true
 	c.leaving++
 }
 
-// roomLocked chooses those that make room.
+// roomLocked evicts connections to make room.
 func (c *connections) roomLocked() []*connection {
 	if room := c.longestLocked((*connection).endedSince); len(room) > 0 {
 		return room
 	}
-	if c.strangers.Len() > c.limit/newcomersShare {
-		return []*connection{c.outLocked(c.strangers.Front())}
+	if c.unauthenticated.Len() > c.limit/unauthenticatedShare {
+		return []*connection{c.outLocked(c.unauthenticated.Front())}
 	}
 	if room := c.largestLocked(); len(room) > 0 {
 		return room
@@ -202,21 +204,21 @@ func (c *connections) roomLocked() []*connection {
 	if room := c.longestLocked((*connection).idleSince); len(room) > 0 {
 		return room
 	}
-	if c.strangers.Len() > 0 {
-		return []*connection{c.outLocked(c.strangers.Front())}
+	if c.unauthenticated.Len() > 0 {
+		return []*connection{c.outLocked(c.unauthenticated.Front())}
 	}
-	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(untaken) })
+	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(unreadLimit) })
 }
 
-// candidate is a connection that may make room.
+// candidate is a connection that may be evicted.
 type candidate struct {
 	conn  *connection
-	has   int   // of its caller's
-	idle  bool  // rather than waiting for its client
-	since int64 // when it began to be so
+	has   int   // how many connections its caller has
+	idle  bool  // false: it waits for its client
+	since int64 // since when
 }
 
-// largestLocked chooses connections of those callers that have more than their share.
+// largestLocked evicts connections of callers that have more than their share.
 func (c *connections) largestLocked() []*connection {
 	fair := c.limit / max(1, c.callers.Callers())
 	var all []candidate
@@ -245,7 +247,7 @@ func (c *connections) largestLocked() []*connection {
 	return c.chooseLocked(all, fair)
 }
 
-// longestLocked chooses those that have been so longest. since is 0 for a connection that is not.
+// longestLocked evicts the connections whose since is the earliest. since returns 0 for a connection that must stay.
 func (c *connections) longestLocked(since func(*connection) int64) []*connection {
 	var all []candidate
 	for conn := range c.open {
@@ -260,8 +262,8 @@ func (c *connections) longestLocked(since func(*connection) int64) []*connection
 	return c.chooseLocked(all, 0)
 }
 
-// chooseLocked has the first candidates make room: one in a hundred, so that the next ones need not look again, and as long as
-// their caller has more than keep.
+// chooseLocked evicts the first candidates, as long as their caller has more than keep: one in a hundred of the
+// limit, so that the next connections need no search.
 func (c *connections) chooseLocked(all []candidate, keep int) (gone []*connection) {
 	for _, one := range all {
 		if len(gone) > c.limit/100 {
@@ -275,8 +277,8 @@ func (c *connections) chooseLocked(all []candidate, keep int) (gone []*connectio
 	return gone
 }
 
-// track is a ConnState hook. net/http reports StateClosed at the very end of a
-// connection's goroutine, its handler included.
+// track is a ConnState hook. net/http reports StateClosed at the very end of a connection's goroutine, after its
+// handler.
 func (c *connections) track(nc net.Conn, state http.ConnState) {
 	conn := ours(nc)
 	if conn == nil {
@@ -284,16 +286,16 @@ func (c *connections) track(nc net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateActive:
-		conn.answered.Store(sinceStart())
+		conn.answered.Store(monotonic())
 		conn.idle.Store(0)
 	case http.StateIdle:
-		conn.idle.Store(sinceStart())
+		conn.idle.Store(monotonic())
 	case http.StateClosed, http.StateHijacked:
 		c.remove(conn)
 	}
 }
 
-// ours is the connection below TLS; nil: another listener's.
+// ours returns the connection below TLS; nil: another listener's.
 func ours(nc net.Conn) *connection {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
@@ -317,7 +319,8 @@ func (c *connections) remove(conn *connection) {
 	}
 }
 
-// authenticated notes that a connection has shown a caller's credential. Its name is empty where callers are not told apart.
+// authenticated notes that a connection has shown a caller's credential. The name is empty if callers are not
+// authenticated.
 func (c *connections) authenticated(conn *connection, caller string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,18 +341,18 @@ func (c *connections) count() int {
 	return len(c.open)
 }
 
-// stats reads the counters.
+// stats returns the counters.
 func (c *connections) stats() ConnectionStats {
 	c.mu.Lock()
-	open, strangers := len(c.open)-c.leaving, c.strangers.Len()
+	open, unauthenticated := len(c.open)-c.leaving, c.unauthenticated.Len()
 	c.mu.Unlock()
 	return ConnectionStats{
-		Open: int64(open), Unauthenticated: int64(strangers), Evicted: c.evicted.Load(),
-		Refused: c.refused.Load(), PerAddress: c.crowded.Load(), Unread: c.unread.Load(),
+		Open: int64(open), Unauthenticated: int64(unauthenticated), Evicted: c.evicted.Load(),
+		Refused: c.refused.Load(), PerAddress: c.perAddress.Load(), Unread: c.unread.Load(),
 	}
 }
 
-// wait returns once there are no connections. Call it when no more are taken.
+// wait returns when there are no connections. Call it when no more are accepted.
 func (c *connections) wait() error {
 	c.mu.Lock()
 	none := make(chan struct{})
@@ -363,6 +366,6 @@ func (c *connections) wait() error {
 	case <-none:
 		return nil
 	case <-time.After(closeTimeout):
-		return fmt.Errorf("%d handlers still run %v after their connections were closed", c.count(), closeTimeout)
+		return fmt.Errorf("%d handlers are still running %v after their connections were closed", c.count(), closeTimeout)
 	}
 }

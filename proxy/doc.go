@@ -1,19 +1,18 @@
-// Package proxy is the HTTP face of mirrorstate: the session API, the operators'
-// listener, and the server both run in.
+// Package proxy is the HTTP face of mirrorstate: the session API, the operators' listener, and the server that serves
+// both.
 //
-// A handler decodes, calls one method of [session.Store] and encodes; what all
-// have in common is in one place (call.go). It costs a few microseconds beside
-// net/http, one store call a request, and no goroutine of its own. It does not know
-// what a partner is: the pair is seen through [PairView].
+// A request takes one straight way. A handler decodes it (call.go, request.go), lets it through to the store
+// (admit.go), calls one method of [session.Store] and encodes the answer (answer.go). The package costs a few
+// microseconds beside net/http, one call of the store for each request, and no goroutine of its own. It knows no
+// partners: it sees the pair through [PairView].
 //
-// Before a body is read it is known who calls, and whether for what is theirs (access.go,
-// package keyring). Connections, places at the store and bytes of items are bounded
-// (connections.go, admission.go, itemmemory.go).
+// Before a body is read, the caller is authenticated and its rights are checked (access.go, package keyring).
+// Connections, places at the store and bytes of items are bounded (connections.go, admission.go, itemmemory.go).
 //
-// Callers never see a tag or a lock as the store knows it, nor any operation id: both are
-// sealed with the fleet's secret on their way out, and opened on their way in (seal.go, sealed.go).
+// Callers never see a tag, a lock or an operation id as the store has it. Tags and locks are sealed with the fleet's
+// secret when they leave and opened when they return (seal.go, sealed.go).
 //
-// The contract is openapi.yaml, served at GET /openapi.yaml. Errors become
-// problem details by the one table in errors.go. Callers that wait for a locked
-// session queue in this process first come first served; see waiters.go.
+// The contract is openapi.yaml, served at GET /openapi.yaml. The routes of each listener are in one table
+// (routes.go). Errors become problem details by one table (errors.go). Callers that wait for a locked session queue
+// in this process, first come first served (waiters.go).
 package proxy

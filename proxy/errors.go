@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// problemBase is what the type of every problem starts with; it ends in the problem's name.
+// problemBase is what the type of every problem begins with. The type ends in the problem's name.
 const problemBase = "https://mirrorstate.github.io/problems/"
 
 // kind is a row of the table of problems.
@@ -48,7 +48,7 @@ const (
 // request, with the same Idempotency-Key, may succeed later and does no harm.
 // Source of the names: the contract.
 var problems = [kindCount]struct {
-	name      string // empty: about:blank, for what no name of the contract is true of
+	name      string // empty: about:blank, which no name of the contract fits
 	title     string
 	status    int
 	retryable bool
@@ -85,15 +85,15 @@ type problem struct {
 	Retryable bool   `json:"retryable"`
 	LockAge   *int64 `json:"lock_age,omitempty"` // seconds, of session-locked
 	Limit     int64  `json:"limit,omitempty"`    // bytes, of too-large
-	Number    int32  `json:"number,omitempty"`   // SQL Server's, of failover-refused that it refused itself
+	Number    int32  `json:"number,omitempty"`   // SQL Server's, of failover-refused, if SQL Server refused
 	Advice    string `json:"advice,omitempty"`   // of failover-refused
 
 	kind  kind
 	after time.Duration // until it is over, where that is known
 }
 
-// problemError is an error that has been a problem from the start: one of HTTP's
-// own, or one with a detail that is fit to be shown.
+// problemError is an error that is a problem from the start: one of HTTP itself, or one whose detail the caller may
+// see.
 type problemError struct {
 	kind   kind
 	detail string
@@ -101,113 +101,127 @@ type problemError struct {
 
 func (e *problemError) Error() string { return e.detail }
 
-// Is makes a full queue an ErrOverloaded.
+// Is makes an overload a session.ErrOverloaded.
 func (e *problemError) Is(target error) bool {
 	return e.kind == kindOverloaded && target == session.ErrOverloaded
 }
 
-// badInput is bad input in a header or query parameter, named.
+// badInput is the error of a bad header, parameter or body. what names it.
 func badInput(what, reason string) error { return &session.InvalidError{What: what, Reason: reason} }
 
-// describe turns an error into the problem that is shown. mutates says whether
-// the call would have changed something: time that ran out leaves a mutation's
-// outcome unknown, and a read's caller only without an answer.
+// describe returns the problem that the caller sees. mutates says whether the call changes something: after a timeout
+// the outcome of a mutation is unknown, and a read was not applied.
 func describe(err error, mutates bool) problem {
 	p := classify(err)
 	if errors.Is(err, context.DeadlineExceeded) && p.kind == kindInternal {
-		p = newProblem(kindNoPrincipal, "nobody answered before the request's deadline", session.NotApplied)
+		p = newProblem(kindNoPrincipal, "no answer before the request's deadline", session.NotApplied)
 		if mutates {
-			p = newProblem(kindUnknown, "nobody answered before the request's deadline", session.Unknown)
+			p = newProblem(kindUnknown, "no answer before the request's deadline", session.Unknown)
 		}
 	}
 	return p
 }
 
-// classify finds the row of the table. Details that could tell of servers and
-// statements stay in the log; the rest is for the caller.
+// classify returns the problem of an error: the error's own if it is a problem from the start, or else that of the
+// first row of domainErrors that matches.
 func classify(err error) problem {
-	var (
-		own     *problemError
-		locked  *session.LockedError
-		large   *session.TooLargeError
-		invalid *session.InvalidError
-		refused interface {
-			Refusal() (number int32, message, advice string)
-		}
-	)
 	outcome := session.OutcomeOf(err)
-	switch {
-	case errors.As(err, &own):
+	if own, ok := errors.AsType[*problemError](err); ok {
 		return ownProblem(err, own, outcome)
-	case errors.As(err, &locked):
-		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
-		age := int64(locked.Age.Seconds())
-		p.LockAge = &age
-		return p
-	case errors.Is(err, session.ErrLocked):
-		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
-		p.LockAge = new(int64)
-		return p
-	case errors.As(err, &large):
-		p := newProblem(kindTooLarge, large.Error(), outcome)
-		p.Limit = int64(large.Limit)
-		return p
-	case errors.As(err, &invalid):
-		return newProblem(kindBadRequest, invalid.Error(), outcome)
-	case errors.As(err, &refused):
-		number, message, advice := refused.Refusal()
-		p := newProblem(kindRefused, message, outcome)
-		p.Number, p.Advice = number, advice
-		return p
 	}
-	for _, known := range sentinels {
-		if errors.Is(err, known.err) {
-			return newProblem(known.kind, known.detail, outcome)
+	for i := range domainErrors {
+		row := &domainErrors[i]
+		found, ok := row.find(err)
+		if !ok {
+			continue
 		}
+		p := newProblem(row.kind, row.detail, outcome)
+		if p.Detail == "" {
+			p.Detail = found.Error()
+		}
+		p.tell(found)
+		return p
 	}
-	if errors.Is(err, session.ErrUnsupported) {
-		return newProblem(kindBadRequest, err.Error(), outcome)
-	}
-	return newProblem(kindInternal, "the server's log tells more", outcome)
+	return newProblem(kindInternal, "see the server's log for the cause", outcome)
 }
 
-// ownProblem is the problem that err, which is or wraps own, has been from the start.
+// ownProblem returns the problem of err, which is or wraps own.
 func ownProblem(err error, own *problemError, outcome session.Outcome) problem {
 	p := newProblem(own.kind, own.detail, outcome)
 	if later, ok := errors.AsType[*laterError](err); ok {
 		p.after = later.after
 	}
 	if outcome == session.Unknown {
-		p.Detail += "; the call was sent before that and not answered, and is not sent again: whether it was applied is not known"
+		p.Detail += "; the call was sent before and not answered, and is not sent again: whether it was applied is not known"
 	}
 	return p
 }
 
-// sentinels are the domain's errors that carry nothing to show.
-var sentinels = []struct {
-	err    error
+// domainErrors is the one table from the errors of package session, and a pair's refusal, to kinds. Details that
+// could reveal servers and statements are logged only.
+var domainErrors = []struct {
+	find   func(err error) (error, bool) // returns the error of this row that err is or wraps
 	kind   kind
-	detail string
+	detail string // empty: the text of what was found
 }{
-	{session.ErrNotFound, kindNotFound, "there is no such session, or it has expired"},
-	{session.ErrLockLost, kindLockLost, lostByWriter},
-	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
-	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
-	{session.ErrCollision, kindCollision, collides},
-	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
-	{session.ErrOverloaded, kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
+	{typed[*session.LockedError], kindLocked, holdsLock},
+	{is(session.ErrLocked), kindLocked, holdsLock},
+	{typed[*session.TooLargeError], kindTooLarge, ""},
+	{typed[*session.InvalidError], kindBadRequest, ""},
+	{typed[refusal], kindRefused, ""},
+	{is(session.ErrNotFound), kindNotFound, "there is no such session, or it has expired"},
+	{is(session.ErrLockLost), kindLockLost, lostByWriter},
+	{is(session.ErrPrecondition), kindPrecondition, "the session does not meet the request's condition; nothing was written"},
+	{is(session.ErrOutcomeUnknown), kindUnknown, "the call was sent and not answered, and the session does not show whether it was applied"},
+	{is(session.ErrCollision), kindCollision, collides},
+	{is(session.ErrNoPrincipal), kindNoPrincipal, "neither partner became principal in time"},
+	{is(session.ErrOverloaded), kindOverloaded, "too many calls wait already, for a principal or for a connection to it"},
+	{is(session.ErrUnsupported), kindBadRequest, ""},
 }
 
-// What a caller is told whose lock is not held, by what it wanted.
+// refusal is a pair's refusal of an operators' verb; see [PairView].
+type refusal interface {
+	error
+	Refusal() (number int32, message, advice string)
+}
+
+// typed finds an error of a type.
+func typed[E error](err error) (error, bool) {
+	found, ok := errors.AsType[E](err)
+	return found, ok
+}
+
+// is finds a sentinel. It returns the whole error, whose text says more.
+func is(sentinel error) func(err error) (error, bool) {
+	return func(err error) (error, bool) { return err, errors.Is(err, sentinel) }
+}
+
+// tell fills the members that depend on the error.
+func (p *problem) tell(err error) {
+	switch e := err.(type) {
+	case *session.TooLargeError:
+		p.Limit = int64(e.Limit)
+	case refusal:
+		p.Number, p.Detail, p.Advice = e.Refusal()
+	}
+	if p.kind == kindLocked {
+		p.LockAge = new(int64(lockAge(err).Seconds()))
+	}
+}
+
+// holdsLock is the detail of a locked session.
+const holdsLock = "somebody else holds the lock"
+
+// The details of a lock that is not held, by what the caller asked for.
 const (
-	lostHandle    = "Session-Lock does not hold this session's lock, or no longer; "
+	lostHandle    = "Session-Lock does not hold this session's lock, or holds it no longer; "
 	lostByWriter  = lostHandle + "nothing was written"
 	lostByRelease = lostHandle + "nothing was released"
 	lostByRemoval = lostHandle + "nothing was removed"
-	lostByAcquire = "this Idempotency-Key has been granted the lock before, and holds it no longer: the lock was released or taken over, or the session was removed; acquire with a new key"
+	lostByAcquire = "this Idempotency-Key was granted the lock before, and holds it no longer: the lock was released or taken over, or the session was removed; acquire with a new key"
 )
 
-// lost puts a verb's own words to a lock that is not held.
+// lost gives a verb's own detail to the error of a lock that is not held.
 func lost(err error, detail string) error {
 	if errors.Is(err, session.ErrLockLost) {
 		return &problemError{kindLockLost, detail}
@@ -215,8 +229,8 @@ func lost(err error, detail string) error {
 	return err
 }
 
-// collides is what is to be known of a name that makes the id of another.
-const collides = "the database keeps applications by an id of 32 bits that is made of the name, and another application has the id that this name makes; use another name"
+// collides is the detail of a name whose application id another application has.
+const collides = "the database identifies applications by a 32-bit hash of the name, and another application has the hash of this name; use another name"
 
 func newProblem(k kind, detail string, outcome session.Outcome) problem {
 	row := &problems[k]
@@ -230,15 +244,14 @@ func newProblem(k kind, detail string, outcome session.Outcome) problem {
 	}
 }
 
-// reporter answers requests with problems, counts them and logs what is a fault.
+// reporter answers requests with problems, counts the problems, and logs faults.
 type reporter struct {
 	log    *slog.Logger
 	counts *problemCounts
 }
 
-// fail answers err. If the client has left, or the server is being closed, there
-// is nobody to tell: the connection is cut, because returning without writing
-// would have net/http answer 200.
+// fail answers err. If the client has left, or the server is being closed, nobody reads the answer: fail cuts the
+// connection, because net/http would answer 200 to a handler that returns without writing.
 func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, mutates bool) {
 	if r.Context().Err() != nil {
 		rep.counts.left.Add(1)
@@ -251,7 +264,7 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	}
 	p := describe(err, mutates)
 	if p.Outcome != session.NotApplied.String() && r.Header["Idempotency-Key"] == nil {
-		p.Retryable = false // what may have been done would be done twice
+		p.Retryable = false // the request may have been applied, and would be applied twice
 	}
 	rep.counts.by[p.kind].Add(1)
 	rep.counts.requests.of(r).problems[p.kind].Inc()
@@ -270,7 +283,7 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	writeProblem(w, &p)
 }
 
-// turnsAway reports whether a problem is answered before the item has come.
+// turnsAway reports whether a problem is answered before the item has arrived.
 func turnsAway(p *problem) bool {
 	switch p.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusMethodNotAllowed:
@@ -279,12 +292,12 @@ func turnsAway(p *problem) bool {
 	return p.kind == kindNoRoute
 }
 
-// unreadTime is how long a client that is turned away may go on sending its item: one that reads no
-// answer before it has sent everything is to see one.
+// unreadTime is how long a refused client may go on sending its item. A client that reads no answer before it has
+// sent everything needs it to see the answer.
 const unreadTime = time.Second
 
-// turnAway ends a connection with its answer, which net/http would otherwise hold back until the item has come: without a
-// key one could keep as many connections at work as there may be.
+// turnAway ends a connection with its answer. net/http would otherwise delay the answer until the item has arrived,
+// and a client without a key could occupy every connection.
 func turnAway(w http.ResponseWriter) {
 	w.Header()["Connection"] = closes
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
@@ -295,7 +308,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	body = append(body, '\n') // for those who read it in a terminal
+	body = append(body, '\n') // for a reader at a terminal
 	h := w.Header()
 	h["Content-Type"] = problemType
 	h["Cache-Control"] = noStore
@@ -314,9 +327,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	w.Write(body)
 }
 
-// retryAfter is the time until the problem is over where that is known; 1 for a lock, which may be
-// gone any moment, and spread over 1 to 3 seconds for the rest, so that those sent away do not come
-// back all at once.
+// retryAfter returns the time until the problem ends, if that is known. Otherwise it is 1 second for a lock, which
+// may be released at any moment, and 1 to 3 seconds for other problems, so that refused clients do not all return at
+// once.
 func retryAfter(p *problem) string {
 	switch {
 	case p.after > 0:
@@ -327,7 +340,7 @@ func retryAfter(p *problem) string {
 	return strconv.Itoa(1 + rand.IntN(3))
 }
 
-// Values of headers that never change; the slices are shared and must not be written to.
+// Values of headers that never change. The slices are shared; do not write to them.
 var (
 	problemType = []string{"application/problem+json"}
 	octetStream = []string{"application/octet-stream"}

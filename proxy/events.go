@@ -13,67 +13,65 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// Event is something that happened to the pair, as GET /v1/pair/events tells it.
+// Event is an event of the pair, as GET /v1/pair/events sends it.
 type Event struct {
 	At time.Time `json:"at"`
 	// Kind is the event's name: principal, no-principal, role, state, breaker,
 	// split-brain, fault, witness; there may be more.
 	Kind    string `json:"kind"`
-	Partner string `json:"partner,omitempty"` // a or b, where it is about one
+	Partner string `json:"partner,omitempty"` // a or b; empty: it concerns no single partner
 	Epoch   int64  `json:"epoch,omitempty"`   // of principal
-	Detail  string `json:"detail,omitempty"`  // in words
+	Detail  string `json:"detail,omitempty"`  // a description
 }
 
-// EventSource tells what happens to the pair. Any number of goroutines may call it.
+// EventSource has the events of the pair. Any number of goroutines may call it.
 type EventSource interface {
-	// Events gives what happens from now on. The channel is bounded: a reader that
-	// does not keep up finds it closed after what it could hold. stop ends it, and
-	// must be called, once.
+	// Events returns the events from now on. The channel is bounded: a reader that is too slow finds it closed after
+	// the events it could hold. stop ends the subscription, and must be called once.
 	Events() (events <-chan Event, stop func())
 }
 
-// The event stream's times and names.
+// The times and names of the event stream.
 const (
-	heartbeat    = 15 * time.Second // between two signs of life
+	heartbeat    = 15 * time.Second // between two comments that keep the connection open
 	eventStreams = 100              // open at once, of all clients
-	snapshot     = "pair"           // the first event: the state the others change
-	farewell     = "end"            // the last event: why there are no more
+	stateEvent   = "pair"           // the first event: the pair's state
+	endEvent     = "end"            // the last event: why the stream ends
 )
 
-// events answers GET /v1/pair/events with server-sent events until the client
-// leaves, the server drains, or the client is too slow. The first is named pair and has
-// what GET /v1/pair has; those that follow are [Event]s, named by kind. Their
-// ids count from 1 on each connection: nothing is kept for those who come back, who
-// find the state in their first event. Where it can, the last one is named end and says why.
+// events answers GET /v1/pair/events with server-sent events until the client leaves, the server drains, or the
+// client is too slow. The first event is named pair and has what GET /v1/pair has. The next ones are [Event]s, named
+// by kind. Their ids count from 1 on each connection: no event is kept for a client that returns, which gets the
+// state in its first event. If possible, the last event is named end and says why.
 func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	if a.source == nil {
-		a.report.fail(w, r, &problemError{kindNoRoute, "this server tells no events"}, false)
+		a.report.fail(w, r, &problemError{kindNoRoute, "this server has no events"}, false)
 		return
 	}
 	place, ok := a.streams.take(nameOf(callerOf(r)))
 	if !ok {
-		a.report.fail(w, r, &problemError{kindOverloaded, fmt.Sprintf("%d event streams are open already: close one, or ask for GET /v1/pair", eventStreams)}, false)
+		a.report.fail(w, r, &problemError{kindOverloaded, fmt.Sprintf("%d event streams are open already: close one, or use GET /v1/pair", eventStreams)}, false)
 		return
 	}
 	defer a.streams.giveBack(place)
-	// The subscription comes before the snapshot, so that nothing falls between.
+	// The subscription comes before the snapshot, so that no event is missed in between.
 	events, stop := a.source.Events()
 	defer stop()
 	s := newStream(w)
-	if s.send(snapshot, a.pair.Status()) != nil {
+	if s.send(stateEvent, a.pair.Status()) != nil {
 		return
 	}
 	s.follow(r.Context(), events, place.Value, func() bool { return a.gate.stillOpen(r) })
 }
 
-// eventPlaces are the places of event streams. When all are taken, the newest stream of the caller that has most ends for one that
-// has fewer. The zero value has all places. Any number of goroutines may use it.
+// eventPlaces bounds the event streams. If all places are taken, the newest stream of the caller that has the most
+// ends for a caller that has fewer. The zero value has all places free. Any number of goroutines may use it.
 type eventPlaces struct {
 	mu   sync.Mutex
-	open shares.Pool[chan struct{}] // guarded by mu; what is closed when the stream has to end
+	open shares.Pool[chan struct{}] // guarded by mu; a channel is closed when its stream must end
 }
 
-// take gives a place, which giveBack takes back, if there is one for the caller.
+// take takes a place for the caller, if there is one; giveBack gives it back.
 func (e *eventPlaces) take(caller string) (place *shares.Part[chan struct{}], ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,16 +105,16 @@ func newStream(w http.ResponseWriter) *stream {
 	h["Content-Type"] = eventType
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
-	h["X-Accel-Buffering"] = []string{"no"} // nginx would keep events back
+	h["X-Accel-Buffering"] = []string{"no"} // nginx would buffer events
 	ctl := http.NewResponseController(w)
-	// The request has been read; its deadline would end the connection under the stream.
-	_ = ctl.SetReadDeadline(time.Time{}) // a writer without deadlines needs none
+	// The request has been read; its read deadline would end the connection during the stream.
+	_ = ctl.SetReadDeadline(time.Time{}) // a test's recorder has no deadlines
 	return &stream{w: w, ctl: ctl}
 }
 
-// follow sends events until there is a reason to stop. room is closed when the stream has to make room; welcome is asked at every
-// heartbeat.
-func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan struct{}, welcome func() bool) {
+// follow sends events until the stream must end. evicted is closed when the stream must make room for another.
+// permitted is called at every heartbeat.
+func (s *stream) follow(ctx context.Context, events <-chan Event, evicted <-chan struct{}, permitted func() bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -125,26 +123,26 @@ func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan st
 		case <-ctx.Done():
 			return
 		case <-draining(ctx):
-			_ = s.end("the server is stopping") // it goes, heard or not
+			_ = s.end("the server is stopping") // the stream ends even if the client does not read this
 			return
-		case <-room:
-			_ = s.end("another caller, with fewer event streams, has its place: close some of yours, or ask for GET /v1/pair")
+		case <-evicted:
+			_ = s.end("this stream was closed for a caller with fewer event streams: close some of yours, or use GET /v1/pair")
 			return
 		case e, ok := <-events:
 			if !ok {
-				_ = s.end("this client does not keep up; connect again")
+				_ = s.end("this client reads too slowly; connect again")
 				return
 			}
 			err = s.send(e.Kind, e)
 		case <-beat.C:
-			if !welcome() {
+			if !permitted() {
 				_ = s.end("the key was revoked, or has expired")
 				return
 			}
 			err = s.write([]byte(": alive\n\n"))
 		}
 		if err != nil {
-			return // the client is gone, or takes nothing any more
+			return // the client has left, or does not read
 		}
 	}
 }
@@ -153,7 +151,7 @@ func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan st
 func (s *stream) send(name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // a bug: what we tell can be marshalled
+		panic(err) // a bug: all our events can be marshalled
 	}
 	s.last++
 	text := append(make([]byte, 0, len(data)+64), "id: "...)
@@ -165,12 +163,12 @@ func (s *stream) send(name string, v any) error {
 
 // end sends the last event.
 func (s *stream) end(reason string) error {
-	return s.send(farewell, struct {
+	return s.send(endEvent, struct {
 		Reason string `json:"reason"`
 	}{reason})
 }
 
-// write sends text at once. Whoever does not take it in time is cut off.
+// write sends text at once. A client that does not read it in time is disconnected.
 func (s *stream) write(text []byte) error {
 	extendWriteDeadline(s.w, answerTime)
 	if _, err := s.w.Write(text); err != nil {
@@ -185,13 +183,13 @@ func (s *stream) write(text []byte) error {
 // drainKey is the context key of the channel that is closed when a server drains.
 type drainKey struct{}
 
-// withDraining notes in the context of a server's requests when it drains.
+// withDraining adds to the context of a server's requests the channel that is closed when it drains.
 func withDraining(ctx context.Context, drain <-chan struct{}) context.Context {
 	return context.WithValue(ctx, drainKey{}, drain)
 }
 
-// draining is closed when the server of this request takes no more; nil, which
-// never is, where [Serve] is not the server.
+// draining returns a channel that is closed when the server of this request drains. It is nil, and never closed, if
+// [Serve] is not the server.
 func draining(ctx context.Context) <-chan struct{} {
 	drain, _ := ctx.Value(drainKey{}).(<-chan struct{})
 	return drain

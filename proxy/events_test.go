@@ -69,7 +69,7 @@ data: {"at":"2026-01-02T12:00:00Z","kind":"fault","partner":"a","detail":"crash"
 
 id: 4
 event: end
-data: {"reason":"this client does not keep up; connect again"}
+data: {"reason":"this client reads too slowly; connect again"}
 
 `
 	if got := rec.Body.String(); got != want {
@@ -216,7 +216,7 @@ func TestEvents_EachCallerHasATurn(t *testing.T) {
 	if resp := open("good"); resp.StatusCode != http.StatusOK {
 		t.Fatalf("the other caller is answered %s", resp.Status)
 	}
-	if text, err := io.ReadAll(newest.Body); err != nil || !strings.Contains(string(text), "event: end") || !strings.Contains(string(text), "another caller") {
+	if text, err := io.ReadAll(newest.Body); err != nil || !strings.Contains(string(text), "event: end") || !strings.Contains(string(text), "a caller with fewer event streams") {
 		t.Errorf("the stream that made room ends with %q, %v", text, err)
 	}
 	stop()

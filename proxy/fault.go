@@ -9,31 +9,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Fault is what to do to a partner of the embedded pair.
+// Fault is a fault to inject into a partner of the embedded pair.
 type Fault struct {
-	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none.
-	// none lifts every fault of the partner and starts it if it is down.
+	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none. none ends every fault of the
+	// partner and starts the partner if it is down.
 	Kind string
-	// Delay and Jitter are by how much slow delays each answer, between Delay-Jitter and Delay+Jitter.
+	// Delay and Jitter are for slow: each answer is delayed by between Delay-Jitter and Delay+Jitter.
 	Delay, Jitter time.Duration
-	// App limits freeze, sever, isolate and slow to connections that named this
-	// application when they logged in; the server itself goes on then. Empty: all.
+	// App limits freeze, sever, isolate and slow to connections that named this application at login; the server
+	// itself keeps running. Empty: all connections.
 	App string
 }
 
-// FaultInjector does faults to the servers of an embedded pair. Any number of
-// goroutines may call it.
+// FaultInjector injects faults into the servers of an embedded pair. Any number of goroutines may call it.
 type FaultInjector interface {
-	// Fault does f to a partner: a, b, or principal or mirror, which is who it is at that
-	// moment. It returns nil when the fault is in force. An error that has the method
-	// Refusal is shown as such.
+	// Fault injects f into a partner: a, b, principal or mirror. The last two mean the partner that has the role at
+	// that moment. It returns nil when the fault is in force. An error that has the method Refusal is answered as a
+	// refusal.
 	Fault(ctx context.Context, partner string, f Fault) error
 }
 
-// What the members of a fault may say.
+// The values that the members of a fault may have.
 var (
 	faultPartners = []string{"a", "b", "principal", "mirror"}
-	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // may hit one application only
+	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // may be limited to one application
 	faultKinds    = []string{"crash", "stop", "start", "freeze", "sever", "partition", "isolate", "slow", "none"}
 )
 
@@ -49,10 +48,10 @@ type faultRequest struct {
 	App     string  `json:"app"`
 }
 
-// fault answers POST /v1/pair/fault: 409 where the servers are not ours to break.
+// fault answers POST /v1/pair/fault: 409 if the pair is not embedded.
 func (a *admin) fault(ctx context.Context, body []byte) error {
 	if a.faults == nil {
-		return &problemError{kindRefused, "this is no embedded pair: faults can only be injected into servers of this process"}
+		return &problemError{kindRefused, "the pair is not embedded: faults can be injected only into servers of this process"}
 	}
 	var req faultRequest
 	if err := decodeAction(body, &req); err != nil {
@@ -65,7 +64,7 @@ func (a *admin) fault(ctx context.Context, body []byte) error {
 	return a.faults.Fault(ctx, req.Partner, f)
 }
 
-// fault checks the members against what there is, and each other.
+// fault checks the members.
 func (q *faultRequest) fault() (Fault, error) {
 	f := Fault{Kind: q.Fault, App: q.App}
 	if err := oneOf("member partner", q.Partner, faultPartners); err != nil {
@@ -75,7 +74,7 @@ func (q *faultRequest) fault() (Fault, error) {
 		return f, err
 	}
 	if q.App != "" && !slices.Contains(faultsOfOne, q.Fault) {
-		return f, badInput("member app", "has a meaning for "+strings.Join(faultsOfOne, ", ")+" only")
+		return f, badInput("member app", "applies to "+strings.Join(faultsOfOne, ", ")+" only")
 	}
 	for _, ms := range []struct {
 		name  string
@@ -86,17 +85,17 @@ func (q *faultRequest) fault() (Fault, error) {
 			return f, badInput("member "+ms.name, "must be between 0 and 60000")
 		}
 		if ms.value != 0 && q.Fault != "slow" {
-			return f, badInput("member "+ms.name, "has a meaning for slow only")
+			return f, badInput("member "+ms.name, "applies to slow only")
 		}
 		*ms.to = time.Duration(ms.value * float64(time.Millisecond))
 	}
 	if q.Fault == "slow" && f.Delay == 0 && f.Jitter == 0 {
-		return f, badInput("member delay_ms", "is missing: slow needs to know by how much")
+		return f, badInput("member delay_ms", "is missing: slow needs a delay or a jitter")
 	}
 	return f, nil
 }
 
-// oneOf wants one of the values that are allowed, and names them otherwise.
+// oneOf returns an error that names the allowed values unless value is one of them.
 func oneOf(what, value string, allowed []string) error {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -124,7 +123,7 @@ func (a *admin) accept(ctx context.Context, body []byte) error {
 	}
 	reason := strings.TrimSpace(req.Reason)
 	if reason == "" {
-		return badInput("member reason", "is missing: it is logged, for those who ask later why this partner was chosen")
+		return badInput("member reason", "is missing: say why this partner is chosen; the reason is logged")
 	}
 	if len(reason) > maxReason {
 		return &session.InvalidError{What: "member reason", Reason: "is longer than 500 bytes"}

@@ -107,7 +107,7 @@ func TestAdmin_FaultBadRequests(t *testing.T) {
 func TestAdmin_FaultOfOtherServers(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, "Content-Type", "application/json")
-	if !strings.Contains(d.Detail, "no embedded pair") {
+	if !strings.Contains(d.Detail, "not embedded") {
 		t.Errorf("told %q", d.Detail)
 	}
 }

@@ -10,42 +10,40 @@ import (
 	"sync/atomic"
 )
 
-// guard refuses requests that a browser was talked into. A page of somebody else
-// reaches a listener under a name that is not ours (DNS rebinding), or under
-// ours with its own origin (cross-site requests). No credential is needed for either where
-// the listener asks for none, or where the browser shows a certificate by itself.
+// guard refuses requests that a page of another site had a browser send. Such a page reaches a listener under a
+// foreign name (DNS rebinding), or under the listener's own name with a foreign origin (cross-site requests). Neither
+// needs a credential of its own if the listener needs none, or if the browser sends a certificate by itself.
 type guard struct {
 	report  reporter
-	setting string                  // the key of the configuration that has hosts
-	hosts   []string                // names that are ours beside addresses, as splitHost has them
-	last    *atomic.Pointer[string] // the Host that was ours last; most are it
-	// proved reports whether a request shows what no page has, so that its Host may be any. nil: none does.
+	setting string                  // the configuration key of hosts
+	hosts   []string                // the listener's names, besides addresses, as splitHost returns them
+	last    *atomic.Pointer[string] // the last Host that was ours; most requests have it
+	// proved reports whether a request has something that no page has, so that it may have any Host. nil: none has.
 	proved func(r *http.Request) bool
 }
 
 func newGuard(report reporter, setting string, hosts []string) guard {
 	var names []string
 	for _, host := range hosts {
-		if name, _, ok := splitHost(host); ok && name != "" { // addresses are ours without that
+		if name, _, ok := splitHost(host); ok && name != "" { // addresses need no entry
 			names = append(names, name)
 		}
 	}
 	return guard{report: report, setting: setting, hosts: names, last: new(atomic.Pointer[string])}
 }
 
-// wrap lets only those requests through whose Host is ours and whose Origin, if
-// they have one, is that of its own page.
+// wrap admits requests whose Host is ours and whose Origin, if there is one, is the listener's own.
 func (g guard) wrap(next http.Handler) http.Handler {
 	return g.refuse(next, func(r *http.Request) string {
 		if !g.ours(r) && (g.proved == nil || !g.proved(r)) {
-			return "the Host is neither an address nor localhost nor a name that this listener has: ask by its address, or add the name to " + g.setting
+			return "the Host is not an address, localhost or a name of this listener: use its address, or add the name to " + g.setting
 		}
 		return fromElsewhere(r)
 	})
 }
 
-// wrapCertificates is wrap for a listener that wants a key or a certificate. A page has no key. Where it has the browser's
-// certificate, the Host is the server's by TLS; what is left is the Origin.
+// wrapCertificates is wrap for a listener that needs a key or a certificate. A page has no key. If the browser sends
+// its certificate, TLS has verified the server's name; the Origin remains to be checked.
 func (g guard) wrapCertificates(next http.Handler) http.Handler {
 	return g.refuse(next, func(r *http.Request) string {
 		if r.TLS == nil || len(r.Header["Authorization"]) > 0 {
@@ -55,7 +53,7 @@ func (g guard) wrapCertificates(next http.Handler) http.Handler {
 	})
 }
 
-// refuse answers forbidden where reason gives one.
+// refuse answers forbidden if reason returns a reason.
 func (g guard) refuse(next http.Handler, reason func(r *http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if why := reason(r); why != "" {
@@ -66,37 +64,37 @@ func (g guard) refuse(next http.Handler, reason func(r *http.Request) string) ht
 	})
 }
 
-// fromElsewhere answers how a request shows that a page of another origin sent it, or nothing. A browser sends no Origin
-// with a GET that the page cannot read the answer of; most say Sec-Fetch-Site instead. Following a link is no such request.
+// fromElsewhere returns why a request comes from a page of another origin, or an empty string. Browsers send no
+// Origin with a GET whose answer the page cannot read; most send Sec-Fetch-Site. Following a link is allowed.
 func fromElsewhere(r *http.Request) string {
 	if origins := r.Header["Origin"]; len(origins) > 0 && (len(origins) > 1 || !sameOrigin(origins[0], r)) {
-		return "the Origin is not this listener"
+		return "the Origin is not this listener's"
 	}
 	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 && (site[0] == "cross-site" || site[0] == "same-site") && !followsLink(r) {
-		return "a page of another origin asks (Sec-Fetch-Site)"
+		return "a page of another origin sent the request (Sec-Fetch-Site)"
 	}
 	return ""
 }
 
-// sameOrigin reports whether an Origin is the scheme and the Host that a request came by. Who stands between a browser and
-// its servers writes the pages of http, so they are others than those of https. To a listener without a certificate https is
-// its own, too: TLS may end before it.
+// sameOrigin reports whether an Origin is the scheme and the Host of the request. An attacker between a browser and
+// its servers can write the pages of http, so their origin differs from that of https. A listener without a
+// certificate accepts https too: TLS may end at a reverse proxy.
 func sameOrigin(origin string, r *http.Request) bool {
 	scheme, host, _ := strings.Cut(origin, "://")
 	return strings.EqualFold(host, r.Host) && (strings.EqualFold(scheme, "https") || r.TLS == nil && strings.EqualFold(scheme, "http"))
 }
 
-// followsLink reports whether a browser asks for a page to be shown by itself. A frame is asked for in the same way, without
-// anybody's doing: its destination is another. Some browsers say no destination.
+// followsLink reports whether a browser requests a page to show it in a window of its own. A frame is requested
+// without the user, and has another destination. Some browsers send no destination.
 func followsLink(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "")
 }
 
-// ours: an address, localhost, or a configured name. A page is reached under a name: whoever serves it can have the name
-// point here, and cannot have an address do so. So probes of kubelets and balancers, which ask by address, are let in
-// whatever address they know. A browser always says a Host; HTTP/1.0 probes may say none. The port is not looked at: it
-// may have been forwarded.
+// ours reports whether the Host is an address, localhost, or a configured name. A page is reached under a name, whose
+// owner can have it point to this machine, but not an address. So probes of kubelets and load balancers, which use an
+// address, are admitted with any address. A browser always sends a Host; HTTP/1.0 probes may send none. The port is
+// ignored: it may have been forwarded.
 func (g guard) ours(r *http.Request) bool {
 	if last := g.last.Load(); last != nil && *last == r.Host {
 		return true
@@ -109,16 +107,16 @@ func (g guard) ours(r *http.Request) bool {
 	case !ok:
 		return false
 	case address.Zone() != "":
-		return address.Zone() == zoneOf(r) // of this connection
+		return address.Zone() == zoneOf(r) // the zone of this connection
 	case !address.IsValid() && name != "localhost" && !slices.Contains(g.hosts, name):
 		return false
 	}
-	ours := r.Host // the request may go
+	ours := r.Host // a copy that does not keep the request in memory
 	g.last.Store(&ours)
 	return true
 }
 
-// zoneOf is the zone of the address that a request was sent to; most have none.
+// zoneOf returns the zone of the address that a request was sent to; most addresses have none.
 func zoneOf(r *http.Request) string {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		return local.Zone
@@ -126,8 +124,8 @@ func zoneOf(r *http.Request) string {
 	return ""
 }
 
-// splitHost gives the address of a Host, or else its name, in lower case and without the dot of the root. An IPv6 address
-// stands in brackets, its zone after % or %25; a port is at most 65535. ok is false for what is no Host.
+// splitHost returns the address of a Host, or else its name, in lower case and without the dot of the root. An IPv6
+// address is in brackets, with its zone after % or %25; a port is at most 65535. ok is false for an invalid Host.
 func splitHost(host string) (name string, address netip.Addr, ok bool) {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		if port := host[i+1:]; port != "" {

@@ -12,48 +12,48 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// MemoryStats count the bytes of items that requests have in memory.
+// MemoryStats counts the bytes of items that requests have in memory.
 type MemoryStats struct {
 	Bytes   int64  // now
-	Refused uint64 // requests turned away because it was too much
-	Evicted uint64 // requests that were ended in the middle, to make room for a caller with less in memory
+	Refused uint64 // requests refused because there was no room
+	Evicted uint64 // requests that were ended to make room for a caller with less in memory
 }
 
-// itemMemory bounds the bytes of items in memory, those that come and those that go. What a
-// client only announces counts for nothing: otherwise a few that announce much and send
-// nothing would turn everybody away.
+// itemMemory bounds the bytes of items in memory, of requests and of answers. Bytes that a client announces do not
+// count before they arrive: otherwise a few clients that announce much and send nothing could have all others
+// refused.
 //
-// When it is full, a caller with less in memory than another gets room from that one: of its requests
-// that wait for their client, for a place at the store, for somebody's lock, or at the store for a principal or a connection, those
-// that came first are ended, as they are most likely to have a client that does not move. What the store has sent stays: it asks for
-// its [session.Permission] before it sends. So that there is room beside that, a caller with more than one item, and with more
-// than a sixteenth of the limit, leaves an eighth of it to others.
+// If the memory is full, a caller with less in memory gets room from a caller with more. Of that caller's requests
+// that wait (for their client, for a place at the store, for a lock, or at the store for a principal or a
+// connection), the oldest are ended, because their clients are the most likely not to read or send. A request that
+// the store has sent is pinned: the store asks for its [session.Permission] before it sends. So that there is room
+// besides pinned items, a caller with more than one item and more than a sixteenth of the limit leaves an eighth of
+// the limit to others.
 //
-// A request without an item costs nothing; one with an item four or five short holds of a mutex, and one more each time its item
-// has grown four times as large.
-// Any number of goroutines may use it.
+// A request without an item costs nothing. A request with an item takes a mutex four or five times, and once more
+// each time its item has grown fourfold. Any number of goroutines may use an itemMemory.
 type itemMemory struct {
 	limit            int64
-	used             atomic.Int64 // what the pool has; written under mu
+	used             atomic.Int64 // the bytes in the pool; written under mu
 	refused, evicted atomic.Uint64
 
-	mu   sync.Mutex // guards the pool and all itemShares; held for no I/O
-	pool shares.Pool[*itemShare]
-	came uint64 // how many did so far
+	mu      sync.Mutex // guards the pool and all itemShares; never held during I/O
+	pool    shares.Pool[*itemShare]
+	arrived uint64 // how many shares were added so far
 }
 
-// itemShare is what one request has in memory. The zero value is nothing.
+// itemShare is what one request has in memory. The zero value has nothing.
 type itemShare struct {
-	taken int // owned by the request's goroutine; with 0 nobody else knows the share
+	taken int // owned by the request's goroutine; while it is 0, no other goroutine has the share
 
-	part shares.Part[*itemShare]
-	w    http.ResponseWriter // the request's, for stop
-	stop func(*itemShare)    // ends what the request waits for; nil: it stays
-	end  func()              // ends the request's context, for endCall; nil: it has none to end
-	gone bool                // it had to make room, and is to end
+	part    shares.Part[*itemShare]
+	w       http.ResponseWriter // the request's, for stop
+	stop    func(*itemShare)    // ends what the request waits for; nil: it is pinned
+	end     func()              // ends the request's context, for endCall; nil: it cannot be ended
+	evicted bool                // its room was given to another request, and it must end
 }
 
-// take counts n bytes more for a caller; false: there is no room for them, and they are not counted.
+// take counts n more bytes for a caller. It returns false, and counts nothing, if there is no room for them.
 func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	if n == 0 {
 		return true
@@ -61,7 +61,7 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case s.gone:
+	case s.evicted:
 		return false
 	case !m.roomLocked(caller, s, n):
 		m.refused.Add(1)
@@ -71,39 +71,40 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	return true
 }
 
-// must counts n bytes whether there is room for them or not: they are there already, and
-// what was done for them can't be taken back.
-func (m *itemMemory) must(caller string, s *itemShare, n int) {
+// takeAlways counts n more bytes even if there is no room for them: they are in memory already, and the call that
+// brought them cannot be undone.
+func (m *itemMemory) takeAlways(caller string, s *itemShare, n int) {
 	if n == 0 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.roomLocked(caller, s, n)
-	m.addLocked(caller, s, n) // the share is not gone: who gets a lock comes from the store
+	m.addLocked(caller, s, n) // the share is not evicted: the store has pinned it
 }
 
-// The parts, one in so many, of the limit that are left to callers with little, and that make somebody one with more.
+// Parts of the limit, one in so many: the part left to callers with little, and the part beyond which a caller has
+// much.
 const (
-	leftShare = 8
-	moreShare = 16
+	reservedShare = 8
+	largeShare    = 16
 )
 
-// boundLocked is the limit for n bytes more of a request's. Where callers are not told apart there is nobody to leave
-// room to.
+// boundLocked returns the limit for n more bytes of a request. If callers are not told apart, there is nobody to
+// leave room to.
 func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) shares.Size {
 	has := m.pool.Share(caller).Bytes
-	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/moreShare {
+	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/largeShare {
 		return shares.Size{Bytes: m.limit}
 	}
-	return shares.Size{Bytes: m.limit - m.limit/leftShare}
+	return shares.Size{Bytes: m.limit - m.limit/reservedShare}
 }
 
-// roomLocked makes room for n bytes of a caller's, where another has more.
+// roomLocked makes room for n bytes of a caller, if another caller has more.
 func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
 	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, m.boundLocked(caller, s, n))
 	for _, part := range gone {
-		part.Value.gone = true
+		part.Value.evicted = true
 		part.Value.stop(part.Value)
 	}
 	m.evicted.Add(uint64(len(gone)))
@@ -112,8 +113,8 @@ func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
 
 func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	if s.taken == 0 {
-		m.came++
-		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.came} // the one that came first is the first to go
+		m.arrived++
+		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.arrived} // the oldest is evicted first
 		m.pool.Add(caller, &s.part)
 		m.pool.Pin(&s.part, s.stop == nil)
 	}
@@ -122,9 +123,10 @@ func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// full says whether there is room for nothing more of a caller's, for a request without an item yet; who asks is turned away, and counted.
+// full reports whether there is no room for anything more of a caller, for a request without an item yet. The request
+// is then refused and counted.
 func (m *itemMemory) full(caller string) bool {
-	if m.used.Load() < m.limit-m.limit/leftShare { // the usual case, without a lock
+	if m.used.Load() < m.limit-m.limit/reservedShare { // the usual case, without a lock
 		return false
 	}
 	m.mu.Lock()
@@ -136,7 +138,7 @@ func (m *itemMemory) full(caller string) bool {
 	return true
 }
 
-// giveBack counts nothing more for a request, and stops it no more.
+// giveBack no longer counts a request, and no longer evicts it.
 func (m *itemMemory) giveBack(s *itemShare) {
 	if s.taken == 0 {
 		return
@@ -148,9 +150,9 @@ func (m *itemMemory) giveBack(s *itemShare) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// waits says that a request begins to wait, and makes room for others from now on: stop is called once then, and has
-// to end the waiting without waiting itself. With false the request has made room before, and has to end.
-func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) bool {
+// evictable says that a request begins to wait, and may be evicted from now on. stop is then called once, and must
+// end the wait without waiting itself. evictable returns false if the request was evicted before and must end.
+func (m *itemMemory) evictable(s *itemShare, stop func(*itemShare)) bool {
 	if s.taken == 0 {
 		s.stop = stop
 		return true
@@ -158,15 +160,15 @@ func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.stop = stop
-	if s.gone {
+	if s.evicted {
 		return false
 	}
 	m.pool.Pin(&s.part, false)
 	return true
 }
 
-// stays says that the waiting is over. With false the request has made room, and has to end.
-func (m *itemMemory) stays(s *itemShare) bool {
+// pin says that the wait has ended. It returns false if the request was evicted and must end.
+func (m *itemMemory) pin(s *itemShare) bool {
 	if s.taken == 0 {
 		s.stop = nil
 		return true
@@ -175,14 +177,14 @@ func (m *itemMemory) stays(s *itemShare) bool {
 	defer m.mu.Unlock()
 	s.stop = nil
 	m.pool.Pin(&s.part, true)
-	return !s.gone
+	return !s.evicted
 }
 
-// hasGone reports whether the request had to make room.
-func (m *itemMemory) hasGone(s *itemShare) bool {
+// isEvicted reports whether the request was evicted.
+func (m *itemMemory) isEvicted(s *itemShare) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return s.gone
+	return s.evicted
 }
 
 func (m *itemMemory) stats() MemoryStats {
@@ -190,45 +192,45 @@ func (m *itemMemory) stats() MemoryStats {
 }
 
 func (m *itemMemory) fullError() error {
-	return &problemError{kindOverloaded, fmt.Sprintf("items of %d bytes are in memory already", m.limit)}
+	return &problemError{kindOverloaded, fmt.Sprintf("requests have items of %d bytes in memory already", m.limit)}
 }
 
-// firstRoom is how many bytes of an item there is room for when the first has come.
+// firstRoom is how many bytes of an item are allocated when its first byte has arrived.
 const firstRoom = 1 << 10
 
-// endCall ends the waiting at the store, or for it.
+// endCall ends a wait at the store or for it.
 func endCall(s *itemShare) { s.end() }
 
-// longAgo is a deadline that is over.
+// longAgo is a deadline in the past.
 var longAgo = time.Unix(1, 0)
 
-// What ends the waiting for a client. A recorder has no deadlines, and nobody waits for it.
+// stopReading and stopWriting end a wait for a client. A test's recorder has no deadlines and waits for nobody.
 func stopReading(s *itemShare) { _ = http.NewResponseController(s.w).SetReadDeadline(longAgo) }
 func stopWriting(s *itemShare) { _ = http.NewResponseController(s.w).SetWriteDeadline(longAgo) }
 
-// readItem is readBody for a caller whose body makes room for others while it is read.
+// readItem is readBody for a caller whose item may be evicted while it is read.
 func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller string, s *itemShare, limit int) ([]byte, error) {
 	s.w = w
-	m.waits(s, stopReading)
+	m.evictable(s, stopReading)
 	body, err := m.readBody(r, caller, s, limit)
-	if !m.stays(s) {
+	if !m.pin(s) {
 		return nil, m.fullError()
 	}
 	return body, err
 }
 
-// writesItem says that a request answers with an item, and makes room for others while its client takes it, until stays or giveBack.
+// writesItem says that a request answers with an item. The item may be evicted while its client reads it, until pin
+// or giveBack.
 func (m *itemMemory) writesItem(w http.ResponseWriter, s *itemShare) {
-	s.w = w // nobody reads it while there is no stop
-	m.waits(s, stopWriting)
+	s.w = w // no other goroutine reads it while stop is nil
+	m.evictable(s, stopWriting)
 }
 
-// readBody reads the item into memory that grows with what has come: none before the first byte,
-// and then at most four times as much. An item above
-// the limit takes no memory, and is refused unread where the client asked before
-// sending it. What it takes for the caller has to be given back.
+// readBody reads the item into memory that grows with what has arrived: none before the first byte, and then at most
+// four times as much. An item above the limit takes no memory, and is refused unread if the client asks before it
+// sends. giveBack must give back what it takes.
 func (m *itemMemory) readBody(r *http.Request, caller string, s *itemShare, limit int) (body []byte, err error) {
-	size := r.ContentLength // net/http hands out no more than this; negative: not announced
+	size := r.ContentLength // net/http returns no more than this; negative: not announced
 	switch {
 	case size == 0:
 		return nil, nil
@@ -236,9 +238,9 @@ func (m *itemMemory) readBody(r *http.Request, caller string, s *itemShare, limi
 		discard(r)
 		return nil, &session.TooLargeError{Limit: limit}
 	case size < 0:
-		size = int64(limit) + 1 // one more tells too much from just enough
+		size = int64(limit) + 1 // one byte more distinguishes an item above the limit
 	}
-	if m.full(caller) { // before the client is told to send it
+	if m.full(caller) { // before the client gets permission to send it
 		return nil, m.fullError()
 	}
 	body = make([]byte, 1)

@@ -49,7 +49,7 @@ func TestReadBody_Memory(t *testing.T) {
 	}
 	// With the memory full nothing is read: the client may wait to be told to send.
 	m := itemMemory{limit: 1}
-	m.must("a", new(itemShare), 1)
+	m.takeAlways("a", new(itemShare), 1)
 	b := &watchedBody{Reader: bytes.NewReader([]byte("x")), m: &m}
 	var share itemShare
 	if _, err := m.readBody(&http.Request{Body: b, ContentLength: 1}, "a", &share, 10); err == nil || share.taken != 0 || len(b.most) != 0 {

@@ -5,22 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// Leaving tells that a server will end soon: those who ask whether it is ready, so that a balancer sends nothing more,
-// and its clients, so that they keep no connection that is about to go. The zero value is a server
-// that stays. Any number of goroutines may use it.
+// Leaving says that a server will end soon. Its readiness check then fails, so that a load balancer sends nothing
+// more, and its clients keep no connection that is about to be closed. The zero value is a server that keeps running.
+// Any number of goroutines may use it.
 type Leaving struct{ begun atomic.Bool }
 
-// Begin begins it. It does not end.
+// Begin marks the server as leaving, for good.
 func (l *Leaving) Begin() { l.begun.Store(true) }
 
-// Begun says whether the server will end. A nil Leaving stays.
+// Begun reports whether the server will end. For a nil Leaving it is false.
 func (l *Leaving) Begun() bool { return l != nil && l.begun.Load() }
 
-// closing is the header's value; shared, and not to be written to.
+// closing is a header's value. It is shared; do not write to it.
 var closing = []string{"close"}
 
-// Wrap has the answers of a server that is leaving say so: each connection ends with the next answer on it, and
-// none is cut while a client believes that it can be used. Of HTTP/2 the connection then takes no new requests.
+// Wrap adds to the answers of a leaving server that the connection ends: each connection ends with its next answer,
+// and none is cut while a client may use it. An HTTP/2 connection then takes no new requests.
 func (l *Leaving) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if l.Begun() {

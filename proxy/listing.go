@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// listed is one session in a page of the session API: what a look at it tells, and never its item.
+// listed is one session on a page of the session API. It has everything a peek tells, without the item.
 type listed struct {
 	ID            session.ID `json:"id"`
 	Created       time.Time  `json:"created"`
@@ -20,16 +20,16 @@ type listed struct {
 	Size          int        `json:"size"`
 }
 
-// listSessions is GET and HEAD /v1/apps/{app}/sessions[?cursor=…][&limit=N]: 200 with a page of the application's sessions in
-// the order of their ids, and the cursor of the next one. Those that have expired are left out, so
-// that a page may have fewer entries than the limit, or none, and another after it.
+// listSessions is GET and HEAD /v1/apps/{app}/sessions[?cursor=…][&limit=N]: 200 with a page of the application's
+// sessions in the order of their ids, and the cursor of the next page. Expired sessions are left out, so a page may
+// have fewer entries than the limit, or none, and still have a next page.
 func listSessions(ctx context.Context, c *call) error {
 	limit, err := c.limit()
 	if err != nil {
 		return err
 	}
-	if _, ok := c.query["after"]; ok { // or whoever pages by ids would be answered the first page again and again
-		return badInput("parameter after", "is the operators' listener's; here a page goes on at the parameter cursor")
+	if _, ok := c.query["after"]; ok { // a client that pages by ids would get the first page again and again
+		return badInput("parameter after", "is for the operators' listener only; use the parameter cursor here")
 	}
 	k, err := c.api.secrets.sealer(ctx)
 	if err != nil {
@@ -40,10 +40,10 @@ func listSessions(ctx context.Context, c *call) error {
 		return err
 	} else if ok {
 		if after, ok = k.openCursor(c.ref, value); !ok {
-			return badInput("parameter cursor", "must be the member next of a page of this application, as it was answered: begin again without it")
+			return badInput("parameter cursor", "must be the member next of an earlier page of this application; start again without it")
 		}
 	}
-	entries, err := c.store.List(ctx, c.ref.App, after, limit)
+	entries, err := c.list(ctx, after, limit)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,28 @@ func listSessions(ctx context.Context, c *call) error {
 	return nil
 }
 
-// cursor is where a page of the application's sessions ends, sealed: an id is a credential, and
-// a query stands in access logs.
+// list asks the store for a page of the application's sessions.
+func (c *call) list(ctx context.Context, after session.ID, limit int) ([]session.Entry, error) {
+	lister, err := c.lister()
+	if err != nil {
+		return nil, err
+	}
+	return admit(ctx, c, func(ctx context.Context, _ session.Store) ([]session.Entry, error) {
+		return lister.List(ctx, c.ref.App, after, limit)
+	})
+}
+
+// lister returns the store if it can list sessions.
+func (c *call) lister() (session.Lister, error) {
+	lister, ok := c.api.store.(session.Lister)
+	if !ok {
+		return nil, badInput("the store", "cannot list sessions")
+	}
+	return lister, nil
+}
+
+// cursor returns the end of a page of the application's sessions, sealed: an id is a credential, and queries are
+// written to access logs.
 func (s *sealer) cursor(ref session.Ref, last session.ID) string {
 	w := s.cursors.work(session.Ref{App: ref.App})
 	defer s.cursors.done(w)
@@ -81,7 +101,8 @@ func (s *sealer) cursor(ref session.Ref, last session.ID) string {
 	return w.seal("")
 }
 
-// openCursor is the id of a cursor. ok is false for what no sealer of this secret made for this application.
+// openCursor returns the id in a cursor. ok is false for a cursor that no sealer of this secret made for this
+// application.
 func (s *sealer) openCursor(ref session.Ref, text string) (last session.ID, ok bool) {
 	w := s.cursors.work(session.Ref{App: ref.App})
 	defer s.cursors.done(w)

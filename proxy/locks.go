@@ -10,37 +10,37 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// releaseTimeout bounds how long a lock that nobody waits for is given back.
+// releaseTimeout bounds how long giving back a lock takes whose caller has left.
 const releaseTimeout = 5 * time.Second
 
-// creates is the parameter that has an acquire make a session that is not there.
+// creates is the parameter with which an acquire creates a session that does not exist.
 const creates = "create"
 
 // acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…][&create=true]: 200 with the item and
 // Session-Lock, 201 if it made the session.
 func acquire(ctx context.Context, c *call) (err error) {
-	var (
-		s    session.Session
-		lock session.Lock
-	)
 	if c.op.Create, err = c.flag(creates, "true"); err != nil {
 		return err
 	}
 	if err := c.changes(c.op.Create); err != nil {
 		return err
 	}
-	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that can't be told
+	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that cannot be sealed
 		return err
 	}
-	err = c.meetLock(ctx, false, func(ctx context.Context) (err error) {
-		s, lock, err = c.store.Acquire(ctx, c.ref, c.op)
-		return err
+	m := &c.api.memory
+	granted, err := admitWhenUnlocked(ctx, c, false, func(ctx context.Context, store session.Store) (grant, error) {
+		if m.full(nameOf(c.caller)) { // checked now: a lock that was granted belongs to the caller
+			return grant{}, m.fullError()
+		}
+		s, lock, err := store.Acquire(ctx, c.ref, c.op)
+		return grant{s, lock}, err
 	})
 	if err != nil {
 		return c.removed(lost(err, lostByAcquire))
 	}
-	m := &c.api.memory
-	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
+	s, lock := &granted.session, granted.lock
+	m.takeAlways(nameOf(c.caller), &c.items, len(s.Item)) // the lock belongs to the caller already
 	if err := c.r.Context().Err(); err != nil {
 		c.giveBack(lock)
 		return err
@@ -56,32 +56,38 @@ func acquire(ctx context.Context, c *call) (err error) {
 		status = http.StatusCreated
 	}
 	m.writesItem(c.w, &c.items)
-	if c.answerItem(ctx, status, &s); !m.stays(&c.items) {
+	if c.answerItem(ctx, status, s); !m.pin(&c.items) {
 		c.giveBack(lock)
 	}
 	return nil
 }
 
-// changes has the operation set the timeout, where there is a Session-Timeout. Who may take a lock may
-// not for that change a session or make one: that wants the right to write as well.
+// grant is the result of an acquire: the lock, and the session at that moment.
+type grant struct {
+	session session.Session
+	lock    session.Lock
+}
+
+// changes has the operation set the session's timeout if there is a Session-Timeout. The right to lock allows neither
+// changing nor creating a session: that needs the right to write as well.
 func (c *call) changes(makes bool) error {
 	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
 	if !makes && c.timeout == 0 {
 		return nil
 	}
-	c.store.right |= keyring.Write
-	return c.store.gate.admit(c.caller, c.store.right, c.ref.App.Name)
+	c.right |= keyring.Write
+	return c.gate.admit(c.caller, c.right, c.ref.App.Name)
 }
 
-// giveBack releases a lock whose caller left between the grant and the answer, or did not take all of it;
-// earlier than that the store does it. If it fails, the lock is abandoned and ends
-// by its age.
+// giveBack releases a lock whose caller left between the grant and the end of the answer. The store does that for a
+// caller that left before the grant. If it fails, the lock is abandoned and ends by its age. It needs no place at the
+// store.
 func (c *call) giveBack(lock session.Lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.context()), releaseTimeout)
 	defer cancel()
-	err := c.store.GiveBack(ctx, c.ref, lock, c.op.Call)
+	err := c.api.store.GiveBack(ctx, c.ref, lock, c.op.Call)
 	if errors.Is(err, session.ErrLockLost) {
-		return // another call of the operation has found it
+		return // another call of the operation has the lock
 	}
 	if err != nil {
 		c.api.log.Warn("lock of a caller that left was not released", "error", err)
@@ -97,7 +103,7 @@ func release(ctx context.Context, c *call) error {
 		return err
 	}
 	if !ok {
-		return badInput("header Session-Lock", "is missing: it names the lock to release")
+		return badInput("header Session-Lock", "is missing: it must name the lock to release")
 	}
 	lock, err := c.lockOf(ctx, handle)
 	if err != nil {
@@ -106,7 +112,9 @@ func release(ctx context.Context, c *call) error {
 	if err := c.changes(false); err != nil {
 		return err
 	}
-	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {
+	if _, err := admit(ctx, c, func(ctx context.Context, store session.Store) (struct{}, error) {
+		return struct{}{}, store.Release(ctx, c.ref, lock, c.op)
+	}); err != nil {
 		return lost(err, lostByRelease)
 	}
 	c.freed()

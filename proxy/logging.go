@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// logged serves a request and logs a line about it at Debug. The route stands for
-// the path, and a short hash for the session's id: ids belong in no log.
+// logged serves a request and logs a line about it at Debug. The line has the route instead of the path, and a short
+// hash instead of the session's id: ids are never logged.
 func logged(log *slog.Logger, next http.Handler, w http.ResponseWriter, r *http.Request) {
 	rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 	rctx := chi.NewRouteContext()
@@ -25,7 +25,7 @@ func logged(log *slog.Logger, next http.Handler, w http.ResponseWriter, r *http.
 	next.ServeHTTP(rec, r)
 }
 
-// routeOf is the pattern that the request matched.
+// routeOf returns the pattern that the request matched.
 func routeOf(r *http.Request) string {
 	if rctx := chi.RouteContext(r.Context()); rctx != nil {
 		return rctx.RoutePattern()
@@ -33,13 +33,13 @@ func routeOf(r *http.Request) string {
 	return ""
 }
 
-// statusRecorder remembers what was answered.
+// statusRecorder records what was answered.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int
 
-	session session.ID // empty: none was named
+	session session.ID // empty: the request names none
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -7,21 +7,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The outcomes of a request that are no problem's name.
+// The outcomes of a request besides the names of problems.
 const (
 	outcomeOK   = "ok"
-	outcomeLeft = "client-left" // nobody was there to be answered
+	outcomeLeft = "client-left" // the client left before its answer
 )
 
-// otherRoute is the route, and the method, of what is counted under no route of the session API:
-// paths that are none, and the operators' own.
+// otherRoute is the route, and the method, of requests to no route of the session API: unknown paths, and the
+// operators' own.
 const otherRoute = "other"
 
 // latencyBuckets are seconds: from less than a round trip to the longest ?wait= with the hold window.
 var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
 
-// requestMetrics counts requests for Prometheus. Everything a request touches was made before it
-// came: no label is looked up on its way, unless it fails.
+// requestMetrics counts requests for Prometheus. All that a request uses was made before the request arrived: no
+// label is looked up for it unless it fails.
 type requestMetrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
@@ -32,7 +32,7 @@ type requestMetrics struct {
 
 type routeKey struct{ method, pattern string }
 
-// routeMetrics are the series of one route.
+// routeMetrics are the metrics of one route.
 type routeMetrics struct {
 	pattern  string
 	ok, left prometheus.Counter
@@ -62,7 +62,7 @@ func newRequestMetrics() *requestMetrics {
 	return m
 }
 
-// route gives the series of a route, and makes them the first time. Not while requests are served.
+// route returns the metrics of a route, and makes them the first time. Do not call it while requests are served.
 func (m *requestMetrics) route(method, pattern string) *routeMetrics {
 	key := routeKey{method, pattern}
 	if m.routes[key] == nil {
@@ -85,7 +85,7 @@ func (m *requestMetrics) series(method, pattern string) *routeMetrics {
 	return rm
 }
 
-// of gives the series that a request is counted in.
+// of returns the metrics in which a request is counted.
 func (m *requestMetrics) of(r *http.Request) *routeMetrics {
 	if rm := m.routes[routeKey{r.Method, routeOf(r)}]; rm != nil {
 		return rm
@@ -93,7 +93,7 @@ func (m *requestMetrics) of(r *http.Request) *routeMetrics {
 	return m.other
 }
 
-// begin and end are around every request of a route.
+// begin and end enclose every request of a route.
 func (rm *routeMetrics) begin() time.Time {
 	rm.inFlight.Inc()
 	return time.Now()
@@ -104,7 +104,7 @@ func (rm *routeMetrics) end(began time.Time) {
 	rm.took.Observe(time.Since(began).Seconds())
 }
 
-// name is the problem's name; not-found for what is no route.
+// name returns the problem's name; not-found for an unknown path.
 func (k kind) name() string {
 	if k == kindNoRoute {
 		return "not-found"
@@ -117,7 +117,7 @@ var _ prometheus.Collector = (*API)(nil)
 // Describe implements prometheus.Collector.
 func (a *API) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(a, to) }
 
-// Collect implements prometheus.Collector: requests, and waiting for locks.
+// Collect implements prometheus.Collector. It collects the metrics of requests and of waiting for locks.
 func (a *API) Collect(to chan<- prometheus.Metric) {
 	m := a.report.counts.requests
 	m.requests.Collect(to)
@@ -126,7 +126,7 @@ func (a *API) Collect(to chan<- prometheus.Metric) {
 	a.waiters.collect(to)
 }
 
-// What is told of the callers that wait for a session's lock.
+// The metrics of calls that wait for a session's lock.
 var (
 	waitersDesc = prometheus.NewDesc("mirrorstate_lock_waiters", "Callers that wait for a session's lock now.", nil, nil)
 	waitsDesc   = prometheus.NewDesc("mirrorstate_lock_waits_total",
@@ -136,7 +136,7 @@ var (
 	wokenDesc = prometheus.NewDesc("mirrorstate_lock_wakes_total", "Of those, tries because the lock was released through this server.", nil, nil)
 )
 
-// newWaitTimes makes the histogram of the time in a session's queue.
+// newWaitTimes returns the histogram of the time in a session's queue.
 func newWaitTimes() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "mirrorstate_lock_wait_duration_seconds", Help: "How long callers were in a session's queue for its lock.", Buckets: latencyBuckets,

@@ -14,8 +14,8 @@ import (
 // maxIdempotencyKey is the most bytes an Idempotency-Key may have.
 const maxIdempotencyKey = 255
 
-// makeOperation gives the call the operation id that its Idempotency-Key and who calls
-// make; without a key it has none, and the store makes one. For a create it makes the session's id as well.
+// makeOperation derives the call's operation id from its Idempotency-Key and its caller. Without a key the call has
+// no operation id, and the store makes one. For a create it makes the session's id as well.
 func (c *call) makeOperation(ctx context.Context) error {
 	key, ok, err := oneHeader(c.r.Header["Idempotency-Key"], "Idempotency-Key")
 	if err != nil {
@@ -42,8 +42,8 @@ func (c *call) makeOperation(ctx context.Context) error {
 	return nil
 }
 
-// keyedID is the id of the session that a create with this key makes, always the
-// same: so the create can be sent again. It has ASP.NET's form and 120 bits.
+// keyedID is the id of the session that a create with this key creates. It is always the same, so the create can be
+// sent again. It has ASP.NET's form and 120 bits.
 func keyedID(secret []byte, caller, app, key string) session.ID {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz012345"
 	sum := keyedHash(secret, caller, app, "", "", key)
@@ -54,13 +54,12 @@ func keyedID(secret []byte, caller, app, key string) session.ID {
 	return session.ID(id)
 }
 
-// keyed reports whether the call has an Idempotency-Key, and so may be one of several.
+// keyed reports whether the call has an Idempotency-Key, so that other calls may have the same operation id.
 func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 
-// verb names what is done to the session. It is part of the operation id, for the
-// session remembers operations of all verbs together: one key used for a lock and
-// then for a store would otherwise have the store answered as done. Parameters are no part of
-// it: they belong to what the request asks for, see contentOf.
+// verb names what is done to the session. It is part of the operation id because a session remembers operations of
+// all verbs together: a key used for a lock and then for a store would otherwise have the store answered as already
+// done. Parameters are not part of it: they are part of the request's content, see contentOf.
 func (c *call) verb() string {
 	if strings.HasSuffix(c.r.URL.Path, "/lock") {
 		return c.r.Method + " lock"

@@ -8,9 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// get is GET /v1/apps/{app}/sessions/{id}[?locked=allow][&peek=true][&wait=…]:
-// 200 with the item, 304 if If-None-Match has it already. Slides the expiry
-// unless peeking.
+// get is GET /v1/apps/{app}/sessions/{id}[?locked=allow][&peek=true][&wait=…]: 200 with the item, or 304 if
+// If-None-Match names its version. It renews the expiry unless peeking.
 func get(ctx context.Context, c *call) error {
 	peek, err := c.flag("peek", "true")
 	if err != nil {
@@ -19,8 +18,7 @@ func get(ctx context.Context, c *call) error {
 	return c.read(ctx, peek)
 }
 
-// head is HEAD of the same: 200 or 304, never slides the expiry. The item is read
-// for its length.
+// head is HEAD of the same path: 200 or 304. It never renews the expiry. The item is read for its length.
 func head(ctx context.Context, c *call) error { return c.read(ctx, true) }
 
 func (c *call) read(ctx context.Context, peek bool) error {
@@ -29,22 +27,21 @@ func (c *call) read(ctx context.Context, peek bool) error {
 		return err
 	}
 	known := c.r.Header["If-None-Match"]
-	if _, err := noneMatch(known, ""); err != nil { // before anything is done
+	if _, err := noneMatch(known, ""); err != nil { // before the store is asked
 		return err
 	}
 	if c.r.Header["If-Match"] != nil {
 		return badInput("header If-Match", "has no meaning for this method; it is for PUT")
 	}
 	opts := session.GetOptions{Peek: peek, AllowLocked: beside}
-	var s session.Session
-	read := func(ctx context.Context) (err error) {
-		s, err = c.store.Get(ctx, c.ref, opts)
-		return err
+	read := func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Get(ctx, c.ref, opts)
 	}
-	if beside { // it meets no lock, and waits behind nobody who does
-		err = read(ctx)
+	var s session.Session
+	if beside { // no lock stops it, so it does not queue behind calls that wait for one
+		s, err = admit(ctx, c, read)
 	} else {
-		err = c.meetLock(ctx, true, read)
+		s, err = admitWhenUnlocked(ctx, c, true, read)
 	}
 	if err != nil {
 		return err
@@ -63,11 +60,13 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	return nil
 }
 
-// touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. Slides the expiry, locked
-// or not, and sets the timeout, where there is a Session-Timeout.
+// touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. It renews the expiry, locked or not, and sets the timeout if
+// there is a Session-Timeout.
 func touch(ctx context.Context, c *call) error {
 	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
-	s, err := c.store.Touch(ctx, c.ref, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Touch(ctx, c.ref, c.op)
+	})
 	if err != nil {
 		return err
 	}

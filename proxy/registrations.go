@@ -9,21 +9,22 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// registrations bounds how many applications that nobody configured each caller may have made known to the database in
-// an hour. They stay there for good, and each is an entry in every server's memory. Any number of goroutines may use it.
+// registrations bounds how many applications that are not configured each caller may register in the database per
+// hour. Applications stay registered for good, and each is an entry in every server's memory. Any number of
+// goroutines may use it.
 type registrations struct {
-	hourly  int // of each caller; 0: nothing bounds them
+	hourly  int // of each caller; 0: no bound
 	refused atomic.Uint64
 
 	mu      sync.Mutex
-	callers map[string]*rate.Limiter // owned by mu; by name, of those who have registered any
+	callers map[string]*rate.Limiter // owned by mu; by name, of callers that have registered an application
 }
 
 func newRegistrations(hourly int) *registrations {
 	return &registrations{hourly: hourly, callers: make(map[string]*rate.Limiter)}
 }
 
-// take takes one registration from the caller's, or says when there will be one.
+// take counts one registration of the caller's. Where the caller has none left, the error says when it will have one.
 func (g *registrations) take(caller string) error {
 	if g.hourly <= 0 {
 		return nil
@@ -46,11 +47,11 @@ func (g *registrations) take(caller string) error {
 		"in the server's configuration (apps) or in the key, or raise limits.new_applications", g.hourly)}, after}
 }
 
-// laterError is a problem that is over after a known time, for Retry-After.
+// laterError is a problem that ends after a known time, for Retry-After.
 type laterError struct {
 	*problemError
 	after time.Duration
 }
 
-// Unwrap gives the problem.
+// Unwrap returns the problem.
 func (e *laterError) Unwrap() error { return e.problemError }

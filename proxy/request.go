@@ -11,10 +11,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Headers are looked up by their canonical keys (Session-Id for Session-ID),
-// which saves canonicalizing them on every request.
+// Headers are looked up by their canonical keys (Session-Id for Session-ID): canonicalizing them would cost time on
+// every request.
 
-// oneHeader is a header that may be there once. Missing and empty are told apart.
+// oneHeader returns a header that may be given once. ok tells a missing header from an empty one.
 func oneHeader(values []string, name string) (value string, ok bool, err error) {
 	switch len(values) {
 	case 0:
@@ -22,10 +22,10 @@ func oneHeader(values []string, name string) (value string, ok bool, err error) 
 	case 1:
 		return values[0], true, nil
 	}
-	return "", false, badInput("header "+name, "is there more than once")
+	return "", false, badInput("header "+name, "is given more than once")
 }
 
-// requiredHeader is a header that must be there once; key is its canonical form.
+// requiredHeader returns a header that must be given once. key is its canonical form.
 func requiredHeader(h http.Header, key, name string) (string, error) {
 	value, ok, err := oneHeader(h[key], name)
 	if err == nil && !ok {
@@ -34,17 +34,18 @@ func requiredHeader(h http.Header, key, name string) (string, error) {
 	return value, err
 }
 
-// maxStrayBody is how many bytes a request may have that needs none: some clients send {} with every POST.
+// maxStrayBody is how many bytes the body of a request may have that needs none. Some clients send {} with every
+// POST.
 const maxStrayBody = 1 << 10
 
-// withoutBody reads the body of a request that needs none, if it is small, and refuses any other at once: left unread
-// it would hold the answer back, or in HTTP/2 the items of the connection's other requests.
+// withoutBody reads the body of a request that needs none, and refuses it at once if it is not small. An unread body
+// would delay the answer, and in HTTP/2 the items of the connection's other requests.
 func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
 	if r.ContentLength <= maxStrayBody { // negative: not announced
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a test's recorder has no deadlines
 		_, read := io.CopyN(io.Discard, bodyOf(r), maxStrayBody+1)
 		if read == io.EOF {
 			r.Body = http.NoBody
@@ -57,11 +58,11 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor == 1 {
 		turnAway(w)
 	}
-	return badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes none: send it without", maxStrayBody, r.Method))
+	return badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes no body: send none", maxStrayBody, r.Method))
 }
 
-// parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s; zeros if it is not there. Seconds
-// are answered only where they were given; the minutes are then rounded up.
+// parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s. It returns zeros if there is none.
+// seconds is 0 unless the timeout is in seconds; minutes is then rounded up.
 func parseTimeout(values []string) (minutes, seconds int, err error) {
 	value, ok, err := oneHeader(values, "Session-Timeout")
 	if err != nil || !ok {
@@ -82,7 +83,7 @@ func parseTimeout(values []string) (minutes, seconds int, err error) {
 	return minutes, seconds, nil
 }
 
-// parseWait reads ?wait=: whole seconds or a Go duration.
+// parseWait reads ?wait=: whole seconds, or a Go duration.
 func parseWait(value string, longest time.Duration) (time.Duration, error) {
 	wait, err := time.ParseDuration(value)
 	if seconds, e := strconv.ParseUint(value, 10, 31); e == nil {
@@ -94,14 +95,14 @@ func parseWait(value string, longest time.Duration) (time.Duration, error) {
 	return wait, nil
 }
 
-// precondition is what a PUT demands of the session. The zero value is nothing.
+// precondition is what a PUT requires of the session. The zero value requires nothing.
 type precondition struct {
 	onlyCreate bool   // If-None-Match: *
-	mustExist  bool   // If-Match: *, which the store has no word for
+	mustExist  bool   // If-Match: *, which session.Condition cannot express
 	tag        string // of If-Match, without quotation marks; empty: none
 }
 
-// condition reads the preconditions of PUT.
+// condition reads the preconditions of a PUT.
 func condition(h http.Header) (precondition, error) {
 	match, none := h["If-Match"], h["If-None-Match"]
 	switch {
@@ -127,17 +128,17 @@ func condition(h http.Header) (precondition, error) {
 	case !ok || rest != "":
 		return precondition{}, badInput("header If-Match", `must be one entity tag in quotation marks, or *`)
 	case weak: // If-Match compares strongly, RFC 9110
-		return precondition{}, &problemError{kindPrecondition, "If-Match has a weak tag (W/…), which names no version; nothing was written. " + weakened}
-	case tag == "": // no session has it
+		return precondition{}, &problemError{kindPrecondition, "If-Match has a weak tag (W/…), which does not identify a version; nothing was written. " + weakened}
+	case tag == "": // no session has this tag
 		return precondition{}, session.ErrPrecondition
 	}
 	return precondition{tag: tag}, nil
 }
 
-// weakened tells whose tag is not as this server answered it what to do.
-const weakened = "A proxy on the way that compresses answers changes their ETag: turn compression off there for this API, or send the tag as the server answered it, without W/ or a suffix such as -gzip"
+// weakened is the advice to a client whose tag is not as this server sent it.
+const weakened = "A proxy that compresses answers changes their ETag: turn its compression off for this API, or send the tag as the server sent it, without W/ or a suffix such as -gzip"
 
-// suffixed reports whether a tag has what servers and proxies add to the tag of an answer that they compress.
+// suffixed reports whether a tag has a suffix that servers and proxies add when they compress an answer.
 func suffixed(tag string) bool {
 	for _, suffix := range []string{"-gzip", ";gzip", "-br", "-deflate", "-zstd"} {
 		if strings.HasSuffix(tag, suffix) {
@@ -147,8 +148,8 @@ func suffixed(tag string) bool {
 	return false
 }
 
-// noneMatch says whether If-None-Match names the tag, given without quotation marks: then
-// the caller has this version already. Compared weakly, as RFC 9110 has it.
+// noneMatch reports whether If-None-Match names the tag, which is given without quotation marks: the caller has this
+// version already. The comparison is weak (RFC 9110).
 func noneMatch(values []string, tag string) (bool, error) {
 	found := false
 	for _, value := range values {
@@ -168,7 +169,7 @@ func noneMatch(values []string, tag string) (bool, error) {
 	return found, nil
 }
 
-// cutTag takes the first entity tag off a list, and the comma and blanks after it.
+// cutTag takes the first entity tag off a list, with the comma and the blanks after it.
 func cutTag(list string) (tag string, weak bool, rest string, ok bool) {
 	list, weak = strings.CutPrefix(list, "W/")
 	list, ok = strings.CutPrefix(list, `"`)

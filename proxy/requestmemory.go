@@ -10,57 +10,56 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// requestLife is how long the content of a request is remembered: as long as the database remembers the
-// operations of a session that was removed.
+// requestLife is how long the content of a request is remembered: as long as the database remembers the operations of
+// a removed session.
 const requestLife = 10 * time.Minute
 
-// requestMemory knows, of the requests with an Idempotency-Key that this process has let through, what they
-// asked for: so that the key of one, with another content, is not answered as the first was. A session's row has
-// room for operation ids alone, so another process of the fleet does not know.
+// requestMemory remembers the contents of the requests with an Idempotency-Key that this process has admitted. So a
+// request with the same key and another content is not answered as the first one was. A session's row has room for
+// operation ids only, so the other processes of the fleet do not know the contents.
 //
-// A request is remembered from when it is let through until the end of its life, unless it ends with nothing
-// applied: then a mended one may have its key. Of each operation there is one content, and
-// any number of calls.
+// A request is remembered from its admission until the end of its life. If nothing of it was applied, it is forgotten
+// when it ends: a corrected request may then have its key. Each operation has one content, and any number of calls.
 //
-// Operations are spread over shards, so that requests do not meet at one lock. In a shard that is full, the oldest
-// operation of whoever has most in it is forgotten. An operation takes about 120 bytes. Any number of goroutines may use it.
+// Operations are spread over shards, so that requests do not share one lock. In a full shard, the oldest operation of
+// the caller with the most is forgotten. An operation takes about 120 bytes. Any number of goroutines may use it.
 type requestMemory struct {
 	seed   maphash.Seed
 	start  time.Time
-	shards []requestShard // none: nothing is remembered
+	shards []requestShard // empty: nothing is remembered
 
 	forgotten atomic.Uint64
 }
 
-// requestShard is the operations whose ids begin alike.
+// requestShard has the operations whose ids have the same beginning.
 type requestShard struct {
 	limit int
 
 	mu      sync.Mutex
-	known   map[session.OperationID]*keptRequest // owned by mu, what they point to included
+	known   map[session.OperationID]*keptRequest // owned by mu, with what they point to
 	callers map[string]*keptLine                 // owned by mu; none is empty
 }
 
-// keptRequest is an operation's content.
+// keptRequest is the content of an operation.
 type keptRequest struct {
 	id      session.OperationID
-	content uint64        // keyed hash of what was asked for
-	at      time.Duration // when its newest call began, since the memory's start
-	calls   int32         // that are under way
-	kept    bool          // a call ended that was applied, or may have been
+	content uint64        // keyed hash of the request's content
+	at      time.Duration // when its newest call began, since start
+	calls   int32         // calls in progress
+	kept    bool          // a call that has ended was applied, or may have been
 
 	line       *keptLine // nil: it is forgotten
 	prev, next *keptRequest
 }
 
-// keptLine is one caller's operations, in a ring without end: root's next is the one that has been longest without a call.
+// keptLine has one caller's operations in a ring. root.next is the operation that has been longest without a call.
 type keptLine struct {
 	caller string
 	n      int
 	root   keptRequest
 }
 
-// requestShards is how many shards there are, where each has room for so many.
+// requestShards is how many shards there are, if each has room for as many operations.
 const requestShards = 16
 
 func newRequestMemory(limit int) *requestMemory {
@@ -82,13 +81,13 @@ func newRequestMemory(limit int) *requestMemory {
 	return m
 }
 
-// remembered is a request's hold on the memory, from begin to end.
+// remembered is a request in the memory, from begin to end.
 type remembered struct {
 	shard   *requestShard
 	request *keptRequest
 }
 
-// begin lets a request through, unless its operation is known to have another content.
+// begin admits a request unless its operation has another content.
 func (m *requestMemory) begin(caller string, id session.OperationID, content uint64) (remembered, error) {
 	if len(m.shards) == 0 {
 		return remembered{}, nil
@@ -115,7 +114,7 @@ func (m *requestMemory) begin(caller string, id session.OperationID, content uin
 	q.at = now
 	q.calls++
 	sh.append(caller, q)
-	for range 2 { // more than come in, so that what is over goes
+	for range 2 { // more than are added, so that expired ones are removed
 		if oldest := q.line.root.next; oldest.over(now) {
 			sh.forget(oldest)
 		}
@@ -123,7 +122,7 @@ func (m *requestMemory) begin(caller string, id session.OperationID, content uin
 	return remembered{sh, q}, nil
 }
 
-// errMismatch refuses a key of another request. Nothing was done for this one.
+// errMismatch refuses a request with the key of another one. The request was not applied.
 var errMismatch = &problemError{kindMismatch, "a request with this Idempotency-Key had another body, timeout, lock, condition or parameter, and was applied or may have been; " +
 	"send the same request again to learn its outcome, and give a new request a key of its own"}
 
@@ -142,18 +141,18 @@ func (r remembered) end(applied bool) {
 	}
 }
 
-// over reports whether the operation has outlived its life.
+// over reports whether the operation's life has ended.
 func (q *keptRequest) over(now time.Duration) bool { return now-q.at >= requestLife }
 
-// makeRoom forgets what has outlived its life, and then the oldest operation of whoever has most, until there
-// is room for one more. It returns how many were forgotten before their time.
+// makeRoom forgets expired operations, and then the oldest operation of the caller with the most, until there is room
+// for one more. It returns how many were forgotten early.
 func (sh *requestShard) makeRoom(now time.Duration) (early uint64) {
 	if len(sh.known) < sh.limit {
 		return 0
 	}
 	for _, l := range sh.callers {
 		for q := l.root.next; q != &l.root && q.over(now); q = l.root.next {
-			sh.forget(q) // the line may go, and keeps its root
+			sh.forget(q) // the line may be removed, but keeps its root
 		}
 	}
 	for len(sh.known) >= sh.limit {
@@ -169,7 +168,7 @@ func (sh *requestShard) makeRoom(now time.Duration) (early uint64) {
 	return early
 }
 
-// append puts an operation at the end of its caller's line.
+// append adds an operation at the end of its caller's line.
 func (sh *requestShard) append(caller string, q *keptRequest) {
 	l := sh.callers[caller]
 	if l == nil {
@@ -182,13 +181,13 @@ func (sh *requestShard) append(caller string, q *keptRequest) {
 	l.n++
 }
 
-// unlink takes an operation out of its line.
+// unlink removes an operation from its line.
 func (q *keptRequest) unlink() {
 	q.prev.next, q.next.prev = q.next, q.prev
 	q.line.n--
 }
 
-// forget takes an operation out of the shard.
+// forget removes an operation from the shard.
 func (sh *requestShard) forget(q *keptRequest) {
 	q.unlink()
 	if q.line.n == 0 {
@@ -198,7 +197,7 @@ func (sh *requestShard) forget(q *keptRequest) {
 	delete(sh.known, q.id)
 }
 
-// len counts what is remembered.
+// len returns how many operations are remembered.
 func (m *requestMemory) len() (n int64) {
 	for i := range m.shards {
 		sh := &m.shards[i]
@@ -209,8 +208,8 @@ func (m *requestMemory) len() (n int64) {
 	return n
 }
 
-// contentOf is the keyed hash of what a call asks for, beside its operation: the body, and each header and
-// parameter that changes what is done. How long it would wait does not.
+// contentOf returns the keyed hash of what a call asks for, besides its operation: the body, and each header and
+// parameter that changes the effect. ?wait= does not.
 func (m *requestMemory) contentOf(c *call) uint64 {
 	var h maphash.Hash
 	h.SetSeed(m.seed)
@@ -224,7 +223,7 @@ func (m *requestMemory) contentOf(c *call) uint64 {
 	return h.Sum64()
 }
 
-// hashList adds values to h, so that no two lists are the same bytes.
+// hashList adds values to h, so that different lists give different bytes.
 func hashList(h *maphash.Hash, values []string) {
 	hashLength(h, len(values))
 	for _, v := range values {

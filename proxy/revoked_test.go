@@ -123,7 +123,7 @@ func TestWait_KeyRevoked(t *testing.T) {
 				if code := <-got; code != c.want {
 					t.Errorf("who waited got %d, want %d", code, c.want)
 				}
-				if busy := api.Stats().Door.Busy; busy != 0 {
+				if busy := api.Stats().Admission.Busy; busy != 0 {
 					t.Errorf("%d places are not given back", busy)
 				}
 			})

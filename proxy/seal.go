@@ -15,9 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// A sealer gives tags and locks the form in which callers get them, and opens what
-// callers bring. What is sealed tells nothing of the operation ids and cookies in it,
-// can't be made or changed without the key, and opens for its session only.
+// A sealer seals tags and locks for callers, and opens what callers send. A sealed text reveals nothing of the
+// operation ids and cookies in it, cannot be made or changed without the key, and opens for its session only.
 //
 // The form is a deterministic authenticated encryption with a synthetic iv:
 //
@@ -26,26 +25,25 @@ import (
 //	iv    = HMAC-SHA-256(mac key, label | head | plaintext), the first 16 bytes
 //	sealed = base64url(iv | plaintext XOR AES-256-CTR(cipher key, iv))
 //
-// A tag's plaintext is the store's tag as it is; a lock's is the operation id and the
-// cookie, big-endian. Equal versions have equal tags, and a lock has one handle. Each
-// kind has keys of its own, made of the fleet's secret by HKDF-SHA-256, so that
-// every proxy of a fleet opens what another one sealed.
+// The plaintext of a tag is the store's tag; that of a lock is the operation id and the cookie, big-endian. Equal
+// versions have equal tags, and a lock has one handle. Each kind has keys of its own, derived from the fleet's secret
+// by HKDF-SHA-256, so every proxy of a fleet opens what another proxy has sealed.
 //
-// Any number of goroutines may use a sealer. It allocates what it returns.
+// Any number of goroutines may use a sealer. It allocates only what it returns.
 type sealer struct {
-	secret  []byte // what it was made of
-	public  bool   // made of nothing secret: see publicSecret
+	secret  []byte // the secret that the keys are derived from
+	public  bool   // the keys are not secret: see publicSecret
 	tags    box
 	handles box
-	cursors box // of pages of a list: the last id
+	cursors box // the last id of a page of a list
 }
 
-// publicSecret is the secret of a fleet whose database has no place for one, the stock
-// schema. There the cookie alone proves a lock, as it does for .NET, and nobody can hide
-// it: the key is no secret, and is the same everywhere so that all proxies agree.
+// publicSecret is the secret of a fleet whose database has no place for one (the stock schema). There the cookie
+// alone proves a lock, as it does for .NET, and nobody can hide it. So the key is public and the same everywhere, and
+// all proxies agree.
 const publicSecret = "mirrorstate: a stock schema keeps no secret"
 
-// ivLength is what a sealed text is longer than its plaintext, in bytes.
+// ivLength is by how many bytes a sealed text is longer than its plaintext.
 const ivLength = 16
 
 // lockLength is the length of a lock's plaintext, handleLength that of a handle.
@@ -54,10 +52,10 @@ const (
 	handleLength = ((ivLength+lockLength)*8 + 5) / 6
 )
 
-// maxSealed is the longest text that is opened. No store's tag comes near it.
+// maxSealed is the longest text that is opened. No store's tag is nearly as long.
 const maxSealed = 512
 
-// newSealer makes the sealer of a fleet's secret; nil: of a fleet that has none.
+// newSealer returns the sealer of a fleet's secret; nil: the fleet has none.
 func newSealer(secret []byte) (*sealer, error) {
 	s := &sealer{secret: secret}
 	if secret == nil {
@@ -72,7 +70,7 @@ func newSealer(secret []byte) (*sealer, error) {
 	return s, s.handles.open(secret, "lock")
 }
 
-// tag is the session's tag as callers get it, in quotation marks.
+// tag returns the session's sealed tag, in quotation marks.
 func (s *sealer) tag(ref session.Ref, tag session.Tag) string {
 	w := s.tags.work(ref)
 	defer s.tags.done(w)
@@ -80,8 +78,8 @@ func (s *sealer) tag(ref session.Ref, tag session.Tag) string {
 	return w.seal(`"`)
 }
 
-// openTag is the store's tag, without quotation marks. ok is false for what no sealer
-// of this secret made for this session.
+// openTag returns the store's tag, without quotation marks. ok is false for a text that no sealer of this secret made
+// for this session.
 func (s *sealer) openTag(ref session.Ref, text string) (tag session.Tag, ok bool) {
 	w := s.tags.work(ref)
 	defer s.tags.done(w)
@@ -91,8 +89,8 @@ func (s *sealer) openTag(ref session.Ref, text string) (tag session.Tag, ok bool
 	return session.Tag(w.plain()), true
 }
 
-// handle is the lock as callers get it. Where the key is public the operation id is
-// left out: the stock schema does not look at it.
+// handle returns the sealed lock. If the key is public, the operation id is left out: the stock schema does not use
+// it.
 func (s *sealer) handle(ref session.Ref, lock session.Lock) string {
 	if s.public {
 		lock.Operation = session.OperationID{}
@@ -104,9 +102,9 @@ func (s *sealer) handle(ref session.Ref, lock session.Lock) string {
 	return w.seal("")
 }
 
-// openHandle is the lock of a handle. What does not open is [session.ErrLockLost], like a lock
-// that is lost: a caller can do the same about both. So is the zero lock, which
-// would mean "without a lock" to a store.
+// openHandle returns the lock of a handle. For a text that does not open it returns [session.ErrLockLost], as for a
+// lost lock: a caller can do the same about both. The zero lock is refused too, because it means "without a lock" to
+// a store.
 func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, err error) {
 	w := s.handles.work(ref)
 	defer s.handles.done(w)
@@ -114,7 +112,7 @@ func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, er
 		return session.Lock{}, session.ErrLockLost
 	}
 	plain := w.plain()
-	if !s.public { // whoever can make a handle must not be able to name an operation with it
+	if !s.public { // with a public key anybody can make a handle, and must not be able to name an operation with it
 		lock.Operation = session.OperationID(plain[:len(lock.Operation)])
 	}
 	lock.Cookie = int32(binary.BigEndian.Uint32(plain[len(lock.Operation):]))
@@ -124,14 +122,14 @@ func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, er
 	return lock, nil
 }
 
-// box seals one kind of thing with keys of its own.
+// box seals one kind of text with keys of its own.
 type box struct {
 	label string
 	block cipher.Block
 	macs  sync.Pool // of *work
 }
 
-// open makes the keys.
+// open derives the keys.
 func (b *box) open(secret []byte, label string) error {
 	b.label = label
 	key, err := hkdf.Key(sha256.New, secret, nil, "mirrorstate 1 "+label+" cipher", 32)
@@ -148,11 +146,11 @@ func (b *box) open(secret []byte, label string) error {
 	return nil
 }
 
-// work is the room that one sealing or opening needs, taken from its box and given back.
+// work is the memory that one sealing or opening needs, taken from its box and returned to it.
 type work struct {
 	block   cipher.Block
 	mac     hash.Hash
-	message []byte // what the mac is of: label, head and, from at on, the plaintext
+	message []byte // the input of the mac: label, head and, from at on, the plaintext
 	at      int
 	bytes   []byte // iv and ciphertext
 	text    []byte
@@ -161,7 +159,7 @@ type work struct {
 	pad     [aes.BlockSize]byte
 }
 
-// plain is what is to be sealed, or was opened.
+// plain is the plaintext.
 func (w *work) plain() []byte { return w.message[w.at:] }
 
 func (b *box) work(ref session.Ref) *work {
@@ -178,7 +176,7 @@ func (b *box) work(ref session.Ref) *work {
 
 func (b *box) done(w *work) { b.macs.Put(w) }
 
-// seal is the sealed plaintext between two quotes.
+// seal returns the sealed plaintext between two quotes.
 func (w *work) seal(quote string) string {
 	w.authenticate()
 	w.bytes = append(append(w.bytes[:0], w.sum[:ivLength]...), w.plain()...)
@@ -189,8 +187,7 @@ func (w *work) seal(quote string) string {
 	return string(w.text)
 }
 
-// unseal makes plain what was sealed, and reports whether it was sealed by the same key
-// for the same session.
+// unseal decrypts a text into plain, and reports whether it was sealed with the same key for the same session.
 func (w *work) unseal(text string) bool {
 	if len(text) > maxSealed {
 		return false
@@ -198,7 +195,7 @@ func (w *work) unseal(text string) bool {
 	w.text = append(w.text[:0], text...)
 	var err error
 	w.bytes, err = strictURL.AppendDecode(w.bytes[:0], w.text)
-	// The decoder skips line ends, and a value has one text.
+	// The decoder skips line ends, but a value must have one text only.
 	if err != nil || len(w.bytes) < ivLength || strictURL.EncodedLen(len(w.bytes)) != len(text) {
 		return false
 	}
@@ -208,17 +205,17 @@ func (w *work) unseal(text string) bool {
 	return subtle.ConstantTimeCompare(w.sum[:ivLength], w.bytes[:ivLength]) == 1
 }
 
-// strictURL takes one text for each value.
+// strictURL accepts one text for each value.
 var strictURL = base64.RawURLEncoding.Strict()
 
-// authenticate puts the mac of the message into sum.
+// authenticate computes the mac of the message into sum.
 func (w *work) authenticate() {
 	w.mac.Reset()
 	w.mac.Write(w.message)
 	w.mac.Sum(w.sum[:0])
 }
 
-// keystream adds AES-CTR from iv to b. It is cipher.NewCTR for three blocks, which would cost an allocation.
+// keystream XORs b with AES-CTR from iv. It does what cipher.NewCTR does, without an allocation.
 func (w *work) keystream(b, iv []byte) {
 	copy(w.count[:], iv)
 	for len(b) > 0 {

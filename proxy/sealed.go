@@ -6,11 +6,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// What a call takes in and gives out of tags and handles goes through here, so that the store
-// and the rest of the package see tags and locks only, and callers what is sealed.
+// Tags and handles are sealed and opened here. The store and the rest of the package see tags and locks only; callers
+// see sealed texts only.
 
-// tagOf is the session's tag as it is answered, in quotation marks; empty where there is none. A
-// session is answered without its tag if it can't be sealed: what the call was for is done.
+// tagOf returns the session's sealed tag, in quotation marks; empty if there is none. If the tag cannot be sealed,
+// the session is answered without it, because the call has been applied.
 func (c *call) tagOf(ctx context.Context, s *session.Session) string {
 	if c.etag != "" || s.Tag == "" {
 		return c.etag
@@ -24,8 +24,8 @@ func (c *call) tagOf(ctx context.Context, s *session.Session) string {
 	return c.etag
 }
 
-// conditionOf is a precondition in the store's words. A tag that nobody sealed for this session is no
-// version of it.
+// conditionOf returns a precondition for the store. A tag that was not sealed for this session names no version of
+// it.
 func (c *call) conditionOf(ctx context.Context, p precondition) (session.Condition, error) {
 	cond := session.Condition{OnlyCreate: p.onlyCreate}
 	if p.tag == "" {
@@ -38,14 +38,14 @@ func (c *call) conditionOf(ctx context.Context, p precondition) (session.Conditi
 	var ok bool
 	if cond.Match, ok = k.openTag(c.ref, p.tag); !ok || cond.Match == "" {
 		if suffixed(p.tag) {
-			return session.Condition{}, &problemError{kindPrecondition, "If-Match names no version of this session; nothing was written. " + weakened}
+			return session.Condition{}, &problemError{kindPrecondition, "If-Match does not name a version of this session; nothing was written. " + weakened}
 		}
 		return session.Condition{}, session.ErrPrecondition
 	}
 	return cond, nil
 }
 
-// handleOf is the lock's handle.
+// handleOf returns the lock's handle.
 func (c *call) handleOf(ctx context.Context, lock session.Lock) (string, error) {
 	k, err := c.api.secrets.sealer(ctx)
 	if err != nil {
@@ -54,8 +54,7 @@ func (c *call) handleOf(ctx context.Context, lock session.Lock) (string, error) 
 	return k.handle(c.ref, lock), nil
 }
 
-// lockOf is the lock of a handle. One that is malformed, or another session's, is
-// ErrLockLost, like one that is stale.
+// lockOf returns the lock of a handle. A malformed handle, or another session's, is ErrLockLost, like a stale one.
 func (c *call) lockOf(ctx context.Context, handle string) (session.Lock, error) {
 	k, err := c.api.secrets.sealer(ctx)
 	if err != nil {

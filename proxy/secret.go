@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// minSecret is the least bytes of a secret that keeps operation ids unguessable.
+// minSecret is the least length in bytes of a secret that makes operation ids unguessable.
 const minSecret = 16
 
-// secrets are what operation ids, tags and handles are made with.
+// secrets has the secrets from which operation ids, tags and handles are made.
 type secrets struct {
 	fleet func(ctx context.Context) ([]byte, error) // Config.FleetSecret
-	own   []byte                                    // of this process, for operation ids where the fleet has none
-	known atomic.Pointer[sealer]                    // of the secret that fleet gave last
+	own   []byte                                    // of this process, for operation ids if the fleet has none
+	known atomic.Pointer[sealer]                    // of the secret that fleet returned last
 }
 
 func newSecrets(fleet func(ctx context.Context) ([]byte, error)) *secrets {
@@ -27,7 +27,7 @@ func newSecrets(fleet func(ctx context.Context) ([]byte, error)) *secrets {
 	return &secrets{fleet: fleet, own: own}
 }
 
-// get is the fleet's secret, nil where it has none.
+// get returns the fleet's secret, or nil if it has none.
 func (s *secrets) get(ctx context.Context) ([]byte, error) {
 	secret, err := s.fleet(ctx)
 	if err == nil && secret != nil && len(secret) < minSecret {
@@ -36,7 +36,7 @@ func (s *secrets) get(ctx context.Context) ([]byte, error) {
 	return secret, err
 }
 
-// operations is the secret that makes operation ids and the ids of keyed creates. It is never public.
+// operations returns the secret from which operation ids and the ids of keyed creates are made. It is never public.
 func (s *secrets) operations(ctx context.Context) ([]byte, error) {
 	secret, err := s.get(ctx)
 	if err == nil && secret == nil {
@@ -45,7 +45,7 @@ func (s *secrets) operations(ctx context.Context) ([]byte, error) {
 	return secret, err
 }
 
-// sealer is the sealer of the fleet's secret as it is now.
+// sealer returns the sealer of the fleet's current secret.
 func (s *secrets) sealer(ctx context.Context) (*sealer, error) {
 	secret, err := s.get(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *secrets) sealer(ctx context.Context) (*sealer, error) {
 	}
 	k, err := newSealer(secret)
 	if err != nil {
-		return nil, fmt.Errorf("make keys of the fleet's secret: %w", err)
+		return nil, fmt.Errorf("derive keys from the fleet's secret: %w", err)
 	}
 	s.known.Store(k)
 	return k, nil

@@ -17,48 +17,48 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// closeTimeout is what handlers have whose connections were cut.
+// closeTimeout is how long handlers may run after their connections were cut.
 const closeTimeout = 5 * time.Second
 
-// DefaultDrainTimeout is how long requests under way may take to end.
-const DefaultDrainTimeout = DefaultHoldWindow + 2*grace
+// DefaultDrainTimeout is how long requests in progress may take to end.
+const DefaultDrainTimeout = DefaultHoldWindow + 2*deadlineMargin
 
 // ServerConfig says how a handler is served. Zero values stand for the defaults.
 type ServerConfig struct {
-	// HoldWindow is that of the API's Config: answers may take as long. Default 30 s.
+	// HoldWindow is the HoldWindow of the API's Config: answers may take as long. Default 30 s.
 	HoldWindow time.Duration
-	// DrainTimeout bounds the end: requests that take longer are cut off. Default 40 s.
+	// DrainTimeout bounds the drain: requests that take longer are cut off. Default 40 s.
 	DrainTimeout time.Duration
-	// OnDrain is called once when draining begins, before anything else: it is the
-	// place for [API.StopWaiting]. May be nil.
+	// OnDrain is called once when draining begins, before anything else. Call [API.StopWaiting] in it. May be nil.
 	OnDrain func()
-	// Watch is given, before the first connection, who tells the counters of connections. May be nil.
+	// Watch is called before the first connection, with the function that returns the counters of connections. May be
+	// nil.
 	Watch func(stats func() ConnectionStats)
-	// TLS is how to speak with clients; nil: in the clear. See [Certificates.TLS].
+	// TLS is the TLS configuration; nil: no TLS. See [Certificates.TLS].
 	TLS *tls.Config
-	// Limits bound what connections may cost.
+	// Limits bound the cost of connections.
 	Limits ServerLimits
-	// Keys are who may call; those of the handler. Connections that have shown none of them have tighter bounds, and make
-	// room first. nil: anybody, and no connection is treated so.
+	// Keys are the keys of callers; the same as the handler's. Connections that have not shown one have tighter
+	// bounds and are evicted first. nil: no connection needs a key.
 	Keys *keyring.Keys
-	// Health says which paths are health checks. A thirty-second of Limits.Connections, and at least one of four, is kept
-	// for connections that ask for nothing else. nil: none is.
+	// Health reports which paths are health checks. A thirty-second of Limits.Connections, and at least one of four,
+	// is reserved for connections that request only these. nil: none is.
 	Health func(path string) bool
-	// Logger takes what net/http has to say. Default: none.
+	// Logger logs the messages of net/http. Default: none.
 	Logger *slog.Logger
 }
 
-// ServerLimits bound what connections may cost. Zero values stand for the defaults. A
-// request's own deadline is the session API's concern: it starts when the body has come, and extends the write deadline where it must.
+// ServerLimits bound the cost of connections. Zero values stand for the defaults. The session API sets the deadline
+// of a request itself, when the body has arrived, and extends the write deadline if it must.
 type ServerLimits struct {
-	Connections int // open at once; some make room for new ones: see docs/security.md. Default 20,000
-	// UnauthenticatedPerAddress is how many of them one address may have that have shown no credential yet; the next one
-	// closes the oldest. Default a quarter of Connections, and at least 16.
+	Connections int // open at once; beyond that, one is closed for the next: see docs/security.md. Default 20,000
+	// UnauthenticatedPerAddress is how many connections one address may have that have shown no credential; the next
+	// one closes the oldest. Default a quarter of Connections, and at least 16.
 	UnauthenticatedPerAddress int
 	HeaderBytes               int           // of request line and headers; net/http adds 4 KiB of its own. Default 32 KiB
 	HeaderTimeout             time.Duration // for TLS, and for the request line and headers. Default 10 s
-	BodyTimeout               time.Duration // for the whole request; 60 s, the default, are 4 MiB at 70 kB/s
-	IdleTimeout               time.Duration // between requests; longer than balancers keep theirs, so that they close first. Default 180 s
+	BodyTimeout               time.Duration // for the whole request. Default 60 s, which is 4 MiB at 70 kB/s
+	IdleTimeout               time.Duration // between requests; longer than that of load balancers, so that they close first. Default 180 s
 }
 
 func (l ServerLimits) withDefaults() ServerLimits {
@@ -83,24 +83,24 @@ func (l ServerLimits) withDefaults() ServerLimits {
 	return l
 }
 
-// What one connection of HTTP/2 may have. They are told as it begins, so they are the same with and
-// without a credential; strangersStreams bounds what is done without one.
+// The bounds of one HTTP/2 connection. They are sent when it begins, so they are the same with and without a
+// credential; unauthenticatedStreams bounds what is done without one.
 const (
-	maxStreams   = 100              // requests under way
-	maxFrame     = 16 << 10         // bytes of a frame, which are kept until it is whole; the least there may be
-	streamBuffer = 64 << 10         // bytes of an item that have come and are not read
-	connBuffer   = 4 * streamBuffer // the same of all items
+	maxStreams   = 100              // requests in progress
+	maxFrame     = 16 << 10         // bytes of a frame, which is buffered whole; the least that HTTP/2 allows
+	streamBuffer = 64 << 10         // bytes of an item that have arrived and are not read
+	connBuffer   = 4 * streamBuffer // the same for all items
 )
 
-// What is kept for health checks: one connection in so many, and none where there are fewer than
-// leastForHealth, for the operator needs them.
+// What is reserved for health checks: one connection in so many, and none if there are fewer than leastForHealth,
+// because the operator needs them.
 const (
 	healthShare    = 32
 	leastForHealth = 4
 )
 
-// Listen opens addr for TCP. setting says where the address came from, such as
-// "set by --api"; the error says so, and what to do about it.
+// Listen listens on addr for TCP. setting says where the address comes from, such as "set by --api". The error names
+// it, and says what to do.
 func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err == nil {
@@ -109,19 +109,18 @@ func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	advice := "give host:port, such as 127.0.0.1:8080"
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		advice = "another program has it (or another mirrorstate): stop that one, or choose another address"
+		advice = "another program (or another mirrorstate) uses it: stop that program, or choose another address"
 	case errors.Is(err, syscall.EACCES):
-		advice = "this user may not: choose a port above 1023"
+		advice = "this user has no permission: choose a port above 1023"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		advice = "this machine does not have that address: choose one it has, or 127.0.0.1"
+		advice = "this machine does not have that address: choose one that it has, or 127.0.0.1"
 	}
 	return nil, fmt.Errorf("listen on %s, %s: %w; %s", addr, setting, err, advice)
 }
 
-// Serve answers requests on ln with h until ctx ends, then drains: it takes no
-// more connections, lets requests under way end until DrainTimeout, and cuts off
-// the rest, whose contexts end then. Event streams end as draining begins. It closes ln and returns after every
-// handler has returned: nil, or why serving or draining failed.
+// Serve answers requests on ln with h until ctx ends, and then drains: it accepts no more connections, lets requests
+// in progress end until DrainTimeout, and cuts off the rest, whose contexts end then. Event streams end when draining
+// begins. Serve closes ln and returns after all handlers have returned: nil, or why serving or draining failed.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfig) error {
 	if cfg.HoldWindow == 0 {
 		cfg.HoldWindow = DefaultHoldWindow
@@ -148,10 +147,10 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 		TLSConfig:                    cfg.TLS,
 		ReadHeaderTimeout:            limits.HeaderTimeout,
 		ReadTimeout:                  limits.BodyTimeout,
-		WriteTimeout:                 limits.BodyTimeout + cfg.HoldWindow + 2*grace,
+		WriteTimeout:                 limits.BodyTimeout + cfg.HoldWindow + 2*deadlineMargin,
 		IdleTimeout:                  limits.IdleTimeout,
 		MaxHeaderBytes:               limits.HeaderBytes,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the handler's, as all is
+		DisableGeneralOptionsHandler: true, // the handler answers OPTIONS * as well
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame,
 			MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer,
@@ -185,16 +184,16 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	return err
 }
 
-// refuseSpare answers what is no health check on a connection that is kept for them.
+// refuseSpare answers requests other than health checks on a connection reserved for those.
 func refuseSpare(w http.ResponseWriter, r *http.Request) {
-	p := newProblem(kindOverloaded, "all other connections of this listener are in use, and this one is kept for health checks: close some, or come back", session.NotApplied)
+	p := newProblem(kindOverloaded, "all other connections of this listener are in use, and this one is reserved for health checks: close some, or try again later", session.NotApplied)
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		turnAway(w)
 	}
 	writeProblem(w, &p)
 }
 
-// drain ends the server in good order, or else by force.
+// drain shuts the server down, by force after timeout.
 func drain(ctx context.Context, srv *http.Server, cut func(), conns *connections, timeout time.Duration) error {
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
@@ -207,8 +206,8 @@ func drain(ctx context.Context, srv *http.Server, cut func(), conns *connections
 	return errors.Join(err, conns.wait())
 }
 
-// serverLog takes net/http's lines. Those about clients that speak no TLS, or another
-// one, are nothing an operator acts on, and anybody can cause as many as he likes.
+// serverLog logs net/http's lines. Lines about clients that speak no TLS, or another version, need no action by an
+// operator, and anybody can cause any number of them: they are logged at Debug.
 type serverLog struct{ log *slog.Logger }
 
 // Write implements io.Writer.

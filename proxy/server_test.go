@@ -138,7 +138,7 @@ func TestListen_Refuses(t *testing.T) {
 	}
 	defer taken.Close()
 	for addr, says := range map[string]string{
-		taken.Addr().String(): "another program has it",
+		taken.Addr().String(): "another program (or another mirrorstate) uses it",
 		"192.0.2.1:0":         "this machine does not have that address",
 		"nonsense":            "give host:port",
 		"127.0.0.1:99999":     "give host:port",

@@ -2,21 +2,22 @@ package proxy
 
 import "sync/atomic"
 
-// Stats counts what an [API] did since it was made.
+// Stats has the counters of an [API] since it was made.
 type Stats struct {
-	Problems map[string]uint64 // answers by the problem's name; "not-found" for paths that are no route
-	Left     uint64            // callers that left before their answer
+	Problems map[string]uint64 // answers by the problem's name; "not-found" for unknown paths
+	Left     uint64            // clients that left before their answer
 	Waiters  WaiterStats
 	Access   AccessStats
-	Door     AdmissionStats
 	Memory   MemoryStats
 
-	RequestsKept  int64  // operations whose content is remembered now
-	KeptForgotten uint64 // forgotten before their time, because there were too many
-	Registrations uint64 // refused: the caller had registered too many applications
+	Admission AdmissionStats
+
+	RequestsKept  int64  // operations whose content is remembered
+	KeptForgotten uint64 // operations that were forgotten early, because there were too many
+	Registrations uint64 // applications refused because their caller had registered too many
 }
 
-// problemCounts may be used by any number of goroutines.
+// problemCounts counts the problems answered. Any number of goroutines may use it.
 type problemCounts struct {
 	by   [kindCount]atomic.Uint64
 	left atomic.Uint64
@@ -24,7 +25,7 @@ type problemCounts struct {
 	requests *requestMetrics // the same by route, for Prometheus
 }
 
-// snapshot names the problems that have happened.
+// snapshot returns the counts of the problems that have occurred.
 func (c *problemCounts) snapshot() map[string]uint64 {
 	named := make(map[string]uint64)
 	for k := range kindCount {
@@ -35,15 +36,16 @@ func (c *problemCounts) snapshot() map[string]uint64 {
 	return named
 }
 
-// Stats reads the counters; they are not of one instant.
+// Stats returns the counters; they are not of one instant.
 func (a *API) Stats() Stats {
 	return Stats{
 		Problems: a.report.counts.snapshot(),
 		Left:     a.report.counts.left.Load(),
 		Waiters:  a.waiters.stats(),
 		Access:   a.gate.counts.stats(),
-		Door:     a.door.stats(),
 		Memory:   a.memory.stats(),
+
+		Admission: a.admission.stats(),
 
 		RequestsKept: a.requests.len(), KeptForgotten: a.requests.forgotten.Load(),
 		Registrations: a.registrations.refused.Load(),

@@ -379,7 +379,7 @@ func TestAdmin_HealthWhileFull(t *testing.T) {
 			t.Errorf("%s is answered %q", path, all)
 		}
 	}
-	if status, all := v.raw("GET /v1/pair HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 429") || !strings.Contains(all, "kept for health checks") {
+	if status, all := v.raw("GET /v1/pair HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 429") || !strings.Contains(all, "reserved for health checks") {
 		t.Errorf("the pair is answered %q", all)
 	}
 	stop()

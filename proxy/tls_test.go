@@ -256,7 +256,7 @@ func TestOpenCertificates_Refuses(t *testing.T) {
 			f.Key += ".other"
 			writeFile(t, f.Key, otherKey)
 		},
-		"holds no certificate in PEM": func(f *proxy.CertificateFiles) {
+		"has no certificate in PEM": func(f *proxy.CertificateFiles) {
 			f.ClientCA += ".empty"
 			writeFile(t, f.ClientCA, nil)
 		},

@@ -5,26 +5,26 @@ import (
 	"net/http"
 )
 
-// Tracer follows calls of the session API. Any number of goroutines may call it.
+// Tracer traces calls of the session API. Any number of goroutines may call it.
 type Tracer interface {
-	// Begin is told of a request to a route, such as /v1/apps/{app}/sessions/{id}, before anything
-	// of it was decoded. The context it gives goes down to the store. end is called once.
+	// Begin is called for a request to a route, such as /v1/apps/{app}/sessions/{id}, before anything of the request
+	// is decoded. The context that it returns is passed to the store. end is called once.
 	Begin(r *http.Request, route string) (ctx context.Context, end func(CallEnd))
 }
 
-// CallEnd is what became of a call.
+// CallEnd describes the end of a call.
 type CallEnd struct {
 	Outcome     string // ok, client-left, or the problem's name
-	Status      int    // as answered; 0: nobody was there to be answered
-	Application string // its name, if it is a configured one; any other is the client's word
-	Session     string // the id's short hash; empty: there was none
-	Fault       error  // why it is our fault or the pair's; nil: it is not
+	Status      int    // as answered; 0: the client left before its answer
+	Application string // its name if it is configured; other names are the client's choice and left out
+	Session     string // the id's short hash; empty: the call has none
+	Fault       error  // the error, if it is a fault of the server or the pair; nil: it is not
 }
 
-// statusLeft is what the log tells of a client that left; it is never sent.
+// statusLeft is the status in the log of a client that left; it is never sent.
 const statusLeft = 499
 
-// traced is run, with the tracer told.
+// traced is run with the tracer.
 func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	ctx, end := c.api.tracer.Begin(c.r, route)
 	c.r = c.r.WithContext(ctx)
@@ -49,7 +49,7 @@ func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	return err
 }
 
-// noted tells the line in the log, if there will be one, which session it is about.
+// noted adds the session to the log line of the request, if there will be one.
 func (c *call) noted(w http.ResponseWriter) {
 	if rec, ok := w.(*statusRecorder); ok {
 		rec.session = c.ref.ID

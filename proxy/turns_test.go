@@ -240,8 +240,8 @@ func TestTurns_ItemsInTheQueue(t *testing.T) {
 		if got := ended(floods); got != "0: 201, 2: 204, 3: 204, 4: 204" {
 			t.Errorf("then of the flood ended %q", got)
 		}
-		if s := v.api.Stats(); s.Memory.Bytes != 0 || s.Door.Busy != 0 || s.Door.Waiting != 0 || s.Memory.Evicted != 1 {
-			t.Errorf("at the end %+v, %+v", s.Memory, s.Door)
+		if s := v.api.Stats(); s.Memory.Bytes != 0 || s.Admission.Busy != 0 || s.Admission.Waiting != 0 || s.Memory.Evicted != 1 {
+			t.Errorf("at the end %+v, %+v", s.Memory, s.Admission)
 		}
 	})
 }

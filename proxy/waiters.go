@@ -17,25 +17,25 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// How often the head of a queue asks the store: at first, and at the least. Each
-// pause is up to a quarter longer or shorter.
+// How often the head of a queue asks the store: at first, and at the least. Each pause is up to a quarter longer or
+// shorter.
 const (
 	pollFirst = 5 * time.Millisecond
 	pollLast  = 250 * time.Millisecond
 )
 
-// WaiterStats counts the callers that waited for a session's lock.
+// WaiterStats counts the calls that waited for a session's lock.
 type WaiterStats struct {
 	Waiting      int64  // now
 	Total        uint64 // ever queued
 	Polls        uint64 // tries by the heads of queues
-	Woken        uint64 // tries because the session was released through this proxy
-	Served       uint64 // left with an answer other than "locked"
-	Expired      uint64 // left because their wait was over
-	Left         uint64 // left because their caller had, or its deadline was over
-	SessionLimit uint64 // turned away: too many for the session
-	TotalLimit   uint64 // turned away: too many in all
-	Evicted      uint64 // turned away while they waited, to make room for a caller with fewer
+	Woken        uint64 // tries because the lock was released through this proxy
+	Served       uint64 // ended with an answer other than "locked"
+	Expired      uint64 // ended because their wait was over
+	Left         uint64 // ended because their caller left, or by their deadline
+	SessionLimit uint64 // refused: too many for the session
+	TotalLimit   uint64 // refused: too many in all
+	Evicted      uint64 // refused while they waited, to make room for a caller with fewer calls
 }
 
 // waitKey names a session.
@@ -44,71 +44,71 @@ type waitKey struct {
 	id  session.ID // folded
 }
 
-// waiters queues callers for locked sessions, first come first served. Of each
-// session's queue only the head asks the store, from time to time, and at once
-// when the session is released through this proxy. It starts no goroutine: every
-// caller waits in its own.
+// waiters queues calls for locked sessions, first come first served. Of each session's queue only the head asks the
+// store: from time to time, and at once when the lock is released through this proxy. It starts no goroutine: every
+// call waits in its own.
 //
-// Both bounds, the session's and the one in all, have a turn for each caller: where a bound is met, the newest
-// waiter of whoever has most is turned away, unless that is the one who asks. Who waits takes a
-// mutex that all waiters share, once as it comes and once as it goes; nobody else does. Any number of goroutines may use it.
+// Both bounds, the session's and the one in all, are shared fairly between callers: if a bound is reached, the newest
+// waiter of the caller with the most is refused, which may be the new call itself. A waiting call takes a mutex that
+// all waiters share, once when it arrives and once when it leaves; no other call does. Any number of goroutines may
+// use waiters.
 type waiters struct {
 	perSession int
 	total      int
 	seed       maphash.Seed
-	shards     [64]waitShard // so that sessions do not meet at one lock
+	shards     [64]waitShard // so that sessions do not share one mutex
 
 	closing sync.Once
 	closed  chan struct{} // closed by close
 
-	mu   sync.Mutex // guards pool; taken within a shard's, if with one
+	mu   sync.Mutex // guards pool; if both are held, a shard's mutex is taken first
 	pool shares.Pool[*waiter]
 
-	waiting                                        atomic.Int64 // what the pool has; written under mu
+	waiting                                        atomic.Int64 // the size of the pool; written under mu
 	queued, polls, woken, served                   atomic.Uint64
 	expired, left, fullSession, fullTotal, evicted atomic.Uint64
 
-	took prometheus.Histogram // time in a queue
+	took prometheus.Histogram // the time in a queue
 }
 
 type waitShard struct {
 	mu     sync.Mutex
-	queues map[waitKey]*waitQueue // owned by mu, queues included; none is empty
+	queues map[waitKey]*waitQueue // owned by mu, with the queues; none is empty
 }
 
-// waitQueue is the callers that wait for one session. Never empty.
+// waitQueue has the calls that wait for one session. It is never empty.
 type waitQueue struct {
-	members []*waiter // in the order they came; the first polls
+	members []*waiter // in the order of their arrival; the first polls
 	age     time.Duration
-	seen    time.Time // when age was the lock's
+	seen    time.Time // when age was the age of the lock
 }
 
 // waiter is one call in a queue.
 type waiter struct {
-	caller string
-	part   shares.Part[*waiter]
-	said   atomic.Uint32 // what it was told
-	bell   chan struct{} // holds a token if it was told something
+	caller  string
+	part    shares.Part[*waiter]
+	signals atomic.Uint32 // the signals it has received
+	wakeup  chan struct{} // has a token if there is a new signal
 }
 
-// What a waiter is told.
+// The signals to a waiter.
 const (
-	isHead    = 1 << iota // it is the head
+	isHead    = 1 << iota // the waiter is the head
 	mayBeFree             // the session may be free
-	turnedOut             // it has to make room
+	mustLeave             // the waiter is evicted
 )
 
-// tell says something to a waiter.
-func (me *waiter) tell(what uint32) {
-	me.said.Or(what)
+// signal sends a signal to a waiter.
+func (me *waiter) signal(what uint32) {
+	me.signals.Or(what)
 	select {
-	case me.bell <- struct{}{}:
-	default: // it will see this, too
+	case me.wakeup <- struct{}{}:
+	default: // it will see this signal too
 	}
 }
 
-// was says whether it was told something.
-func (me *waiter) was(what uint32) bool { return me.said.Load()&what != 0 }
+// has reports whether the waiter has received a signal.
+func (me *waiter) has(what uint32) bool { return me.signals.Load()&what != 0 }
 
 func newWaiters(perSession, total int) *waiters {
 	w := &waiters{perSession: perSession, total: total, seed: maphash.MakeSeed(), closed: make(chan struct{}), took: newWaitTimes()}
@@ -122,16 +122,14 @@ func (w *waiters) shard(key waitKey) *waitShard {
 	return &w.shards[maphash.Comparable(w.seed, key)%uint64(len(w.shards))]
 }
 
-// await calls try until it answers anything but "locked", for at most wait. With
-// nobody in the queue it tries at once; otherwise its turn comes after theirs.
-// shared says that success leaves the session free for the next in the queue. look, if it is not nil, is called first by
-// who finds others in the queue; its error is the answer.
-// At the wait's end, and once close was called, the error is a *LockedError with
-// the age last seen.
+// await calls try until the answer is not "locked", for at most wait. If the queue is empty, it calls try at once;
+// otherwise it waits for its turn. shared says that success leaves the session free for the next waiter. look, if not
+// nil, is called first if there are other waiters; its error is the answer. At the end of the wait, and after close,
+// the error is a *LockedError with the lock's last known age.
 func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, look, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
-	v := visit{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
+	v := queueing{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
 	age := time.Duration(0)
 	switch {
 	case !v.sh.busy(key):
@@ -149,7 +147,7 @@ func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait ti
 		return err
 	}
 	joined, free := time.Now(), false
-	defer func() { // also if try panics: the queue goes on
+	defer func() { // also if try panics: the queue must continue
 		w.took.Observe(time.Since(joined).Seconds())
 		v.leave(free)
 	}()
@@ -158,7 +156,7 @@ func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait ti
 	return err
 }
 
-// close ends all waiting, now and later: for when the server is to end.
+// close ends all waits, also later ones. It is called when the server is about to end.
 func (w *waiters) close() { w.closing.Do(func() { close(w.closed) }) }
 
 func (sh *waitShard) busy(key waitKey) bool {
@@ -167,8 +165,8 @@ func (sh *waitShard) busy(key waitKey) bool {
 	return sh.queues[key] != nil
 }
 
-// visit is one caller's time in a queue.
-type visit struct {
+// queueing is one call's time in a queue.
+type queueing struct {
 	w      *waiters
 	sh     *waitShard
 	key    waitKey
@@ -178,20 +176,20 @@ type visit struct {
 	try    func(context.Context) error
 }
 
-// queue waits for the head's place, then polls from it.
-func (v *visit) queue(ctx context.Context) error {
-	for !v.me.was(isHead | turnedOut) {
-		if _, err := v.listen(ctx, nil); err != nil {
+// queue waits until the call is the head, and then polls.
+func (v *queueing) queue(ctx context.Context) error {
+	for !v.me.has(isHead | mustLeave) {
+		if _, err := v.awaitSignal(ctx, nil); err != nil {
 			return err
 		}
 	}
 	return v.poll(ctx)
 }
 
-// listen waits until the waiter is told something, or due fires; the error is the end of the wait.
-func (v *visit) listen(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
+// awaitSignal waits until the waiter gets a signal, or due fires. The error is the end of the wait.
+func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
 	select {
-	case <-v.me.bell:
+	case <-v.me.wakeup:
 		return false, nil
 	case <-due:
 		return true, nil
@@ -205,14 +203,14 @@ func (v *visit) listen(ctx context.Context, due <-chan time.Time) (fired bool, e
 	}
 }
 
-// poll is the head's part.
-func (v *visit) poll(ctx context.Context) error {
+// poll is what the head of a queue does.
+func (v *queueing) poll(ctx context.Context) error {
 	pause := pollFirst
 	timer := time.NewTimer(jitter(pause))
 	defer timer.Stop()
 	for {
-		for !v.me.was(mayBeFree | turnedOut) {
-			due, err := v.listen(ctx, timer.C)
+		for !v.me.has(mayBeFree | mustLeave) {
+			due, err := v.awaitSignal(ctx, timer.C)
 			if err != nil {
 				return err
 			}
@@ -221,10 +219,10 @@ func (v *visit) poll(ctx context.Context) error {
 				break
 			}
 		}
-		if v.me.was(turnedOut) {
-			return errTurnedOut
+		if v.me.has(mustLeave) {
+			return errEvicted
 		}
-		if v.me.said.And(^uint32(mayBeFree))&mayBeFree != 0 {
+		if v.me.signals.And(^uint32(mayBeFree))&mayBeFree != 0 {
 			v.w.woken.Add(1)
 			pause = pollFirst
 		}
@@ -239,10 +237,10 @@ func (v *visit) poll(ctx context.Context) error {
 	}
 }
 
-// join goes to the back of the queue, and makes one where there is none.
-func (v *visit) join(age time.Duration) error {
+// join adds the call to the end of the queue, or makes a queue.
+func (v *queueing) join(age time.Duration) error {
 	w := v.w
-	v.me = &waiter{caller: v.caller, bell: make(chan struct{}, 1)}
+	v.me = &waiter{caller: v.caller, wakeup: make(chan struct{}, 1)}
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
 	q := v.sh.queues[v.key]
@@ -250,44 +248,44 @@ func (v *visit) join(age time.Duration) error {
 		w.fullSession.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for this session already", w.perSession)}
 	}
-	if !w.enter(v.me) { // not if one has just gone: nobody goes for nothing
+	if !w.enter(v.me) { // no refusal follows an eviction from this queue, so no call is evicted in vain
 		w.fullTotal.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for locked sessions already", w.total)}
 	}
 	if q == nil {
 		q = &waitQueue{age: age, seen: time.Now()}
 		v.sh.queues[v.key] = q
-		v.me.said.Or(isHead)
+		v.me.signals.Or(isHead)
 	}
 	q.members = append(q.members, v.me)
 	w.queued.Add(1)
 	return nil
 }
 
-// room makes room in a session's queue, where another caller has more of it. Whoever has it already keeps some.
-func (v *visit) room(q *waitQueue) bool {
+// room makes room in a session's queue if another caller has more calls in it. A caller keeps its share.
+func (v *queueing) room(q *waitQueue) bool {
 	var pool shares.Pool[*waiter]
 	for _, m := range q.members {
-		if !m.was(turnedOut) { // those are on their way out
+		if !m.has(mustLeave) { // evicted ones are leaving
 			pool.Add(m.caller, &shares.Part[*waiter]{Value: m})
 		}
 	}
 	gone, ok := pool.Room(v.caller, shares.Size{Count: 1}, shares.Size{Count: v.w.perSession})
 	for _, part := range gone {
 		v.w.exit(part.Value)
-		v.w.turnOut(part.Value)
+		v.w.evict(part.Value)
 		q.remove(part.Value, false)
 	}
 	return ok
 }
 
-// enter counts a waiter, and makes room for it where another caller has more.
+// enter counts a waiter, and makes room for it if another caller has more.
 func (w *waiters) enter(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gone, ok := w.pool.Room(me.caller, shares.Size{Count: 1}, shares.Size{Count: w.total})
 	for _, part := range gone {
-		w.turnOut(part.Value) // it goes out of its queue by itself
+		w.evict(part.Value) // it leaves its queue by itself
 	}
 	if ok {
 		me.part.Value = me
@@ -297,13 +295,13 @@ func (w *waiters) enter(me *waiter) bool {
 	return ok
 }
 
-// turnOut tells a waiter that it has to make room.
-func (w *waiters) turnOut(m *waiter) {
+// evict tells a waiter to leave.
+func (w *waiters) evict(m *waiter) {
 	w.evicted.Add(1)
-	m.tell(turnedOut)
+	m.signal(mustLeave)
 }
 
-// exit counts a waiter no more.
+// exit no longer counts a waiter.
 func (w *waiters) exit(me *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -311,11 +309,11 @@ func (w *waiters) exit(me *waiter) {
 	w.waiting.Store(int64(w.pool.Size().Count))
 }
 
-// errTurnedOut is the answer to whoever had to make room.
-var errTurnedOut = &problemError{kindOverloaded, "too many calls wait for locked sessions, and most of them are this caller's"}
+// errEvicted is the answer to an evicted call.
+var errEvicted = &problemError{kindOverloaded, "too many calls wait for locked sessions, most of them from this caller"}
 
-// leave goes out of the queue, and says whether the session is free as far as it knows.
-func (v *visit) leave(free bool) {
+// leave leaves the queue. free says that the session is free, as far as the call knows.
+func (v *queueing) leave(free bool) {
 	v.w.exit(v.me)
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
@@ -326,7 +324,7 @@ func (v *visit) leave(free bool) {
 	}
 }
 
-// remove takes a waiter out, if it is in. A head hands its place on.
+// remove removes a waiter if it is in the queue. If it is the head, the next waiter becomes the head.
 func (q *waitQueue) remove(me *waiter, free bool) {
 	i := slices.Index(q.members, me)
 	if i < 0 {
@@ -335,15 +333,15 @@ func (q *waitQueue) remove(me *waiter, free bool) {
 	q.members = slices.Delete(q.members, i, i+1)
 	if i == 0 && len(q.members) > 0 {
 		next := q.members[0]
-		next.tell(isHead)
-		// What the head was told and did not use is for the next one.
-		if free || me.was(mayBeFree) {
-			next.tell(mayBeFree)
+		next.signal(isHead)
+		// A signal that the head did not use is for the next one.
+		if free || me.has(mayBeFree) {
+			next.signal(mayBeFree)
 		}
 	}
 }
 
-// wake tells the head of the session's queue to try now.
+// wake has the head of the session's queue try now.
 func (w *waiters) wake(key waitKey) {
 	if w.waiting.Load() == 0 { // the usual case, without a lock
 		return
@@ -352,25 +350,25 @@ func (w *waiters) wake(key waitKey) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if q := sh.queues[key]; q != nil {
-		q.members[0].tell(mayBeFree)
+		q.members[0].signal(mayBeFree)
 	}
 }
 
-// sawLocked remembers the lock's age for those who never asked themselves.
-func (v *visit) sawLocked(age time.Duration) {
+// sawLocked remembers the lock's age for waiters that have not asked the store.
+func (v *queueing) sawLocked(age time.Duration) {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	if q := v.sh.queues[v.key]; q != nil { // nil: this one had to go out of it meanwhile, and all others went
+	if q := v.sh.queues[v.key]; q != nil { // nil: this waiter was evicted meanwhile, and all others left
 		q.age, q.seen = age, time.Now()
 	}
 }
 
-// expire is the end of a wait: the lock's age as last seen, and the time since then.
-func (v *visit) expire() error {
+// expire returns the error of a wait that is over: the lock's last known age, plus the time since then.
+func (v *queueing) expire() error {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	if v.me.was(turnedOut) {
-		return errTurnedOut
+	if v.me.has(mustLeave) {
+		return errEvicted
 	}
 	v.w.expired.Add(1)
 	q := v.sh.queues[v.key]
@@ -385,7 +383,7 @@ func lockAge(err error) time.Duration {
 	return 0
 }
 
-// jitter is d, up to a quarter shorter or longer.
+// jitter returns d, up to a quarter shorter or longer.
 func jitter(d time.Duration) time.Duration {
 	return d*3/4 + rand.N(d/2)
 }

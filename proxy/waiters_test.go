@@ -12,37 +12,37 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// door is a lock that waiters try: whoever finds it open closes it.
-type door struct {
+// testLock is a lock that waiters try: whoever finds it unlocked locks it.
+type testLock struct {
 	mu     sync.Mutex
-	closed bool        // owned by mu
-	tries  []time.Time // owned by mu: those that found it closed
+	locked bool        // owned by mu
+	tries  []time.Time // owned by mu: those that found it locked
 }
 
-func (d *door) acquire(context.Context) error {
+func (d *testLock) acquire(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.locked {
 		d.tries = append(d.tries, time.Now())
 		return &session.LockedError{Age: 7 * time.Second}
 	}
-	d.closed = true
+	d.locked = true
 	return nil
 }
 
-func (d *door) read(context.Context) error {
+func (d *testLock) read(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.locked {
 		return &session.LockedError{Age: 7 * time.Second}
 	}
 	return nil
 }
 
-func (d *door) open() {
+func (d *testLock) unlock() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closed = false
+	d.locked = false
 }
 
 var key = waitKey{"/app", "session"}
@@ -65,10 +65,10 @@ func line(ctx context.Context, w *waiters, n int, wait time.Duration, try func(c
 
 func TestWaiters_FirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		served, wg := line(t.Context(), w, 5, time.Minute, d.acquire)
 		for want := range 5 {
-			d.open()
+			d.unlock()
 			w.wake(key)
 			synctest.Wait() // no time passes: the hand-over is immediate
 			select {
@@ -93,7 +93,7 @@ func TestWaiters_FirstComeFirstServed(t *testing.T) {
 // A bug in the store is one caller's trouble, and not the session's for ever.
 func TestWaiters_Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		tries := 0
 		panicked := make(chan any, 1)
 		go func() {
@@ -110,7 +110,7 @@ func TestWaiters_Panic(t *testing.T) {
 		if <-panicked == nil {
 			t.Error("nobody was told of the panic")
 		}
-		d.open()
+		d.unlock()
 		wg.Wait()
 		if len(served) != 1 {
 			t.Error("the next in the queue was not served")
@@ -124,14 +124,14 @@ func TestWaiters_Panic(t *testing.T) {
 // A release through another proxy wakes nobody here: the head polls.
 func TestWaiters_HeadPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		start := time.Now()
 		served, wg := line(t.Context(), w, 3, 2*time.Minute, d.acquire)
 		time.Sleep(10 * time.Second)
 		d.mu.Lock()
 		tries := slices.Clone(d.tries)
 		d.mu.Unlock()
-		d.open()
+		d.unlock()
 		time.Sleep(pollLast * 5 / 4)
 		synctest.Wait()
 		if len(served) != 1 || <-served != 0 {
@@ -158,7 +158,7 @@ func TestWaiters_HeadPolls(t *testing.T) {
 
 func TestWaiters_WaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 2 { // the head, and one behind it that never asked
@@ -185,7 +185,7 @@ func TestWaiters_WaitEnds(t *testing.T) {
 
 func TestWaiters_CallersLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		head, leaveHead := context.WithCancel(t.Context())
 		second, leaveSecond := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -208,7 +208,7 @@ func TestWaiters_CallersLeave(t *testing.T) {
 		synctest.Wait()
 		leaveHead()
 		synctest.Wait()
-		d.open()
+		d.unlock()
 		w.wake(key)
 		wg.Wait()
 		if served != "third" {
@@ -224,17 +224,17 @@ func TestWaiters_CallersLeave(t *testing.T) {
 func TestWaiters_TokenIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWaiters(50, 100)
-		head := visit{w: w, sh: w.shard(key), key: key}
+		head := queueing{w: w, sh: w.shard(key), key: key}
 		next := head
 		if err := errors.Join(head.join(0), next.join(0)); err != nil {
 			t.Fatal(err)
 		}
 		w.wake(key)
 		head.leave(false)
-		if !next.me.was(isHead) {
+		if !next.me.has(isHead) {
 			t.Error("the next is not the head")
 		}
-		if !next.me.was(mayBeFree) || len(next.me.bell) != 1 {
+		if !next.me.has(mayBeFree) || len(next.me.wakeup) != 1 {
 			t.Error("the token was lost with the head")
 		}
 		next.leave(false)
@@ -244,7 +244,7 @@ func TestWaiters_TokenIsHandedOn(t *testing.T) {
 // A server that ends keeps nobody waiting.
 func TestWaiters_Close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		start := time.Now()
 		served, wg := line(t.Context(), w, 3, time.Minute, d.acquire)
 		w.close()
@@ -255,7 +255,7 @@ func TestWaiters_Close(t *testing.T) {
 		if took := time.Since(start); took != 0 || len(served) != 0 {
 			t.Errorf("%d were served, and it took %v", len(served), took)
 		}
-		d.open()
+		d.unlock()
 		if err := w.await(t.Context(), "", key, time.Minute, false, nil, d.acquire); err != nil {
 			t.Errorf("a session that is free: got %v", err)
 		}
@@ -266,7 +266,7 @@ func TestWaiters_Close(t *testing.T) {
 // Readers take nothing from each other: one release lets all through at once.
 func TestWaiters_SharedReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(50, 100), &door{closed: true}
+		w, d := newWaiters(50, 100), &testLock{locked: true}
 		var wg sync.WaitGroup
 		start := time.Now()
 		for range 20 {
@@ -277,7 +277,7 @@ func TestWaiters_SharedReaders(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		d.open()
+		d.unlock()
 		w.wake(key)
 		wg.Wait()
 		if took := time.Since(start); took != 0 {
@@ -320,7 +320,7 @@ func TestWaiters_Removed(t *testing.T) {
 
 func TestWaiters_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWaiters(3, 5), &door{closed: true}
+		w, d := newWaiters(3, 5), &testLock{locked: true}
 		ctx, leave := context.WithCancel(t.Context())
 		_, wg := line(ctx, w, 3, time.Minute, d.acquire)
 		refused := func(what string, key waitKey) {
@@ -371,7 +371,7 @@ func TestWaiters_EachCallerHasATurn(t *testing.T) {
 		key               func(i int) waitKey
 	}{{"of one session", 6, 100, one}, {"in all", 100, 6, own}, {"in all, of one session", 100, 6, one}} {
 		synctest.Test(t, func(t *testing.T) {
-			w, d := newWaiters(c.perSession, c.total), &door{closed: true}
+			w, d := newWaiters(c.perSession, c.total), &testLock{locked: true}
 			type end struct {
 				caller string
 				err    error
@@ -402,7 +402,7 @@ func TestWaiters_EachCallerHasATurn(t *testing.T) {
 			if s := w.stats(); s.Evicted != 3 || s.SessionLimit+s.TotalLimit != 2 || s.Waiting != 6 || w.pool.Size().Count != 6 {
 				t.Errorf("%s: counted %+v", c.name, s)
 			}
-			d.open()
+			d.unlock()
 			for range 6 {
 				if e := <-ends; e.err != nil {
 					t.Errorf("%s: who stayed: %+v", c.name, e)

@@ -9,13 +9,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// create is POST /v1/apps/{app}/sessions: 201 with Location and {"id":…}. An empty
-// body makes an uninitialized session.
+// create is POST /v1/apps/{app}/sessions: 201 with Location and {"id":…}. An empty body creates an uninitialized
+// session.
 func create(ctx context.Context, c *call) error {
-	s, err := c.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	})
 	if c.keyed() && errors.Is(err, session.ErrPrecondition) {
-		// Nothing but an earlier create with this key makes a session of this id: this
-		// is that one sent again, after the session has forgotten the operation.
+		// Only an earlier create with this key creates a session with this id. So this call is a repetition, and the
+		// session has forgotten the operation.
 		s, err = session.Session{}, nil
 	}
 	if err != nil {
@@ -35,7 +37,7 @@ func create(ctx context.Context, c *call) error {
 	return nil
 }
 
-// write is the body as content to store.
+// write returns the body as content to store.
 func (c *call) write() session.Write {
 	if len(c.body) > 0 {
 		return session.Write{Item: c.body, Timeout: c.timeout, Seconds: c.seconds}
@@ -47,9 +49,9 @@ func (c *call) write() session.Write {
 	return session.Write{Item: session.EmptyContent(minutes), Timeout: c.timeout, Seconds: c.seconds, Uninitialized: true}
 }
 
-// put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it
-// made the session. With Session-Lock it updates and releases; otherwise it stores
-// unless somebody holds the lock, subject to If-Match or If-None-Match.
+// put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it created the session. With
+// Session-Lock it updates the session and releases the lock. Without, it stores unless another caller holds the lock,
+// subject to If-Match or If-None-Match.
 func put(ctx context.Context, c *call) error {
 	handle, locked, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
@@ -76,14 +78,13 @@ func put(ctx context.Context, c *call) error {
 		return err
 	}
 	var s session.Session
-	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
-		if pre.mustExist {
-			s, err = c.putExisting(ctx)
-		} else {
-			s, err = c.store.Put(ctx, c.ref, c.write(), cond, c.op)
-		}
-		return err
-	})
+	if pre.mustExist {
+		s, err = retryWhileLocked(ctx, c, true, c.putExisting)
+	} else {
+		s, err = admitWhenUnlocked(ctx, c, true, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Put(ctx, c.ref, c.write(), cond, c.op)
+		})
+	}
 	if err != nil {
 		return c.removed(err)
 	}
@@ -102,7 +103,9 @@ func (c *call) update(ctx context.Context, handle string, keep bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+		return store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	})
 	if err != nil {
 		return err
 	}
@@ -113,13 +116,14 @@ func (c *call) update(ctx context.Context, handle string, keep bool) error {
 	return nil
 }
 
-// putExisting is If-Match: *. The store knows versions only, so the session's own
-// is named, again if somebody was quicker: each time round somebody else has got
-// something done, and ctx ends it. A put that is sent again is found by its
-// operation id whatever version it names.
+// putExisting is If-Match: *. The store compares versions only, so putExisting names the session's current version,
+// again if another call has changed it meanwhile. Each repetition means that another call was served, and ctx ends
+// them. A put that is sent again is recognized by its operation id, whatever version it names.
 func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	for {
-		s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		})
 		switch {
 		case errors.Is(err, session.ErrNotFound):
 			return session.Session{}, session.ErrPrecondition
@@ -128,18 +132,21 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 		case s.Tag == "":
 			return session.Session{}, badInput("header If-Match", "needs entity tags, which this store does not have")
 		}
-		s, err = c.store.Put(ctx, c.ref, c.write(), session.Condition{Match: s.Tag}, c.op)
+		cond := session.Condition{Match: s.Tag}
+		s, err = admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
+			return store.Put(ctx, c.ref, c.write(), cond, c.op)
+		})
 		if !errors.Is(err, session.ErrPrecondition) || ctx.Err() != nil {
 			return s, err
 		}
 	}
 }
 
-// breaks is the value of ?locked= that goes past a lock.
+// breaks is the value of ?locked= that ignores a lock.
 const breaks = "break"
 
-// remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…][&locked=break]: 204, also if there is no
-// such session. locked=break removes it though somebody holds its lock.
+// remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…][&locked=break]: 204, also if there is no such session.
+// locked=break removes the session even if another caller holds its lock.
 func remove(ctx context.Context, c *call) error {
 	handle, locked, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
@@ -148,21 +155,22 @@ func remove(ctx context.Context, c *call) error {
 	if c.op.Break, err = c.flag("locked", breaks); err != nil {
 		return err
 	}
+	var lock session.Lock
 	switch {
 	case locked && c.op.Break:
 		return badInput("header Session-Lock", "cannot be combined with locked=break, which removes the session whoever holds its lock")
 	case locked:
-		var lock session.Lock
 		if lock, err = c.lockOf(ctx, handle); err != nil {
 			return lost(err, lostByRemoval)
 		}
-		err = c.store.Remove(ctx, c.ref, lock, c.op)
-	case c.op.Break: // it meets no lock, and waits behind nobody who does
-		err = c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
-	default:
-		err = c.meetLock(ctx, true, func(ctx context.Context) error {
-			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
-		})
+	}
+	removal := func(ctx context.Context, store session.Store) (struct{}, error) {
+		return struct{}{}, store.Remove(ctx, c.ref, lock, c.op)
+	}
+	if locked || c.op.Break { // no lock stops it, so it does not queue behind calls that wait for one
+		_, err = admit(ctx, c, removal)
+	} else {
+		_, err = admitWhenUnlocked(ctx, c, true, removal)
 	}
 	if err != nil {
 		return lost(err, lostByRemoval)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// MaxApplicationName is the most bytes an application name may have: the width of AppName.
+// MaxApplicationName is the greatest length of an application name, in bytes: the width of AppName.
 const MaxApplicationName = 280
 
 // MinTimeout and MaxTimeout bound a session's timeout, in minutes. Source: facts,
@@ -21,24 +21,22 @@ const (
 // DefaultTimeout is ASP.NET's default session timeout, in minutes.
 const DefaultTimeout = 20
 
-// DefaultLockTimeout is the age at which a lock counts as abandoned: ASP.NET's
-// default executionTimeout.
+// DefaultLockTimeout is the age from which a lock is abandoned: ASP.NET's default executionTimeout.
 const DefaultLockTimeout = 110 * time.Second
 
-// DefaultMaxItem is the largest item an application may store unless it says otherwise, in bytes.
+// DefaultMaxItem is the default size limit of an application's items, in bytes.
 const DefaultMaxItem = 4 << 20
 
-// Application is a web application whose sessions are kept: its name as ASP.NET
-// knows it (the IIS metabase path, such as /LM/W3SVC/1/ROOT) and its rules.
-// The zero values of the rules stand for the defaults above.
+// Application is a web application whose sessions are kept: its name as ASP.NET knows it (the IIS metabase path, such
+// as /LM/W3SVC/1/ROOT) and its rules. A rule that is zero has its default.
 type Application struct {
 	Name        string        // compared without case; see ParseApplicationName
-	Timeout     int           // minutes a new session lives unless its creator says otherwise
-	LockTimeout time.Duration // age at which a lock is abandoned; whole seconds count
+	Timeout     int           // of a new session, in minutes, unless its creator sets another
+	LockTimeout time.Duration // the age from which a lock is abandoned, in whole seconds
 	MaxItem     int           // bytes
 }
 
-// WithDefaults returns the application with its zero rules replaced by the defaults.
+// WithDefaults returns the application with defaults in the place of zero rules.
 func (a Application) WithDefaults() Application {
 	if a.Timeout == 0 {
 		a.Timeout = DefaultTimeout
@@ -52,9 +50,8 @@ func (a Application) WithDefaults() Application {
 	return a
 }
 
-// ParseApplicationName checks a name and returns it lower-cased, as the database
-// keeps it. Only printable ASCII is taken: AppName is a char column, and what its
-// code page cannot hold would become '?', so that two names would be one.
+// ParseApplicationName checks a name and returns it lower-cased, as the database keeps it. Only printable ASCII is
+// accepted: AppName is a char column. A character outside its code page would become '?', and two names would be one.
 func ParseApplicationName(s string) (string, error) {
 	switch {
 	case s == "":
@@ -62,18 +59,18 @@ func ParseApplicationName(s string) (string, error) {
 	case len(s) > MaxApplicationName:
 		return "", invalid("application name", fmt.Sprintf("has %d bytes, more than %d", len(s), MaxApplicationName))
 	case strings.HasSuffix(s, " "):
-		return "", invalid("application name", "ends in a blank, which the database does not keep")
+		return "", invalid("application name", "ends in a space, which the database does not keep")
 	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
-			return "", invalid("application name", "holds a character that is not printable ASCII")
+			return "", invalid("application name", "has a character that is not printable ASCII")
 		}
 	}
 	return strings.ToLower(s), nil
 }
 
-// CheckTimeout checks a timeout as [Write] and [Operation] have it: minutes, or seconds where those are not 0.
-// Zeros are no timeout.
+// CheckTimeout checks the timeout of a [Write] or an [Operation]: seconds unless they are 0, and otherwise minutes.
+// Zeros mean no timeout.
 func CheckTimeout(minutes, seconds int) error {
 	switch {
 	case seconds < 0 || seconds > MaxTimeout*60:
@@ -84,9 +81,9 @@ func CheckTimeout(minutes, seconds int) error {
 	return ParseTimeout(minutes)
 }
 
-// SplitTimeout is a timeout in whole minutes, rounded up as .NET's column has it, and in seconds where
-// it was given in those, else 0. Seconds that are not 0 say it all. Seconds that are whole minutes stay seconds:
-// a session whose timeout is in minutes may live five percent longer, see [Store].
+// SplitTimeout returns a timeout in whole minutes, rounded up for .NET's column, and in seconds if it was given in
+// seconds, else 0. If seconds are not 0, they are the timeout. Seconds that are whole minutes stay seconds: a session
+// whose timeout is in minutes may live five percent longer, see [Store].
 func SplitTimeout(minutes, seconds int) (int, int) {
 	if seconds == 0 {
 		return minutes, 0
@@ -102,13 +99,12 @@ func ParseTimeout(minutes int) error {
 	return nil
 }
 
-// AppID is an application's id in the database, as TempGetAppID answers it.
+// AppID is an application's id in the database, as TempGetAppID returns it.
 type AppID int32
 
-// HashApplicationName is the id that TempGetAppID gives a new application: over
-// the bytes of the lower-cased name, h = h·33 XOR byte from 5381, modulo 2³².
-// A database carried over from ASP.NET 1.x holds other ids, so ask TempGetAppID;
-// this is for those who must do its work. Source: facts, aspstate-schema §4.
+// HashApplicationName returns the id that TempGetAppID gives to a new application: over the bytes of the lower-cased
+// name, h = h·33 XOR byte from 5381, modulo 2³². A database that comes from ASP.NET 1.x has other ids, so ask
+// TempGetAppID. This function is for a server that implements it. Source: facts, aspstate-schema §4.
 func HashApplicationName(name string) AppID {
 	h := uint32(5381)
 	for _, b := range []byte(strings.ToLower(name)) {
@@ -117,8 +113,7 @@ func HashApplicationName(name string) AppID {
 	return AppID(int32(h))
 }
 
-// Suffix is the id as it ends every key: eight lower-case hexadecimal digits of
-// the unsigned pattern.
+// Suffix returns the id as it ends every key: eight lower-case hexadecimal digits of the unsigned bit pattern.
 func (a AppID) Suffix() string { return string(a.appendSuffix(make([]byte, 0, 8))) }
 
 func (a AppID) appendSuffix(b []byte) []byte {

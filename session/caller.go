@@ -2,11 +2,11 @@ package session
 
 import "context"
 
-// CallerContext is a context that names who a call is for, where callers are told apart: what a store bounds, it
-// bounds with a share for each of them. It is a struct so that it can be part of another, and costs no allocation.
+// CallerContext is a context that names the caller of a call, if callers are told apart. A store gives each caller a
+// share of what it bounds. It is a struct so that it can be part of another struct without an allocation.
 type CallerContext struct {
 	context.Context
-	Caller string // opaque; empty: not told apart
+	Caller string // opaque; empty: callers are not told apart
 }
 
 type callerKey struct{}
@@ -19,7 +19,7 @@ func (c *CallerContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// CallerOf is the name in the nearest CallerContext, or empty.
+// CallerOf returns the name in the nearest CallerContext, or an empty string.
 func CallerOf(ctx context.Context) string {
 	if c, ok := ctx.Value(callerKey{}).(*CallerContext); ok {
 		return c.Caller

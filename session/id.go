@@ -10,35 +10,34 @@ import (
 	"unicode/utf8"
 )
 
-// MaxIDLength is the most characters an id may have: the key column takes 88, and 8 are the application's.
-// Source: facts, aspstate-schema §5.
+// MaxIDLength is the greatest length of an id, in characters: the key column has 88, and the application's id takes
+// 8. Source: facts, aspstate-schema §5.
 const MaxIDLength = 80
 
-// idAlphabet is ASP.NET's: five bits a character, lowest value first.
+// idAlphabet is the alphabet of ASP.NET's ids: five bits a character, lowest value first.
 const idAlphabet = "abcdefghijklmnopqrstuvwxyz012345"
 
-// idBytes and idLength are the sizes of an id ASP.NET makes: 15 random bytes in 24 characters.
+// idBytes and idLength are the sizes of an id that ASP.NET makes: 15 random bytes in 24 characters.
 const (
 	idBytes  = 15
 	idLength = 24
 )
 
-// ID names a session within its application: what ASP.NET puts into the cookie.
-// Ids that ASP.NET made are 24 characters of a–z and 0–5; a custom
-// SessionIDManager may use any id of up to [MaxIDLength] characters of printable ASCII, compared without case.
-// A valid ID comes from [NewID] or [ParseID].
+// ID names a session within its application. ASP.NET puts it into the cookie. Ids that ASP.NET made have 24
+// characters of a–z and 0–5. A custom SessionIDManager may use any id of up to [MaxIDLength] characters of printable
+// ASCII, compared without case. A valid ID comes from [NewID] or [ParseID].
 type ID string
 
-// NewID makes a random id as ASP.NET makes them (75 of 120 random bits are
-// enough to never meet; all 120 are kept).
+// NewID returns a random id of ASP.NET's form. All its 120 bits are random; 75 would be enough for ids never to be
+// equal.
 func NewID() ID {
 	var b [idBytes]byte
 	rand.Read(b[:]) // never fails; see crypto/rand
 	return encodeID(b)
 }
 
-// encodeID writes 15 bytes as 24 characters: each five bytes are a
-// little-endian number of 40 bits, written in groups of five, lowest first.
+// encodeID encodes 15 bytes in 24 characters: each five bytes are a little-endian number of 40 bits, encoded in
+// groups of five, lowest first.
 func encodeID(b [idBytes]byte) ID {
 	var out [idLength]byte
 	o := 0
@@ -53,16 +52,16 @@ func encodeID(b [idBytes]byte) ID {
 	return ID(out[:])
 }
 
-// ParseID takes an id from a client. An id of ASP.NET's own form is lower-cased,
-// as ASP.NET does with the cookie; any other id is kept as it is. The error is a
-// [*InvalidError]: empty, too long, or with other characters than printable ASCII.
+// ParseID checks an id from a client. An id of ASP.NET's own form is lower-cased, as ASP.NET does with the cookie;
+// any other id is kept as it is. The error is a [*InvalidError]: the id is empty, too long, or has other characters
+// than printable ASCII.
 //
-// The database compares by its collation, and no two ids may be one row but those of one [ID.Folded]. By
-// Latin1_General_CI_AS and SQL_Latin1_General_CP1_CI_AS an nvarchar is compared by Windows's rules: case, width and
-// kana do not count, é is É, ß is ss and æ is ae, a composed letter is its parts, and what the rules do not know
-// (U+0000, the soft hyphen, what has no width, most of what came later) is nothing at all. Blanks at the end do not
-// count in any collation. Of printable ASCII each character counts and is no other's: hyphen and apostrophe are
-// compared last, but they are compared. See docs/sql-server.md.
+// The database compares ids by its collation, and two ids must not be one row unless they have the same [ID.Folded].
+// By Latin1_General_CI_AS and SQL_Latin1_General_CP1_CI_AS, nvarchar is compared by Windows's rules: case, width and
+// kana are ignored, é equals É, ß equals ss and æ equals ae, a composed letter equals its parts, and characters that
+// the rules do not know are ignored (U+0000, the soft hyphen, characters without width, most of those that were added
+// later). Trailing spaces are ignored in every collation. Each character of printable ASCII counts and equals no
+// other: hyphen and apostrophe are compared last, but they are compared. See docs/sql-server.md.
 func ParseID(s string) (ID, error) {
 	switch {
 	case s == "":
@@ -74,9 +73,9 @@ func ParseID(s string) (ID, error) {
 		switch {
 		case r > ' ' && r <= '~':
 		case unicode.IsControl(r) || unicode.IsSpace(r):
-			return "", invalid("session id", "holds a blank or a control character")
+			return "", invalid("session id", "has a space or a control character")
 		default:
-			return "", invalid("session id", fmt.Sprintf("holds %U, which is not ASCII: databases may take it for another character or for nothing; encode or hash the id, for example in base64url or hexadecimal", r))
+			return "", invalid("session id", fmt.Sprintf("has %U, which is not ASCII: databases may treat it as another character or ignore it; encode or hash the id, for example in base64url or hexadecimal", r))
 		}
 	}
 	if len(s) > MaxIDLength {
@@ -88,8 +87,8 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// Folded is the one spelling that stands for all that the database takes for this id: those that differ by the
-// case of their letters. What is kept, locked or remembered by id is kept by this.
+// Folded returns the one spelling for all ids that the database treats as this id: those that differ only in case.
+// All that is kept, locked or remembered by id is kept by this spelling.
 func (id ID) Folded() ID {
 	for i := range len(id) {
 		if isUpper(id[i]) {
@@ -99,7 +98,7 @@ func (id ID) Folded() ID {
 	return id
 }
 
-// AppendFolded appends [ID.Folded] without an allocation.
+// AppendFolded appends the result of [ID.Folded] without an allocation.
 func (id ID) AppendFolded(b []byte) []byte {
 	at := len(b)
 	b = append(b, id...)
@@ -113,8 +112,8 @@ func (id ID) AppendFolded(b []byte) []byte {
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
-// Classic says whether the id is of the form that ASP.NET makes and accepts by
-// default: 24 characters of a–z and 0–5.
+// Classic reports whether the id has the form that ASP.NET makes, and accepts by default: 24 characters of a–z and
+// 0–5.
 func (id ID) Classic() bool {
 	if len(id) != idLength {
 		return false
@@ -127,17 +126,17 @@ func (id ID) Classic() bool {
 	return true
 }
 
-// Key is the session's key in the SessionId column: the id and the
-// application's id as eight lower-case hexadecimal digits.
+// Key returns the session's key in the SessionId column: the id, and the application's id as eight lower-case
+// hexadecimal digits.
 func (id ID) Key(app AppID) string {
 	var room [MaxIDLength + 8]byte
 	return string(app.appendSuffix(append(room[:0], id...)))
 }
 
-// ShortHash stands for the id in logs and traces, where the id itself, which is a credential, must
-// not be: the first four bytes of its SHA-256 in hexadecimal, the same everywhere, so that lines of
-// several servers can be laid side by side. It is of the [ID.Folded] form. Whoever guesses an id can check the guess, and
-// learns nothing from it else. Of the empty id it is empty.
+// ShortHash returns a short hash for logs and traces, which must not have the id itself: the id is a credential. It
+// is the first four bytes of the SHA-256 of [ID.Folded] in hexadecimal, the same on every server, so that the lines
+// of several servers can be compared. Somebody who guesses an id can check the guess with it, and learns nothing
+// else. The hash of the empty id is empty.
 func (id ID) ShortHash() string {
 	if id == "" {
 		return ""

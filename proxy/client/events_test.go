@@ -45,7 +45,7 @@ func TestClient_Events(t *testing.T) {
 	n := 0
 	for e, err := range follow(t, src).Events(t.Context()) {
 		if n == len(want) {
-			if !errors.Is(err, client.ErrStreamEnded) || !strings.Contains(err.Error(), "keep up") {
+			if !errors.Is(err, client.ErrStreamEnded) || !strings.Contains(err.Error(), "reads too slowly") {
 				t.Errorf("the stream ends with %v", err)
 			}
 			return

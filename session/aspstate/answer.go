@@ -24,7 +24,7 @@ const (
 	resultMade         = 8
 )
 
-// answer is the one row a procedure of the extended schema answers with.
+// answer is the one row with which a procedure of the extended schema answers.
 type answer struct {
 	result      int64
 	lockCookie  sql.Null[int64]
@@ -38,32 +38,35 @@ type answer struct {
 	item        []byte
 }
 
-// callExtended calls a procedure of the session's verbs and reads its answer.
-func callExtended(ctx context.Context, c *call, procedure string, args ...driver.NamedValue) (a answer, err error) {
-	err = lastRow(ctx, c.Attempt, procedure, args, func(r *row) {
-		a = answer{
-			result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
-			expires: next[time.Time](r), created: next[time.Time](r), locked: next[bool](r),
-			newest: next[[]byte](r).V, actionFlags: next[int64](r), item: next[[]byte](r).V,
-		}
-	})
+// callExtended calls a procedure for sessions and reads its answer.
+func callExtended(ctx context.Context, c *call, procedure string, args ...driver.NamedValue) (answer, error) {
+	a, err := lastRow(ctx, c.Attempt, procedure, args, readAnswer)
 	if err != nil {
 		return answer{}, err
 	}
 	return a, a.err(c.Partner)
 }
 
-// earlierVersion says what to do about an extension that lacks a procedure (2812), or a parameter of
-// one (8144, 8145) or its default (201): it was installed by an earlier version of mirrorstate.
+// readAnswer reads the one row of those procedures.
+func readAnswer(r *row) answer {
+	return answer{
+		result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
+		expires: next[time.Time](r), created: next[time.Time](r), locked: next[bool](r),
+		newest: next[[]byte](r).V, actionFlags: next[int64](r), item: next[[]byte](r).V,
+	}
+}
+
+// earlierVersion adds advice to the error of an extension without a procedure (2812), a parameter (8144, 8145) or a
+// default (201): an earlier version of mirrorstate installed it.
 func earlierVersion(err error) error {
 	switch errorNumber(err) {
 	case 201, 2812, 8144, 8145:
-		return fmt.Errorf("the extension is of an earlier version, run mirrorstate install: %w", err)
+		return fmt.Errorf("the extension is of an earlier version; run mirrorstate install: %w", err)
 	}
 	return err
 }
 
-// err is what a result means to the caller, or to the pair.
+// err returns the result as an error for the caller, or for the pair.
 func (a *answer) err(p partner.Name) error {
 	switch a.result {
 	case resultDone, resultMade:
@@ -83,10 +86,10 @@ func (a *answer) err(p partner.Name) error {
 	case resultAgain:
 		return partner.ErrLate
 	}
-	return fmt.Errorf("result %d from %s is not one this version knows; is a newer mirrorstate installed there?", a.result, p)
+	return fmt.Errorf("unknown result %d from %s; is a newer mirrorstate installed there?", a.result, p)
 }
 
-// session is the answer in the domain's words.
+// session returns the answer as a session.
 func (a *answer) session() session.Session {
 	out := session.Session{
 		Item:          a.item,
@@ -104,7 +107,7 @@ func (a *answer) session() session.Session {
 	return out
 }
 
-// tag is the session's version; empty: there is no session.
+// tag returns the session's version; empty: there is no session.
 func (a *answer) tag() session.Tag {
 	if !a.created.Valid {
 		return ""
@@ -112,9 +115,9 @@ func (a *answer) tag() session.Tag {
 	return version{created: a.created.V, cookie: int32(a.lockCookie.V), locked: a.locked.V, newest: a.newest}.tag()
 }
 
-// stored is the answer to a write of operation op. Its version is one that this write
-// was the newest operation of: an attempt that is sent again may find that others have
-// stored since, and the tag of their version would let its caller overwrite what it never saw.
+// stored returns the answer to a write of operation op. In its version this write is the newest operation. When an
+// attempt is sent again, others may have stored since, and with the tag of their version the caller would overwrite
+// what it never saw.
 func (a *answer) stored(op session.OperationID) session.Session {
 	a.newest = op[:]
 	return a.session()

@@ -13,9 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// appIDs remembers the ids of applications. An id is asked for anew when the
-// principal or its epoch is another: after a forced failover the registration
-// may be gone, or be somebody else's.
+// appIDs caches the ids of applications. An id is looked up again when the principal or its epoch changes: after a
+// forced failover the registration may be lost, or belong to another application.
 type appIDs struct {
 	known sync.Map // name → knownApp
 	seen  lastSeen
@@ -27,11 +26,11 @@ type knownApp struct {
 	partner partner.Name
 }
 
-// resolve answers the id of an application by its lower-cased name. An
-// application that has none is registered, or has no sessions: ErrNotFound.
+// resolve returns the id of an application by its lower-cased name. An unknown application is registered, or has no
+// sessions: ErrNotFound.
 //
-// One that this process has never met is registered only if the call may do so. On a
-// stock schema, where whoever is asked for is registered, that is asked before anything.
+// An application that this process does not know is registered only if the call may register it. On a stock schema,
+// which registers every application that is looked up, this is checked first.
 func (k *appIDs) resolve(ctx context.Context, what partner.Call, a *partner.Attempt, name string, register bool) (session.AppID, error) {
 	k.seen.note(a)
 	v, met := k.known.Load(name)
@@ -69,25 +68,27 @@ func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt,
 	return tempGetAppID(ctx, a, name)
 }
 
-// getAppID asks the extended schema, which registers only when told to.
+// getAppID asks the extended schema, which registers only if told to.
 func getAppID(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
-	var result int64
-	var id sql.Null[int64]
+	type appRow struct {
+		result int64
+		id     sql.Null[int64]
+	}
 	args := []driver.NamedValue{arg("appName", name), arg("epoch", a.Epoch), arg("register", register)}
-	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(r *row) { result, id = next[int64](r).V, next[int64](r) })
+	app, err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(r *row) appRow { return appRow{next[int64](r).V, next[int64](r)} })
 	if err != nil {
 		return 0, collision(err)
 	}
-	if err := (&answer{result: result}).err(a.Partner); err != nil {
+	if err := (&answer{result: app.result}).err(a.Partner); err != nil {
 		return 0, err
 	}
-	if !id.Valid {
+	if !app.id.Valid {
 		return 0, session.ErrNotFound
 	}
-	return session.AppID(int32(id.V)), nil
+	return session.AppID(int32(app.id.V)), nil
 }
 
-// tempGetAppID asks the stock schema, which registers whoever is asked for.
+// tempGetAppID asks the stock schema, which registers every application that is looked up.
 func tempGetAppID(ctx context.Context, a *partner.Attempt, name string) (session.AppID, error) {
 	const procedure = "dbo.TempGetAppID"
 	var id sql.NullInt32
@@ -96,14 +97,14 @@ func tempGetAppID(ctx context.Context, a *partner.Attempt, name string) (session
 		return 0, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, collision(err))
 	}
 	if !id.Valid {
-		return 0, fmt.Errorf("%s on %s answered no id for %q", procedure, a.Partner, name)
+		return 0, fmt.Errorf("%s on %s returned no id for %q", procedure, a.Partner, name)
 	}
 	return session.AppID(id.Int32), nil
 }
 
-// collision says so of an error of TempGetAppID's: two names have one hash (2627 on the table of
-// applications, which holds 50000's text beside it). There is no race of two that register the same
-// name: the procedure looks, and inserts, under TABLOCKX.
+// collision recognizes the error of TempGetAppID for two names with one hash (2627 on the table of applications,
+// which has the text of 50000 beside it). Two calls that register the same name do not cause it: the procedure looks
+// up and inserts under TABLOCKX.
 func collision(err error) error {
 	if slices.Contains(errorNumbers(err), 2627) {
 		return fmt.Errorf("%w: %w", session.ErrCollision, err)

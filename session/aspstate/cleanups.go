@@ -2,9 +2,8 @@ package aspstate
 
 import "sync"
 
-// cleanups are the calls that a store makes in the background, for callers that have
-// left. The zero value is ready. A WaitGroup would not do: the first of them may begin
-// while close waits, and a WaitGroup forbids that.
+// cleanups are the calls that a store makes in the background, for callers that have left. The zero value is ready. A
+// WaitGroup would not do: the first call may begin while close waits, which a WaitGroup forbids.
 //
 // Safe for concurrent use.
 type cleanups struct {
@@ -14,8 +13,8 @@ type cleanups struct {
 	closed  bool
 }
 
-// Go runs work in the background, or, once close has been called, in the caller's
-// goroutine: close may have returned, and nothing is to run behind it.
+// Go runs work in the background. Once close has been called, it runs work in the caller's goroutine, because close
+// may have returned and nothing may run after it.
 func (c *cleanups) Go(work func()) {
 	if !c.begin() {
 		work()
@@ -50,8 +49,7 @@ func (c *cleanups) end() {
 	}
 }
 
-// Wait returns when none is running in the background. Others may begin meanwhile,
-// unless close was called before.
+// Wait returns when none is running in the background. Others may begin meanwhile, unless close was called before.
 func (c *cleanups) Wait() {
 	c.mu.Lock()
 	running, idle := c.running, c.idle
@@ -61,7 +59,7 @@ func (c *cleanups) Wait() {
 	}
 }
 
-// close has no other begin in the background, and waits for those that are running.
+// close prevents new background work, and waits for the work in progress.
 func (c *cleanups) close() {
 	c.mu.Lock()
 	c.closed = true

@@ -2,10 +2,10 @@ package aspstate
 
 import "time"
 
-// WaitForCleanups waits for the locks that are being given back.
+// WaitForCleanups waits until the locks in progress have been given back.
 func (s *Store) WaitForCleanups() { s.cleanups.Wait() }
 
-// BeginCall is a live call that is under way until end.
+// BeginCall begins a live call, which ends with end.
 func (s *Store) BeginCall() (end func()) {
 	began := s.live.begin()
 	return func() { s.live.end(began) }
@@ -14,12 +14,12 @@ func (s *Store) BeginCall() (end func()) {
 // AgentJobText counts SQL Agent's jobs.
 const AgentJobText = agentJobText
 
-// AgeSecret has the fleet's secret have been read d earlier.
+// AgeSecret makes the fleet's secret d older.
 func (s *Store) AgeSecret(d time.Duration) {
 	aged := *s.secret.held.Load()
 	aged.at = aged.at.Add(-d)
 	s.secret.held.Store(&aged)
 }
 
-// WaitForSecret waits for the secret that is being read beside the calls.
+// WaitForSecret waits for the reading of the secret in the background.
 func (s *Store) WaitForSecret() { s.secret.readers.Wait() }

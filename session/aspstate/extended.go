@@ -14,9 +14,8 @@ import (
 // extended is the dialect of the procedures MirrorState_…_1.
 type extended struct{}
 
-// items gives an item its column: up to 7,000 bytes the short one, else the
-// long one, the other NULL, so that .NET reads what it expects. Source: facts,
-// aspstate-schema §0 item 5.
+// items returns an item for its column: up to 7,000 bytes the short one, otherwise the long one. The other column is
+// NULL, as .NET expects. Source: facts, aspstate-schema §0 item 5.
 func items(item []byte) (short, long []byte) {
 	if item == nil {
 		item = []byte{}
@@ -27,8 +26,8 @@ func items(item []byte) (short, long []byte) {
 	return nil, item
 }
 
-// withTimeout adds a timeout to the arguments, where there is one; without it the row keeps its own.
-// Seconds are named only where they count: an extension of an earlier version knows none.
+// withTimeout adds a timeout to the arguments, if there is one; without it the row keeps its own. Seconds are sent
+// only if they are set: an extension of an earlier version has no such parameter.
 func withTimeout(args []driver.NamedValue, timeout, seconds int) []driver.NamedValue {
 	minutes, seconds := session.SplitTimeout(timeout, seconds)
 	if minutes != 0 {
@@ -40,7 +39,7 @@ func withTimeout(args []driver.NamedValue, timeout, seconds int) []driver.NamedV
 	return args
 }
 
-// withWrite adds what a write has beyond its defaults: most have an item and nothing else.
+// withWrite adds those parts of a write that differ from the defaults: most writes have an item only.
 func withWrite(args []driver.NamedValue, w session.Write) []driver.NamedValue {
 	if short, long := items(w.Item); long != nil {
 		args = append(args, arg("itemLong", long))
@@ -53,14 +52,14 @@ func withWrite(args []driver.NamedValue, w session.Write) []driver.NamedValue {
 	return withTimeout(args, w.Timeout, w.Seconds)
 }
 
-// everyLock as the seconds after which a lock is abandoned makes every lock so: one of the
-// future too, as a partner whose clock is ahead may have given it.
+// everyLock, as the number of seconds after which a lock is abandoned, makes every lock abandoned: also one with a
+// date in the future, from a partner whose clock is ahead.
 const everyLock = int32(-366 * 24 * 60 * 60)
 
 func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
 
-// mutation is a call of a mutation: its own arguments, and those that tell how it was sent. Most
-// attempts are the first of the only call of their operation, and need few.
+// mutation returns the arguments of a mutation: those that tell how it was sent, and its own. Most attempts are the
+// first one of the only call of their operation, and need few.
 func mutation(c *call, args ...driver.NamedValue) []driver.NamedValue {
 	all := make([]driver.NamedValue, 0, len(args)+10)
 	all = append(all, arg("id", c.key), arg("epoch", c.Epoch), arg("notAfter", c.NotAfter),
@@ -78,13 +77,13 @@ func mutation(c *call, args ...driver.NamedValue) []driver.NamedValue {
 	return append(all, args...)
 }
 
-// The @settle of the mutations: which refusals bind the other calls of their operation.
+// The @settle of the mutations: which refusals bind the operation's other calls.
 const (
 	settleRefusals     = 1
 	settleUnlessLocked = 2
 )
 
-// firstSent adds when the first attempt was sent, to those procedures that ask.
+// firstSent adds when the first attempt was sent, for procedures that need it.
 func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	if c.Resent {
 		args = append(args, arg("firstSent", c.FirstSent))
@@ -92,7 +91,7 @@ func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	return args
 }
 
-// waited adds when the session was made that the call waited for, if it waited for one.
+// waited adds when the session was created that the call waited for, if it waited for one.
 func (c *call) waited(args []driver.NamedValue) []driver.NamedValue {
 	if c.op.Waited == "" {
 		return args
@@ -147,7 +146,7 @@ func (extended) acquire(ctx context.Context, c *call) (session.Session, session.
 	return a.session(), session.Lock{Operation: c.op.ID, Cookie: int32(a.lockCookie.V)}, nil
 }
 
-// emptyContent is the item of a session that an acquire makes.
+// emptyContent returns the item of a session that an acquire creates.
 func emptyContent(c *call) []byte {
 	minutes, _ := session.SplitTimeout(c.op.Timeout, c.op.Seconds)
 	if minutes == 0 {
@@ -212,7 +211,8 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 }
 
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
-	// Without a lock it means "unless somebody holds it"; a lock, even one with no operation id, means its holder.
+	// Without a lock the call means "unless another caller holds the lock". A lock, even one without an operation id,
+	// means its holder.
 	abandoned := lockSeconds(c.ref)
 	if lock.IsZero() && c.op.Break {
 		abandoned = everyLock
@@ -227,13 +227,16 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 	return err
 }
 
-// fleetSecret reads the fleet's secret, proposing one where there is none.
-func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) (secret []byte, err error) {
-	var result int64
+// fleetSecret reads the fleet's secret. If there is none, the proposal becomes the secret.
+func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) ([]byte, error) {
+	type secretRow struct {
+		result int64
+		secret []byte
+	}
 	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("proposal", proposal)}
-	err = lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(r *row) { result, secret = next[int64](r).V, next[[]byte](r).V })
+	row, err := lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(r *row) secretRow { return secretRow{next[int64](r).V, next[[]byte](r).V} })
 	if err != nil {
 		return nil, err
 	}
-	return secret, (&answer{result: result}).err(a.Partner)
+	return row.secret, (&answer{result: row.result}).err(a.Partner)
 }

@@ -13,22 +13,22 @@ import (
 // InstallRole is the database role with the least rights that a proxy needs.
 const InstallRole = "mirrorstate_proxy"
 
-// InstallOptions say what is to stand in the database in the end.
+// InstallOptions say what the database has to have in the end.
 type InstallOptions struct {
 	Database  string
-	StockOnly bool   // what aspnet_regsql makes, and no extension; one that stands stays
+	StockOnly bool   // only what aspnet_regsql makes; an existing extension stays
 	Grant     string // the login that becomes a member of InstallRole; empty: none
-	Recreate  bool   // drop both stock tables, with every session, and make them again
+	Recreate  bool   // drop both stock tables, with every session, and create them again
 }
 
-// Script is what an installation, or its removal, does: the very batches that are sent. It is empty if
-// there is nothing to do.
+// Script is what an installation, or its removal, does: the batches that are sent. It is empty if there is nothing to
+// do.
 type Script struct {
 	Database string
 	Steps    []Step
 }
 
-// Step is a part of a script that is done as a whole or not at all.
+// Step is a part of a script that is applied as a whole or not at all.
 type Step struct {
 	Title   string
 	Batches []schema.Batch
@@ -38,16 +38,16 @@ type Step struct {
 	inMaster    bool // before USE of the database
 }
 
-// Refusal is an installation that is not begun, and why.
+// Refusal is the reason why an installation does not begin.
 type Refusal struct{ Reason string }
 
-// Error is the reason.
+// Error returns the reason.
 func (r *Refusal) Error() string { return r.Reason }
 
 func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
 
-// PlanInstall decides what has to be done to a database of which f is known. It refuses (with a *Refusal) a
-// tempdb-type install, one by ASP.NET 1.x, and what is no database of its own.
+// PlanInstall decides what to do to a database that is found as f. It refuses (with a *Refusal) a tempdb-type
+// install, an install by ASP.NET 1.x, and the system databases.
 func PlanInstall(f Found, o InstallOptions) (Script, error) {
 	s := Script{Database: o.Database}
 	if err := f.refuses(o); err != nil {
@@ -79,17 +79,17 @@ func PlanInstall(f Found, o InstallOptions) (Script, error) {
 	return s, nil
 }
 
-// add adds a step that has something to do.
+// add adds a step if it has something to do.
 func (s *Script) add(step Step) {
 	if len(step.Batches) > 0 {
 		s.Steps = append(s.Steps, step)
 	}
 }
 
-// Empty says that there is nothing to do.
+// Empty reports whether there is nothing to do.
 func (s Script) Empty() bool { return len(s.Steps) == 0 }
 
-// named puts the names into a script.
+// named replaces the placeholders of a script by names.
 func named(batches []schema.Batch, database, user, login string) []schema.Batch {
 	r := strings.NewReplacer("{database}", quoteName(database), "{user}", quoteName(user), "{login}", quoteName(login))
 	out := make([]schema.Batch, len(batches))
@@ -103,7 +103,8 @@ func named(batches []schema.Batch, database, user, login string) []schema.Batch 
 // quoteName brackets a name as QUOTENAME does.
 func quoteName(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
-// refusesNames says why a name can't stand in the script: what is printed is what is sent, so it may not be sent either.
+// refusesNames returns why a name cannot be in the script. The script that is printed is the script that is sent, so
+// both have the same limits.
 func (f Found) refusesNames(o InstallOptions) error {
 	err := cmp.Or(sqlname.CheckAll("database", o.Database), sqlname.CheckAll("login", o.Grant), sqlname.CheckAll("user", f.User))
 	if err != nil {
@@ -112,7 +113,7 @@ func (f Found) refusesNames(o InstallOptions) error {
 	return nil
 }
 
-// refuses says why the database is none to install in.
+// refuses returns why nothing can be installed in the database.
 func (f Found) refuses(o InstallOptions) error {
 	if err := f.refusesNames(o); err != nil {
 		return err
@@ -140,8 +141,8 @@ func (f Found) refuses(o InstallOptions) error {
 	return cmp.Or(f.refusesObstacles(o), f.refusesLogin(o))
 }
 
-// refusesObstacles says what somebody added to the tables that an installation can't live with. What is dropped with
-// its table is none.
+// refusesObstacles returns what was added to the tables that an installation does not support. Tables that are
+// dropped do not count.
 func (f Found) refusesObstacles(o InstallOptions) error {
 	for _, one := range f.Obstacles {
 		dropped := o.Recreate && strings.HasPrefix(strings.ToLower(one.Table), "aspstatetemp")
@@ -155,7 +156,7 @@ func (f Found) refusesObstacles(o InstallOptions) error {
 	return nil
 }
 
-// refusesLogin says why the login can't be let in.
+// refusesLogin returns why the login cannot get access.
 func (f Found) refusesLogin(o InstallOptions) error {
 	if o.Grant == "" || f.Assumed {
 		return nil
@@ -170,7 +171,7 @@ func (f Found) refusesLogin(o InstallOptions) error {
 	return nil
 }
 
-// parts are the schema's batches by what they make.
+// parts are the schema's batches, by what they create.
 type parts struct {
 	create      map[string]schema.Batch // CREATE PROCEDURE, by name in lower case
 	stock       []string                // names of the stock procedures, in order
@@ -188,8 +189,8 @@ type ownTable struct {
 	schema.Batch
 }
 
-// readParts sorts the batches of the schema. The DROP PROCEDURE before each CREATE is left out: dropping a procedure
-// loses the rights on it.
+// readParts sorts the batches of the schema. It leaves out the DROP PROCEDURE before each CREATE: dropping a
+// procedure drops the rights on it.
 func readParts() (*parts, error) {
 	all, err := schema.All()
 	if err != nil {
@@ -214,7 +215,7 @@ func readParts() (*parts, error) {
 	return p, nil
 }
 
-// sortOther sorts a batch that makes no procedure.
+// sortOther sorts a batch that creates no procedure.
 func (p *parts) sortOther(b schema.Batch) {
 	switch {
 	case strings.Contains(b.Text, "DROP PROCEDURE"):
@@ -233,14 +234,14 @@ func (p *parts) sortOther(b schema.Batch) {
 	}
 }
 
-// procedureName is the name of the procedure that a batch makes.
+// procedureName returns the name of the procedure that a batch creates.
 func procedureName(text string) (string, bool) {
 	_, after, ok := strings.Cut("\n"+text, "\nCREATE PROCEDURE dbo.")
 	name, _, _ := strings.Cut(strings.ReplaceAll(after, "\n", " "), " ")
 	return name, ok && name != ""
 }
 
-// stockStep makes what is missing of the stock objects. What stands is .NET's own and is left alone, text and rights.
+// stockStep creates the missing stock objects. Existing ones are .NET's own: their text and rights stay as they are.
 func stockStep(p *parts, f Found, recreate bool) Step {
 	step := Step{Title: "make the stock objects that are missing", Transaction: true}
 	if recreate {
@@ -262,7 +263,7 @@ func stockStep(p *parts, f Found, recreate bool) Step {
 	return step
 }
 
-// altered is a batch that makes a procedure as one that changes it: its rights stay.
+// altered changes a batch that creates a procedure to one that alters it, so that its rights stay.
 func altered(b schema.Batch) schema.Batch {
 	b.Text = strings.Replace(b.Text, "CREATE PROCEDURE", "ALTER PROCEDURE", 1)
 	return b
@@ -280,8 +281,8 @@ func columnsStep(p *parts, f Found) Step {
 	return step
 }
 
-// extensionStep makes the extension's tables, rows and procedures. Before it is done as a whole, every proxy takes
-// the schema for a stock one.
+// extensionStep creates the extension's tables, rows and procedures. Until it has been applied as a whole, every
+// proxy treats the schema as a stock one.
 func extensionStep(p *parts, f Found) Step {
 	step := Step{Title: "make the extension's tables and procedures", Transaction: true}
 	for _, t := range p.ownTables {
@@ -306,8 +307,8 @@ func extensionStep(p *parts, f Found) Step {
 	return step
 }
 
-// sameText compares two texts of a procedure but for blanks at the ends of lines, comments before it, and whether
-// it was made or altered.
+// sameText compares two texts of a procedure, except for spaces at the ends of lines, comments before it, and whether
+// it says CREATE or ALTER.
 func sameText(a, b string) bool { return plainText(a) == plainText(b) }
 
 func plainText(text string) string {
@@ -325,8 +326,8 @@ func plainText(text string) string {
 	return text
 }
 
-// roleStep makes the role, gives it its rights, and lets the login in. Without a login to let in it mends the
-// rights of a role that stands.
+// roleStep creates the role, grants it its rights, and adds the login. Without a login it repairs the rights of an
+// existing role.
 func roleStep(f Found, o InstallOptions, extended bool) Step {
 	step := Step{Title: "give the role " + InstallRole + " its rights", Transaction: true}
 	if !f.Role && o.Grant == "" {
@@ -356,7 +357,7 @@ func roleStep(f Found, o InstallOptions, extended bool) Step {
 	return step
 }
 
-// PlanUninstall decides what takes the extension away. Sessions, applications and stock objects stay.
+// PlanUninstall decides how to remove the extension. Sessions, applications and stock objects stay.
 func PlanUninstall(f Found, database string) (Script, error) {
 	s := Script{Database: database}
 	if err := f.refusesNames(InstallOptions{Database: database}); err != nil {

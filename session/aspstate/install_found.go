@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// Found is what stands in a database before an installation. Names are in lower case.
+// Found is what a database has before an installation. Names are in lower case.
 type Found struct {
 	Server  string // @@SERVERNAME
 	Version string // ProductVersion
@@ -38,7 +38,7 @@ type Found struct {
 	Unread []error // of LookPast: what the server refused to show, each with what it was about
 }
 
-// Obstacle is what somebody added to a table of ASPState, or of the extension, and what can't be there.
+// Obstacle is something that was added to a table of ASPState, or of the extension, and that is not supported.
 type Obstacle struct {
 	Kind  string // trigger (an enabled one), foreign key, or memory-optimized
 	Table string
@@ -46,7 +46,7 @@ type Obstacle struct {
 	Other string // the other table of a foreign key
 }
 
-// String says what is wrong, and how it is mended.
+// String says what is wrong, and how to repair it.
 func (o Obstacle) String() string {
 	switch o.Kind {
 	case obstacleTrigger:
@@ -63,28 +63,28 @@ const (
 	obstacleMemory  = "memory-optimized"
 )
 
-// extensionColumns are those that the extension adds to ASPStateTempSessions.
+// extensionColumns are the columns that the extension adds to ASPStateTempSessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
 	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
 	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId", "TimeoutSeconds", "TimeoutDate"}
 
-// laterColumns is how many of the extension's columns each earlier version did not have.
+// laterColumns is how many of the extension's columns each earlier version lacks.
 var laterColumns = []int{5, 2}
 
-// earlier says that the extension's columns are those of an earlier version.
+// earlier reports whether the extension's columns are those of an earlier version.
 func (f Found) earlier() bool {
 	return slices.ContainsFunc(laterColumns, func(missing int) bool {
 		return slices.Equal(f.Columns, extensionColumns[:len(extensionColumns)-missing])
 	})
 }
 
-// TempType says that it is a tempdb-type install: procedures without their tables.
+// TempType reports whether it is a tempdb-type install: procedures without their tables.
 func (f Found) TempType() bool {
 	_, reads := f.Procedures["tempgetstateitem"]
 	return reads && !f.Tables["aspstatetempsessions"]
 }
 
-// Extended says that every part of the extension is there, whatever its procedures' texts.
+// Extended reports whether every part of the extension exists, whatever the texts of its procedures.
 func (f Found) Extended() bool {
 	p, err := readParts()
 	if err != nil {
@@ -128,7 +128,7 @@ func (f Found) Kind() string {
 	return "empty"
 }
 
-// Assume is what a dry run without a server takes for granted: nothing, a stock ASPState made by aspnet_regsql -sstype p,
+// Assume returns what a dry run without a server assumes: nothing, a stock ASPState made by aspnet_regsql -sstype p,
 // or one with the extension.
 func Assume(what string) (Found, error) {
 	f := Found{Assumed: true, Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
@@ -160,7 +160,7 @@ func Assume(what string) (Found, error) {
 	return f, nil
 }
 
-// withoutSessions is what is left when both stock tables are dropped.
+// withoutSessions returns what is left when both stock tables are dropped.
 func (f Found) withoutSessions() Found {
 	tables := map[string]bool{}
 	for name := range f.Tables {
@@ -173,7 +173,7 @@ func (f Found) withoutSessions() Found {
 // grantLine finds what a GRANT gives.
 var grantLine = regexp.MustCompile(`(?m)^GRANT (\w+) ON (\S+) TO `)
 
-// grantedAll says that the role has all that the script gives it.
+// grantedAll reports whether the role has all the rights that the script grants.
 func (f Found) grantedAll(script []schema.Batch) bool {
 	for _, b := range script {
 		for _, g := range grantLine.FindAllStringSubmatch(b.Text, -1) {
@@ -300,7 +300,7 @@ func (f *Found) lookObjects(ctx context.Context, conn *sql.Conn) error {
 	}, lookObjects)
 }
 
-// lookObstacles looks for what somebody added to the tables.
+// lookObstacles finds what was added to the tables.
 func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 	major, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
 	for _, look := range []struct {
@@ -326,7 +326,7 @@ func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// refused notes that the server refused to show something; another error it gives back.
+// refused records that the server refused to show something; it returns any other error.
 func (f *Found) refused(what string, err error) error {
 	if err == nil || errorNumber(err) == 0 {
 		return err
@@ -353,7 +353,7 @@ func (f *Found) lookColumns(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// lookRows looks for the one row of two tables of the extension.
+// lookRows finds the one row of two tables of the extension.
 func (f *Found) lookRows(ctx context.Context, conn *sql.Conn) error {
 	for table, there := range map[string]*bool{"MirrorStateEpoch": &f.EpochRow, "MirrorStateSweep": &f.SweepRow} {
 		if !f.Tables[strings.ToLower(table)] {

@@ -6,8 +6,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// ProxyRights are the rights that a proxy needs in the database, each a permission and an object, such as EXECUTE and
-// dbo.TempGetStateItem3: those that mirrorstate install gives to InstallRole. extended: with those on the extension.
+// ProxyRights returns the rights that a proxy needs in the database, each a permission and an object, such as EXECUTE
+// and dbo.TempGetStateItem3. mirrorstate install grants them to InstallRole. extended includes those on the
+// extension.
 func ProxyRights(extended bool) (rights [][2]string) {
 	scripts := []string{"role-stock.sql"}
 	if extended {
@@ -23,5 +24,5 @@ func ProxyRights(extended bool) (rights [][2]string) {
 	return rights
 }
 
-// ExtensionColumns are the columns that the extension adds to ASPStateTempSessions.
+// ExtensionColumns returns the columns that the extension adds to ASPStateTempSessions.
 func ExtensionColumns() []string { return slices.Clone(extensionColumns) }

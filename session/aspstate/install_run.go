@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// How long an installation waits for locks: a statement gives up after a second (install/session.sql), and its step is
-// tried again after a rest that grows, so that live calls always go first.
+// How long an installation waits for locks: a statement gives up after a second (install/session.sql). Its step is
+// then repeated after a rest that grows, so that live calls always go first.
 const (
 	firstRest = 200 * time.Millisecond
 	longRest  = 5 * time.Second
@@ -16,17 +16,17 @@ const (
 	batchTime = 60 * time.Second
 )
 
-// SQL Server's numbers for a lock that was not granted in time, for the victim of a deadlock, and for CREATE DATABASE while
-// somebody uses the database model (it comes before 1802).
+// SQL Server's numbers for a lock that was not granted in time, for the victim of a deadlock, and for CREATE DATABASE
+// while the database model is in use (it comes before 1802).
 const (
 	errLockTimeout = 1222
 	errDeadlock    = 1205
 	errModelInUse  = 1807
 )
 
-// Run sends the script over conn. A step that meets a lock, or loses a deadlock, is rolled back and tried again until
-// ctx ends, and progress is told. After an error everything that stands in the steps before it is done; a step is
-// done as a whole or not at all, and the script may be planned and run again.
+// Run sends the script over conn. A step that meets a lock, or is the victim of a deadlock, is rolled back and
+// repeated until ctx ends, and progress is called. After an error all steps before the failed one have been applied.
+// A step is applied as a whole or not at all, and the script may be planned and run again.
 func (s Script) Run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
 	for _, sec := range s.sections() {
 		if sec.title != "" {
@@ -42,7 +42,7 @@ func (s Script) Run(ctx context.Context, conn *sql.Conn, progress func(text stri
 	return nil
 }
 
-// run sends a section, again and again if it meets locks.
+// run sends a section, and repeats it if it meets locks.
 func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
 	for rest := firstRest; ; rest = min(2*rest, longRest) {
 		err := sec.once(ctx, conn)
@@ -61,7 +61,7 @@ func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text s
 	}
 }
 
-// passing is the number of a refusal that passes; 0: it is none.
+// passing returns the number of an error that passes by itself; 0: it is another error.
 func passing(err error) int32 {
 	for _, number := range errorNumbers(err) {
 		if number == errLockTimeout || number == errDeadlock || number == errModelInUse {
@@ -71,11 +71,12 @@ func passing(err error) int32 {
 	return 0
 }
 
-// once sends a section. After an error its transaction is rolled back.
+// once sends a section. After an error it rolls the transaction back.
 func (sec section) once(ctx context.Context, conn *sql.Conn) error {
 	for _, batch := range sec.batches {
 		if err := sendBatch(ctx, conn, batch); err != nil {
-			// Its own time: ctx may be over. A connection that is gone has rolled back by itself.
+			// It has a timeout of its own, because ctx may have ended. A broken connection is rolled back by the
+			// server.
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
 			defer cancel()
 			_, _ = conn.ExecContext(undo, "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// marked is a script with a byte order mark if it needs one.
+// marked adds a byte order mark to a script that needs one.
 func marked(script string) string {
 	if strings.ContainsFunc(script, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return "\ufeff-- In UTF-8, with a byte order mark: keep it, or run sqlcmd with -f 65001.\n" + script
@@ -17,14 +17,14 @@ func marked(script string) string {
 	return script
 }
 
-// section is what is sent one after the other, and again from the start if it meets a lock.
+// section is a list of batches that are sent in order, and again from the first one after a lock.
 type section struct {
 	title   string
 	batches []string
 }
 
-// sections are all there is to send, in order. Both Run and WriteScript go by them: what is printed is
-// what is run.
+// sections returns all that is sent, in order. Both Run and WriteScript use it: the script that is printed is the
+// script that is run.
 func (s Script) sections() []section {
 	if s.Empty() {
 		return nil
@@ -45,7 +45,7 @@ func (s Script) sections() []section {
 	return list
 }
 
-// texts are the batches' texts without the blank lines around them.
+// texts returns the batches' texts without the blank lines around them.
 func texts(batches []schema.Batch) []string {
 	out := make([]string, len(batches))
 	for i, b := range batches {
@@ -54,9 +54,10 @@ func texts(batches []schema.Batch) []string {
 	return out
 }
 
-// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio: after head, as comments, and what has
-// these clients stop at the first error (install/sqlcmd.sql), it is what Run sends. A script that is not all ASCII, because
-// of a name in it, begins with a byte order mark: sqlcmd takes a file without one to be in the code page of its machine.
+// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio: head as comments, the commands that
+// have these clients stop at the first error (install/sqlcmd.sql), and then what Run sends. A script that is not all
+// ASCII, because of a name in it, begins with a byte order mark: sqlcmd reads a file without one in the code page of
+// its machine.
 func (s Script) WriteScript(w io.Writer, head ...string) error {
 	var b strings.Builder
 	for _, line := range head {

@@ -103,7 +103,7 @@ func TestInstall_WaitsForModel(t *testing.T) {
 			cancel()
 		}
 	})
-	if err == nil || !strings.Contains(err.Error(), "(1807): somebody is using the database model") {
+	if err == nil || !strings.Contains(err.Error(), "(1807): the database model is in use") {
 		t.Errorf("given up with %v", err)
 	}
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Side is what one partner says of the database, before anything is installed in it.
+// Side is what one partner tells of the database before the installation.
 type Side struct {
 	Partner partner.Name
 	Address string
-	Err     error // it did not answer, or let nobody in; the rest is empty then
+	Err     error // it did not answer, or the login failed; the rest is then empty
 
 	Exists    bool
 	State     string // state_desc
 	Writable  bool   // DATABASEPROPERTYEX Updateability is READ_WRITE
-	Role      string // mirroring_role_desc; empty: not mirrored, or not for these eyes
+	Role      string // mirroring_role_desc; empty: not mirrored, or this login may not see it
 	Mirroring string // mirroring_state_desc
 }
 
@@ -41,7 +41,7 @@ func LookSide(ctx context.Context, conn *sql.Conn, database string, s *Side) err
 	return nil
 }
 
-// describe says what the partner is, in a few words.
+// describe describes the partner in a few words.
 func (s Side) describe(database string) string {
 	name := fmt.Sprintf("%s (%s)", s.Partner, s.Address)
 	switch {
@@ -59,8 +59,9 @@ func (s Side) describe(database string) string {
 	return name + " is writable"
 }
 
-// Choose decides on which partner to install: on the principal, or the one that has the database, or, where there is
-// none yet, on the first. on is "a" or "b" to insist on one, which must be fit; it refuses with the reason.
+// Choose decides on which partner to install: on the principal, or on the one that has the database, or, if neither
+// has it, on the first one. on, "a" or "b", names the partner to use, which must be able to. The error is the reason
+// of a refusal.
 func Choose(sides [2]Side, database string, on partner.Name) (int, error) {
 	both := sides[0].describe(database) + "; " + sides[1].describe(database)
 	var writable []int
@@ -91,7 +92,7 @@ func Choose(sides [2]Side, database string, on partner.Name) (int, error) {
 	return 0, nil
 }
 
-// insist takes the partner that was named, if it is fit.
+// insist returns the partner that was named, if it can be used.
 func insist(sides [2]Side, database string, on partner.Name, principal int) (int, error) {
 	for i, s := range sides {
 		switch {

@@ -70,7 +70,7 @@ func (e sqlError) SQLErrorNumber() int32 { return int32(e) }
 
 func TestExplainInstall(t *testing.T) {
 	for number, want := range map[int32]string{
-		262: "(262): the login may not create that", 1222: "(1222): others hold a lock", 954: "(954): this partner is the mirror", 9002: "BACKUP LOG",
+		262: "(262): the login may not create that", 1222: "(1222): other sessions hold a lock", 954: "(954): this partner is now the mirror", 9002: "BACKUP LOG",
 		15023: "ALTER USER", 50000: "the server's words (50000)",
 	} {
 		if got := ExplainInstall(sqlError(number)).Error(); !strings.HasPrefix(got, "the server's words (") || !strings.Contains(got, want) {

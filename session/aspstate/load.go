@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// load tells how long live calls take, and whether one is under way. A call costs three atomic additions.
+// load measures how long live calls take, and whether one is in progress. A call costs three atomic additions.
 //
-// Times are counted in classes: each power of two of microseconds has sixteen, so that a class is
-// at most a sixteenth wide.
+// Times are counted in classes: each power of two of microseconds has sixteen, so a class is at most a sixteenth
+// wide.
 type load struct {
 	underWay atomic.Int64
 	classes  [loadClasses]atomic.Int64
 }
 
 const (
-	gapLook     = 200 * time.Microsecond // between two looks for a gap between calls
+	gapLook     = 200 * time.Microsecond // between two checks for a gap between calls
 	loadClasses = 24 * 16                // up to a minute
 	loadFine    = 4                      // 1 << loadFine classes a power of two
 )
 
-// classOf is the class of a time.
+// classOf returns the class of a time.
 func classOf(d time.Duration) int {
 	us := uint64(max(0, d.Microseconds()))
 	if us < 1<<loadFine {
@@ -32,7 +32,7 @@ func classOf(d time.Duration) int {
 	return min(loadClasses-1, (octave+1)<<loadFine+int(us>>octave)&(1<<loadFine-1))
 }
 
-// top is the longest time of a class.
+// top returns the longest time of a class.
 func top(class int) time.Duration {
 	if class < 1<<loadFine {
 		return time.Duration(class) * time.Microsecond
@@ -42,7 +42,7 @@ func top(class int) time.Duration {
 	return time.Duration(least+1<<octave-1) * time.Microsecond
 }
 
-// begin begins a call's way to the database and back; it ends with end.
+// begin begins a call to the database; end ends it.
 func (l *load) begin() (began time.Time) {
 	l.underWay.Add(1)
 	return time.Now()
@@ -53,10 +53,10 @@ func (l *load) end(began time.Time) {
 	l.note(time.Since(began))
 }
 
-// gap waits until no call is under way, but no longer than most, nor than ctx. A batch that begins in
-// a gap is met only by calls that begin while it runs, and not by the more numerous ones that have their commits still
-// before them. It looks now and then instead of being told when the last call ends, because that moment
-// is the worst: a caller's next call follows it. Calls of other proxies are not seen.
+// gap waits until no call is in progress, but not longer than most, nor than ctx. A batch that begins in a gap delays
+// only the calls that begin while it runs, and not the many that are about to commit. gap checks from time to time
+// and is not notified when the last call ends, because that moment is the worst: the caller's next call follows it.
+// It does not see the calls of other proxies.
 func (l *load) gap(ctx context.Context, most time.Duration) {
 	for until := time.Now().Add(most); l.underWay.Load() > 0 && time.Now().Before(until); {
 		look := time.NewTimer(gapLook)
@@ -69,16 +69,16 @@ func (l *load) gap(ctx context.Context, most time.Duration) {
 	}
 }
 
-// note counts one call that took so long.
+// note counts one call with its time.
 func (l *load) note(took time.Duration) { l.classes[classOf(took)].Add(1) }
 
-// latencies are calls that were noted, by class.
+// latencies are counted calls, by class.
 type latencies struct {
 	calls   int64
 	classes [loadClasses]int64
 }
 
-// take gives what was noted since the last take, and forgets it. One goroutine may call it.
+// take returns the calls since the last take, and resets them. One goroutine may call it.
 func (l *load) take() *latencies {
 	taken := new(latencies)
 	for i := range l.classes {
@@ -92,7 +92,7 @@ func (l *load) take() *latencies {
 	return taken
 }
 
-// add adds what another has counted.
+// add adds the counts of another.
 func (l *latencies) add(more *latencies) {
 	l.calls += more.calls
 	for i, n := range more.classes {
@@ -100,7 +100,7 @@ func (l *latencies) add(more *latencies) {
 	}
 }
 
-// beyond is how many calls took longer than any of the class that d is in.
+// beyond returns how many calls took longer than the class of d.
 func (l *latencies) beyond(d time.Duration) (n int64) {
 	for _, c := range l.classes[min(classOf(d)+1, loadClasses):] {
 		n += c
@@ -108,7 +108,7 @@ func (l *latencies) beyond(d time.Duration) (n int64) {
 	return n
 }
 
-// p99 is how long 99 of 100 calls took at most, to a sixteenth; 0 without calls.
+// p99 returns how long 99 of 100 calls took at most, to a sixteenth; 0 without calls.
 func (l *latencies) p99() time.Duration {
 	beyond := l.calls / 100
 	for i := loadClasses - 1; i >= 0; i-- {

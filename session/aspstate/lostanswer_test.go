@@ -340,8 +340,14 @@ func netKey(t *testing.T, net storetest.NetClient, ref session.Ref) string {
 // for again. Nobody knows of that lock, so that nobody else would release it.
 func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
 	pair := openPair(t, aspstatetest.Start(t))
-	for _, kind := range []error{context.Canceled, partner.ErrOutcomeUnknown} {
-		lost := &partner.CallError{Label: "acquire", Kind: kind, Result: partner.Unknown}
+	for _, lost := range []*partner.CallError{
+		{Label: "acquire", Kind: partner.Cancelled, Cause: context.Canceled, Result: partner.Unknown},
+		{Label: "acquire", Kind: partner.OutcomeUnknown, Result: partner.Unknown},
+	} {
+		kind := error(lost.Kind)
+		if lost.Cause != nil {
+			kind = lost.Cause
+		}
 		store, others := openStore(t, &silent{pair, "acquire", lost}), openStore(t, pair)
 		ref := newSession(t, others)
 		if _, _, err := store.Acquire(t.Context(), ref, session.NewOperation()); !errors.Is(err, kind) {
@@ -363,14 +369,14 @@ func TestDomainError(t *testing.T) {
 		kind    error
 		outcome session.Outcome
 	}{
-		{"no principal", &partner.CallError{Kind: partner.ErrNoPrincipal}, session.ErrNoPrincipal, session.NotApplied},
-		{"closed", &partner.CallError{Kind: partner.ErrClosed}, session.ErrNoPrincipal, session.NotApplied},
+		{"no principal", &partner.CallError{Kind: partner.NoPrincipal}, session.ErrNoPrincipal, session.NotApplied},
+		{"closed", &partner.CallError{Kind: partner.Closed}, session.ErrNoPrincipal, session.NotApplied},
 		{"late again and again", partner.ErrLate, session.ErrNoPrincipal, session.NotApplied},
 		{"a full hold", &partner.HoldFullError{Bound: "size", Limit: 1}, session.ErrOverloaded, session.NotApplied},
-		{"a principal, and a long queue", &partner.CallError{Kind: partner.ErrBusy, Cause: partner.ErrMoved}, session.ErrOverloaded, session.NotApplied},
-		{"sent and not answered", &partner.CallError{Kind: partner.ErrOutcomeUnknown, Result: partner.Unknown}, session.ErrOutcomeUnknown, session.Unknown},
-		{"left while it was sent", &partner.CallError{Kind: left, Result: partner.Unknown}, left, session.Unknown},
-		{"left before", &partner.CallError{Kind: left}, left, session.NotApplied},
+		{"a principal, and a long queue", &partner.CallError{Kind: partner.Busy, Cause: partner.ErrMoved}, session.ErrOverloaded, session.NotApplied},
+		{"sent and not answered", &partner.CallError{Kind: partner.OutcomeUnknown, Result: partner.Unknown}, session.ErrOutcomeUnknown, session.Unknown},
+		{"left while it was sent", &partner.CallError{Cause: left, Result: partner.Unknown}, left, session.Unknown},
+		{"left before", &partner.CallError{Cause: left}, left, session.NotApplied},
 		{"a connection that broke", io.EOF, io.EOF, session.Unknown},
 		{"the database's own answer", session.ErrLockLost, session.ErrLockLost, session.NotApplied},
 	} {

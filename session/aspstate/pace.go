@@ -7,51 +7,50 @@ const (
 	batchFirst = 8                      // rows of the first batch
 	batchLeast = 4                      // rows
 	batchMost  = 2000                   // rows; below the 5,000 locks at which SQL Server takes the whole table instead
-	tookLive   = 2 * time.Millisecond   // how much longer than the shortest a batch may take beside live calls: a write may wait for it
-	tookIdle   = 10 * time.Millisecond  // the same where hardly anybody calls
-	growLive   = 1.25                   // times as many rows, while live calls are none the slower
-	growIdle   = 2.0                    // the same where hardly anybody calls
-	restLeast  = 1.0                    // of the time that a batch takes, where hardly anybody calls
-	restLive   = 3.0                    // the same beside live calls
-	restMost   = 24.0                   // however slow live calls are: a sweep that rests longer does not keep up
+	tookLive   = 2 * time.Millisecond   // how much longer than the shortest a batch may take during live calls: a write may wait for it
+	tookIdle   = 10 * time.Millisecond  // the same with hardly any live calls
+	growLive   = 1.25                   // times as many rows, while live calls are not slower
+	growIdle   = 2.0                    // the same with hardly any live calls
+	restLeast  = 1.0                    // rest as a multiple of the batch's time, with hardly any live calls
+	restLive   = 3.0                    // the same during live calls
+	restMost   = 24.0                   // the longest rest, however slow live calls are: a sweep that rests longer falls behind
 	restLimit  = 2 * time.Second        // the longest pause
-	slowdown   = 1.15                   // live calls whose p99 is this much longer than before the sweep are too slow
-	judgeCalls = 1000                   // calls that say something about a p99
-	idleFor    = 250 * time.Millisecond // after which it is seen that hardly anybody calls
-	idleCalls  = 10                     // so many in that time are hardly anybody
-	slowTurns  = 5                      // judgements at the slowest pace after which it is listened anew what calls take without a sweep
-	listenFor  = 3 * time.Second        // so long
-	heardCalls = 100                    // calls that were heard meanwhile say something
+	slowdown   = 1.15                   // live calls are too slow if their p99 is this much longer than before the sweep
+	judgeCalls = 1000                   // so many calls make a p99 meaningful
+	idleFor    = 250 * time.Millisecond // how often it is checked whether there are live calls
+	idleCalls  = 10                     // fewer in that time are hardly any
+	slowTurns  = 5                      // judgements at the slowest pace after which the time of calls without a sweep is measured again
+	listenFor  = 3 * time.Second        // how long that is measured
+	heardCalls = 100                    // so many calls make that measurement meaningful
 )
 
-// pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
-// pure: it is told what the last batch took and how long live calls took meanwhile.
+// pace decides how many rows the next batch deletes, and how long the sweep rests before it. It is pure: it is told
+// how long the last batch took and how long live calls took meanwhile.
 //
-// A batch begins, if one comes in time, in a gap between live calls: see [load.gap].
+// If possible, a batch begins in a gap between live calls: see [load.gap].
 //
-// Small batches with short rests harm live calls less than large ones with long rests, at the
-// same rate: a call that meets a batch waits for its end. So a sweep begins with small batches,
-// and they grow slowly while the live calls' p99 is what it was before the sweep began; where it
-// is longer, they are halved, and when they can't be smaller, the rest is doubled. Where hardly anybody
-// calls, they grow fast, and the rest shrinks to as long as a batch. A sweep that stays at its slowest
-// stops for a moment and listens: what calls took before it began may be out of date, and it must keep up.
-// So does one that does not know what they took before, as after a start.
+// At the same rate, small batches with short rests disturb live calls less than large batches with long rests: a call
+// that meets a batch waits for its end. So a sweep begins with small batches. They grow slowly while the p99 of live
+// calls is what it was before the sweep. If the p99 is longer, they are halved, and when they cannot be smaller, the
+// rest is doubled. With hardly any live calls they grow fast, and the rest shrinks to the time of a batch. A sweep
+// that stays at its slowest stops for a moment and measures again: the p99 from before it began may be out of date,
+// and the sweep must not fall behind. So does a sweep that does not know that p99, as after a start.
 type pace struct {
 	rows  int
-	rest  float64       // in times of a batch
-	floor time.Duration // what the shortest batch took: the way there and back, and the commit on both partners
-	quiet time.Duration // the live calls' p99 without a sweep; 0: not known
+	rest  float64       // as a multiple of the batch's time
+	floor time.Duration // the time of the shortest batch: the round trip, and the commit on both partners
+	quiet time.Duration // the p99 of live calls without a sweep; 0: not known
 
-	seen   latencies     // since it was last judged
-	recent int64         // calls since it was last seen whether anybody calls
-	since  time.Duration // so long ago
-	idle   bool          // hardly anybody did
+	seen   latencies     // since the last judgement
+	recent int64         // calls since the last check for live calls
+	since  time.Duration // the time since that check
+	idle   bool          // there were hardly any live calls
 
 	slow      int  // judgements in a row at the slowest pace
-	listening bool // nothing is swept until the next batch: what calls take meanwhile is the new quiet p99
+	listening bool // nothing is swept until the next batch: the p99 of that time becomes quiet
 }
 
-// newPace begins a sweep's pace; before is what live calls took without one.
+// newPace returns the pace of a new sweep; before has the live calls without a sweep.
 func newPace(before *latencies) *pace {
 	p := &pace{rows: batchFirst, rest: restLive}
 	if before.calls >= judgeCalls {
@@ -60,8 +59,8 @@ func newPace(before *latencies) *pace {
 	return p
 }
 
-// next is told how long the last batch took, how long ago the one before had begun, and what live
-// calls took meanwhile.
+// next is called after a batch. took is its time, round the time since the batch before it began, and live has the
+// live calls since then.
 func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
 	ran := p.rows
 	if p.listening {
@@ -93,7 +92,7 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 		p.rest = max(restLive, p.rest)
 	}
 	switch {
-	case took > longest && ran <= batchLeast: // whatever the rows: a mirror has come back, or a failover led farther away
+	case took > longest && ran <= batchLeast: // the rows are not the cause: the mirror has returned, or the principal is farther away after a failover
 		p.floor = took
 	case took > longest:
 		p.rows = max(batchLeast, min(p.rows/2, int(float64(p.rows)*float64(longest)/float64(took))))
@@ -105,8 +104,8 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 	return p.rows, min(restLimit, time.Duration(p.rest*float64(took)))
 }
 
-// hear takes what calls took while nothing was swept for what they take without a sweep. If that is
-// as short as it was, it is the sweep that makes them slow, and nothing changes.
+// hear takes the p99 of calls without a sweep from the measurement. If it has not changed, the sweep makes calls
+// slow, and nothing changes.
 func (p *pace) hear(live *latencies) {
 	p.listening = false
 	if live.calls >= heardCalls {
@@ -114,7 +113,7 @@ func (p *pace) hear(live *latencies) {
 	}
 }
 
-// judge changes the pace by what was seen of live calls.
+// judge changes the pace by the times of live calls.
 func (p *pace) judge() {
 	limit := time.Duration(slowdown * float64(p.quiet))
 	switch slow := p.seen.beyond(limit)*100 > p.seen.calls; {

@@ -7,27 +7,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// refusedError is what a call's permission refused in the midst of the call. It passes to the caller as it is.
+// refusedError is the refusal of a call's permission during the call. It passes to the caller as it is.
 //
-// An attempt that was sent before and never answered is not sent again: if it was not executed, the
-// second one would execute it for a caller who may not any more. So nobody finds out what became of
-// it, and the outcome says that. What a caller who may again then asks for with the same operation id is
-// answered as ever.
+// An earlier attempt that was sent and never answered is not sent again: if it was not executed, the second attempt
+// would execute it for a caller who has no permission any more. So its outcome stays unknown, and the error says so.
+// If the caller regains the permission and repeats the operation id, it is answered as usual.
 type refusedError struct {
 	cause   error
 	outcome session.Outcome
 }
 
-// Error is the refusal's own text.
+// Error returns the refusal's text.
 func (e *refusedError) Error() string { return e.cause.Error() }
 
-// Unwrap gives the refusal.
+// Unwrap returns the refusal.
 func (e *refusedError) Unwrap() error { return e.cause }
 
-// Outcome says what became of the attempts before.
+// Outcome returns the outcome of the earlier attempts.
 func (e *refusedError) Outcome() session.Outcome { return e.outcome }
 
-// refused is the error of an attempt that its call's permission refused.
+// refused returns the error of an attempt that was not permitted.
 func refused(err error, what partner.Call, a *partner.Attempt) error {
 	e := &refusedError{cause: err}
 	if what.Write && a.Resent {

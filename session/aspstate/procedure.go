@@ -10,35 +10,35 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// arg is a named argument of a procedure; without its "@".
+// arg returns a named argument of a procedure; the name has no "@".
 func arg(name string, value any) driver.NamedValue {
 	return driver.NamedValue{Name: name, Value: value}
 }
 
-// lastRow calls a procedure of the extended schema and scans every row there is; the
-// last one is the answer, which counts only once everything has been read, for OUTPUT
-// rows are sent before the commit.
+// lastRow calls a procedure of the extended schema, reads every row, and returns the last one. The row is the answer
+// only after everything has been read, because OUTPUT rows are sent before the commit.
 //
-// It asks the driver itself: database/sql would start a goroutine for each call, and copy each item once more.
-func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, scan func(row *row)) error {
+// It uses the driver directly: database/sql would start a goroutine for each call, and copy each item once more.
+func lastRow[T any](ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, read func(row *row) T) (T, error) {
+	var none, last T
 	got := false
 	err := a.Conn.Raw(func(conn any) error {
 		return query(ctx, conn.(queryable), procedure, args, func(r *row) error {
 			got = true
-			scan(r)
+			last = read(r)
 			return r.err
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
+		return none, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	if !got {
-		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
+		return none, fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
 	}
-	return nil
+	return last, nil
 }
 
-// queryable is what a connection of go-mssqldb is.
+// queryable is a connection of go-mssqldb.
 type queryable interface {
 	driver.ConnPrepareContext
 	driver.NamedValueChecker
@@ -56,7 +56,7 @@ func query(ctx context.Context, conn queryable, text string, args []driver.Named
 	if err != nil {
 		return err
 	}
-	defer stmt.Close() // nothing is prepared on the server
+	defer stmt.Close() // the driver prepares nothing on the server
 	rows, err := stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	if err != nil {
 		return err
@@ -105,13 +105,13 @@ type row struct {
 	err    error
 }
 
-// next is the next column. T is what the driver makes of its type: int64, bool, time.Time or []byte.
+// next returns the next column. T is the driver's type for it: int64, bool, time.Time or []byte.
 func next[T any](r *row) (v sql.Null[T]) {
 	if r.err != nil {
 		return v
 	}
 	if r.at == len(r.values) {
-		r.err = fmt.Errorf("the answer has %d columns, too few", len(r.values))
+		r.err = fmt.Errorf("the answer has only %d columns", len(r.values))
 		return v
 	}
 	value := r.values[r.at]

@@ -82,7 +82,7 @@ func TestQuery_ReadsAll(t *testing.T) {
 		"no row":                 {scripted{}, ""},
 		"NULL":                   {scripted{sets: [][][]driver.Value{one(nil, nil)}}, "-"},
 		"another type":           {scripted{sets: [][][]driver.Value{one("7", nil)}}, "column 1 of the answer is a string, not a int64"},
-		"too few columns":        {scripted{sets: [][][]driver.Value{one(int64(7))}}, "the answer has 1 columns, too few"},
+		"too few columns":        {scripted{sets: [][][]driver.Value{one(int64(7))}}, "the answer has only 1 columns"},
 		"broken after a row":     {scripted{sets: [][][]driver.Value{one(int64(7), nil)}, failed: broken}, "broken"},
 		"an error at the end":    {scripted{sets: [][][]driver.Value{one(int64(7), nil)}, late: broken}, "broken"},
 		"the first error counts": {scripted{sets: [][][]driver.Value{one("7", nil)}, late: broken}, "column 1 of the answer is a string, not a int64"},

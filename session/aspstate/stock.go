@@ -13,14 +13,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// stock is the dialect of the procedures aspnet_regsql makes. What they can't
-// promise is in the package comment.
+// stock is the dialect of the procedures that aspnet_regsql makes. The package comment says what they cannot promise.
 type stock struct{}
 
-// noCount is the bit of @@OPTIONS that SET NOCOUNT ON sets.
+// noCount is the bit of @@OPTIONS for SET NOCOUNT ON.
 const noCount = 512
 
-// stockItem is what the TempGetStateItem…3 procedures answer.
+// stockItem is the answer of the TempGetStateItem…3 procedures.
 type stockItem struct {
 	item        []byte
 	found       bool
@@ -30,9 +29,9 @@ type stockItem struct {
 	actionFlags int32
 }
 
-// read calls TempGetStateItem3 or TempGetStateItemExclusive3. The long item is a
-// result set and comes before the outputs; where both columns hold something the
-// long one counts, as it does for .NET. Source: facts, aspstate-schema §3.2.
+// read calls TempGetStateItem3 or TempGetStateItemExclusive3. The long item is a result set and comes before the
+// outputs. If both columns have an item, the long one counts, as it does for .NET. Source: facts, aspstate-schema
+// §3.2.
 func (stock) read(ctx context.Context, c *call, procedure string) (stockItem, error) {
 	var (
 		short, long     []byte
@@ -63,8 +62,8 @@ func (stock) read(ctx context.Context, c *call, procedure string) (stockItem, er
 	return it, nil
 }
 
-// exec calls a writing procedure and says whether it touched a row. The stock
-// procedures tell only by the count of rows, which a server can be set to leave out.
+// exec calls a writing procedure and reports whether it changed a row. The stock procedures tell only by the count of
+// rows, which a server can be configured to leave out.
 func (stock) exec(ctx context.Context, c *call, procedure string, args ...any) (bool, error) {
 	res, err := c.Conn.ExecContext(ctx, procedure, args...)
 	if err != nil {
@@ -79,7 +78,7 @@ func (stock) exec(ctx context.Context, c *call, procedure string, args ...any) (
 		return false, fmt.Errorf("read the user options of %s: %w", c.Partner, err)
 	}
 	if options&noCount != 0 {
-		return false, fmt.Errorf("%w: partner %s has NOCOUNT among its user options, so that a write can't be told from none; "+
+		return false, fmt.Errorf("%w: partner %s has NOCOUNT among its user options, so it does not tell whether a write changed a row; "+
 			"clear it with sp_configure 'user options'", session.ErrOutcomeUnknown, c.Partner)
 	}
 	return false, nil
@@ -94,8 +93,7 @@ func (it stockItem) session() session.Session {
 	}
 }
 
-// timeoutOf reads the timeout an ASP.NET item carries, 0 for anything else.
-// Source: facts, session-item-format §1 and §5.
+// timeoutOf reads the timeout in an ASP.NET item, 0 for anything else. Source: facts, session-item-format §1 and §5.
 func timeoutOf(item []byte) int {
 	if len(item) < 7 || item[4] > 1 || item[5] > 1 || item[len(item)-1] != 0xFF {
 		return 0
@@ -107,8 +105,8 @@ func timeoutOf(item []byte) int {
 	return int(minutes)
 }
 
-// stockTag is a version as the stock schema can tell it: the cookie, which every
-// exclusive lock moves, and the item itself.
+// stockTag returns a version as the stock schema can tell it: the cookie, which every exclusive lock changes, and the
+// item itself.
 func stockTag(cookie int32, item []byte) session.Tag {
 	sum := sha256.Sum256(item)
 	b := binary.BigEndian.AppendUint32(nil, uint32(cookie))
@@ -132,8 +130,8 @@ func (d stock) get(ctx context.Context, c *call, opts session.GetOptions) (sessi
 	return out, nil
 }
 
-// lock takes the exclusive lock, breaking one that is abandoned as .NET does: it
-// is released with its holder's own cookie. Source: facts, aspstate-schema §6.
+// lock takes the exclusive lock. It breaks an abandoned lock as .NET does, by releasing it with its holder's cookie.
+// Source: facts, aspstate-schema §6.
 func (d stock) lock(ctx context.Context, c *call) (stockItem, error) {
 	for first := true; ; first = false {
 		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
@@ -154,9 +152,9 @@ func (d stock) lock(ctx context.Context, c *call) (stockItem, error) {
 	}
 }
 
-// acquire makes a session that is not there as .NET does: it inserts one that is uninitialized, and locks
-// whatever stands there then. Those are three calls, between which others may come: the session may be another's
-// by then, and one that was made is there though its lock is not had. Source: facts, aspstate-schema §6.
+// acquire creates a missing session as .NET does: it inserts an uninitialized one, and locks the session that exists
+// then. These are three calls, and others may come between them: the session may be another caller's by then, and a
+// session that was created remains even if its lock is not granted. Source: facts, aspstate-schema §6.
 func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
 	if setsTimeout(c.op) {
 		return session.Session{}, session.Lock{}, noTimeout("an acquire")
@@ -168,7 +166,7 @@ func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.L
 		switch {
 		case err == nil:
 			made = true
-		case !errors.Is(err, session.ErrPrecondition) && !errors.Is(err, session.ErrOutcomeUnknown): // neither there already
+		case !errors.Is(err, session.ErrPrecondition) && !errors.Is(err, session.ErrOutcomeUnknown): // another error than that it exists already
 			return session.Session{}, session.Lock{}, err
 		}
 		it, err = d.lock(ctx, c)
@@ -181,12 +179,12 @@ func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.L
 	return out, session.Lock{Operation: c.op.ID, Cookie: it.lockCookie}, nil
 }
 
-// noTimeout refuses what the stock procedures can't set.
+// noTimeout is the error of a timeout that the stock procedures cannot set.
 func noTimeout(verb string) error {
-	return fmt.Errorf("%w: the stock schema can't set the timeout with %s, only with a store; extend it with mirrorstate install", session.ErrUnsupported, verb)
+	return fmt.Errorf("%w: the stock schema cannot set the timeout with %s, only with a store; extend it with mirrorstate install", session.ErrUnsupported, verb)
 }
 
-// wholeMinutes refuses a timeout that the stock schema can't keep.
+// wholeMinutes refuses a timeout that the stock schema cannot keep.
 func wholeMinutes(w session.Write) error {
 	if w.Seconds%60 != 0 {
 		return fmt.Errorf("%w: the stock schema keeps timeouts of whole minutes; extend it with mirrorstate install", session.ErrUnsupported)
@@ -194,16 +192,16 @@ func wholeMinutes(w session.Write) error {
 	return nil
 }
 
-// noRow is the answer to a guarded write that touched nothing.
+// noRow is the error of a guarded write that changed no row.
 func noRow(c *call) error {
 	if c.Resent {
-		return fmt.Errorf("%w: it was sent twice, and the stock schema can't tell whether the first was applied", session.ErrOutcomeUnknown)
+		return fmt.Errorf("%w: it was sent twice, and the stock schema does not tell whether the first attempt was applied", session.ErrOutcomeUnknown)
 	}
 	return session.ErrLockLost
 }
 
-// timeoutFor is the timeout a write sets. The stock procedures want one, and
-// don't tell the row's: without one given it is the item's own, or the application's.
+// timeoutFor returns the timeout that a write sets. The stock procedures require one, and do not tell the row's:
+// without a given timeout it is the item's own, or the application's.
 func timeoutFor(c *call, w session.Write) int32 {
 	given, _ := session.SplitTimeout(w.Timeout, w.Seconds)
 	for _, minutes := range []int{given, timeoutOf(w.Item)} {
@@ -214,7 +212,7 @@ func timeoutFor(c *call, w session.Write) int32 {
 	return int32(c.ref.App.Timeout)
 }
 
-// write updates and releases under a cookie, always setting the other column NULL.
+// write updates and releases under a cookie, and always sets the other column to NULL.
 func (d stock) write(ctx context.Context, c *call, cookie int32, w session.Write) (bool, error) {
 	procedure, name := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
 	item, long := items(w.Item)
@@ -227,7 +225,7 @@ func (d stock) write(ctx context.Context, c *call, cookie int32, w session.Write
 
 func (d stock) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
 	if keep {
-		return session.Session{}, fmt.Errorf("%w: the stock schema can't update and keep the lock; extend it with mirrorstate install", session.ErrUnsupported)
+		return session.Session{}, fmt.Errorf("%w: the stock schema cannot update and keep the lock; extend it with mirrorstate install", session.ErrUnsupported)
 	}
 	if err := wholeMinutes(w); err != nil {
 		return session.Session{}, err
@@ -241,7 +239,7 @@ func (d stock) update(ctx context.Context, c *call, lock session.Lock, w session
 	return written(c, lock.Cookie, w, false), nil
 }
 
-// written is the session after a write of ours.
+// written returns the session after a write of ours.
 func written(c *call, cookie int32, w session.Write, made bool) session.Session {
 	return session.Session{Timeout: int(timeoutFor(c, w)), Uninitialized: w.Uninitialized && made, Made: made, Tag: stockTag(cookie, w.Item)}
 }
@@ -258,8 +256,8 @@ func (d stock) release(ctx context.Context, c *call, lock session.Lock) error {
 	return err
 }
 
-// giveBack releases a lock that is known: its cookie moves with each grant, and so says which one it
-// is. Of one that is not known the stock schema can't tell whose it is; it ends by its age.
+// giveBack releases a known lock: each grant changes the cookie, so the cookie tells the lock. For an unknown lock
+// the stock schema does not tell whose it is; it ends by its age.
 func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
 	if lock.IsZero() {
 		return session.ErrLockLost
@@ -267,8 +265,7 @@ func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
 	return d.release(ctx, c, lock)
 }
 
-// put has no procedure of its own: it locks, compares, and writes or releases;
-// or inserts where there is nothing.
+// put has no procedure of its own. It locks, compares, and writes or releases; or it inserts if there is no session.
 func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
 	if err := wholeMinutes(w); err != nil {
 		return session.Session{}, err
@@ -280,14 +277,14 @@ func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.C
 	switch {
 	case errors.Is(err, session.ErrNotFound) && cond.Match == "":
 		out, err := d.insert(ctx, c, w)
-		if errors.Is(err, session.ErrPrecondition) { // somebody made it meanwhile
+		if errors.Is(err, session.ErrPrecondition) { // another caller created it meanwhile
 			err = &session.LockedError{}
 		}
 		return out, err
 	case err != nil:
 		return session.Session{}, err
 	}
-	if cond.Match != "" && cond.Match != stockTag(it.lockCookie-1, it.item) { // our own lock moved the cookie by one
+	if cond.Match != "" && cond.Match != stockTag(it.lockCookie-1, it.item) { // our own lock has increased the cookie by one
 		if err := d.release(ctx, c, session.Lock{Cookie: it.lockCookie}); err != nil {
 			return session.Session{}, err
 		}
@@ -296,13 +293,13 @@ func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.C
 	switch found, err := d.write(ctx, c, it.lockCookie, w); {
 	case err != nil:
 		return session.Session{}, err
-	case !found: // somebody broke the lock just now
+	case !found: // another caller broke the lock just now
 		return session.Session{}, &session.LockedError{}
 	}
 	return written(c, it.lockCookie, w, false), nil
 }
 
-// insert makes a session. Source of the procedures' choice: facts, aspstate-schema §3.3.
+// insert creates a session. Source of the choice of the procedure: facts, aspstate-schema §3.3.
 func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Session, error) {
 	procedure, name := "dbo.TempInsertStateItemShort", "itemShort"
 	item, long := items(w.Item)
@@ -315,7 +312,7 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 	_, err := d.exec(ctx, c, procedure, sql.Named("id", c.key), sql.Named(name, item), sql.Named("timeout", timeoutFor(c, w)))
 	switch {
 	case isDuplicateKey(err) && c.Resent:
-		return session.Session{}, fmt.Errorf("%w: it was sent twice, and the stock schema can't tell whose session stands there", session.ErrOutcomeUnknown)
+		return session.Session{}, fmt.Errorf("%w: it was sent twice, and the stock schema does not tell which attempt created the session", session.ErrOutcomeUnknown)
 	case isDuplicateKey(err):
 		return session.Session{}, session.ErrPrecondition
 	case err != nil:
@@ -324,12 +321,12 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 	return written(c, 1, w, true), nil
 }
 
-// isDuplicateKey finds error 2627, which says that the session exists.
+// isDuplicateKey reports error 2627: the session exists.
 func isDuplicateKey(err error) bool { return errorNumber(err) == 2627 }
 
 func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
 	switch {
-	case lock.IsZero() && c.op.Break: // locked by somebody or by us now, the session has the cookie that removes it
+	case lock.IsZero() && c.op.Break: // whoever has locked it, the answer has the cookie that removes it
 		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
 		switch {
 		case err != nil:

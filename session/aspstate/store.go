@@ -10,13 +10,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Pair runs a call on whichever partner is principal; *partner.Pair does.
+// Pair runs a call on the principal; *partner.Pair does.
 type Pair interface {
 	Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error
 }
 
-// maxShort is the longest item the short column takes, in bytes. Source: facts,
-// aspstate-schema §1.
+// maxShort is the length of the longest item in the short column, in bytes. Source: facts, aspstate-schema §1.
 const maxShort = 7000
 
 // cleanupTime bounds the release of a lock whose caller has left.
@@ -28,7 +27,7 @@ type Store struct {
 	logger *slog.Logger
 	apps   appIDs
 
-	live load // what the sweeper must not disturb
+	live load // the calls in progress, which the sweeper must not slow down
 
 	secret secretKeeper
 
@@ -42,7 +41,7 @@ var (
 	_ session.Lister = (*Store)(nil)
 )
 
-// New makes a Store on a pair. Close it before the pair ends. A nil logger discards.
+// New returns a Store on a pair. Close it before the pair ends. A nil logger discards.
 func New(pair Pair, logger *slog.Logger) *Store {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -52,14 +51,14 @@ func New(pair Pair, logger *slog.Logger) *Store {
 	return s
 }
 
-// Close ends the store's work in the background and waits for it. Calls under way go on.
+// Close ends the store's background work and waits for it. Calls in progress continue.
 func (s *Store) Close() {
 	s.close()
 	s.secret.close()
 	s.cleanups.close()
 }
 
-// dialect is how one schema's verbs are called, within one attempt.
+// dialect calls the procedures of one schema, within one attempt.
 type dialect interface {
 	get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error)
 	acquire(ctx context.Context, c *call) (session.Session, session.Lock, error)
@@ -68,7 +67,7 @@ type dialect interface {
 	release(ctx context.Context, c *call, lock session.Lock) error
 	giveBack(ctx context.Context, c *call, lock session.Lock) error
 	remove(ctx context.Context, c *call, lock session.Lock) error
-	touch(ctx context.Context, c *call) (session.Session, error) // sets c.op's timeout, if it has one
+	touch(ctx context.Context, c *call) (session.Session, error) // sets the timeout if c.op has one
 }
 
 // call is one attempt of one verb on one session.
@@ -82,8 +81,8 @@ type call struct {
 // shared reports whether other calls may have the same operation id.
 func (c *call) shared() bool { return c.op.Call != c.op.ID }
 
-// begun is op with an id and a call where its caller gave none. An operation whose id is made here
-// has this one call, of the same id.
+// begun returns op with an id and a call if its caller gave none. An operation whose id is made here has one call,
+// with the same id.
 func begun(op session.Operation) session.Operation {
 	switch {
 	case op.ID.IsZero():
@@ -98,22 +97,31 @@ func begun(op session.Operation) session.Operation {
 	return op
 }
 
-// run sends one verb until it has an answer, while its caller may call. register says whether an unknown
-// application is to be registered: without, it has no sessions.
-func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op session.Operation, register bool,
-	verb func(ctx context.Context, d dialect, c *call) error) error {
+// do runs op on the pair and returns the last result of op. The error is the domain's.
+func do[T any](ctx context.Context, pair Pair, what partner.Call, op func(ctx context.Context, a *partner.Attempt) (T, error)) (result T, err error) {
+	err = pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
+		result, err = op(ctx, a)
+		return err
+	})
+	return result, DomainError(err)
+}
+
+// run sends one verb until it has an answer, while the call is permitted, and returns the verb's last result.
+// register says whether an unknown application is registered; otherwise it has no sessions.
+func run[T any](ctx context.Context, s *Store, what partner.Call, ref session.Ref, op session.Operation, register bool,
+	verb func(ctx context.Context, d dialect, c *call) (T, error)) (result T, err error) {
 	if what.Write {
 		op = begun(op)
 	}
 	what.Caller = session.CallerOf(ctx)
-	var (
-		settled time.Duration
-		earlier sentTo
-	)
-	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
-		a = earlier.then(a)
-		if settled = 0; a.Extended && what.Write && op.Call != op.ID {
-			settled = a.ClockWait()
+	var attempts struct { // the state that attempts leave
+		sent    sentTo
+		settled time.Duration // how long the last attempt's refusal must wait to bind the operation's other calls
+	}
+	err = s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
+		a = attempts.sent.then(a)
+		if attempts.settled = 0; a.Extended && what.Write && op.Call != op.ID {
+			attempts.settled = a.ClockWait()
 		}
 		if err := permitted(ctx, what, a); err != nil {
 			return err
@@ -123,19 +131,20 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 			return err
 		}
 		defer s.live.end(s.live.begin())
-		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
+		result, err = verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
+		return err
 	})
-	if settled > 0 && isAnswer(err) && !(op.AsksAgain && errors.Is(err, session.ErrLocked)) {
-		pause(ctx, min(settled, longestPause))
+	if attempts.settled > 0 && isAnswer(err) && !(op.AsksAgain && errors.Is(err, session.ErrLocked)) {
+		pause(ctx, min(attempts.settled, longestPause))
 	}
-	return DomainError(err)
+	return result, DomainError(err)
 }
 
-// sentTo is which schemas the attempts of a call were sent to.
+// sentTo says to which schemas the attempts of a call were sent.
 type sentTo struct{ stock, extended bool }
 
-// then is the attempt for the schema that it meets: what was sent to a stock schema only, the extension that was
-// installed meanwhile knows nothing of. There it is the first one.
+// then returns the attempt for the schema that it meets. The extension knows nothing of attempts that were sent to a
+// stock schema, before the extension was installed: for the extension, the first attempt after them is the first one.
 func (s *sentTo) then(a *partner.Attempt) *partner.Attempt {
 	if a.Extended && s.stock && !s.extended && a.Resent {
 		first := *a
@@ -146,12 +155,12 @@ func (s *sentTo) then(a *partner.Attempt) *partner.Attempt {
 	return a
 }
 
-// longestPause bounds how long a refusal waits to be told.
+// longestPause bounds how long the answer of a refusal is delayed.
 const longestPause = 20 * time.Millisecond
 
-// pause lets d pass, which is about a millisecond: a refusal that binds the calls of its operation that
-// began before is told when the database's clock is certain to be beyond it, so that the operation's
-// next call is known to have begun after.
+// pause waits for d, which is about a millisecond. A refusal binds the calls of its operation that began before it.
+// It is answered when the database's clock is certain to be past it, so that the operation's next call is known to
+// have begun later.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -169,33 +178,35 @@ func dialectOf(a *partner.Attempt) dialect {
 }
 
 // Get implements session.Store.
-func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
-	err = s.run(ctx, partner.Call{Label: "get"}, ref, session.Operation{}, false,
-		func(ctx context.Context, d dialect, c *call) (err error) {
-			out, err = d.get(ctx, c, opts)
-			return err
-		})
-	return out, err
+func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	return run(ctx, s, partner.Call{Label: "get"}, ref, session.Operation{}, false,
+		func(ctx context.Context, d dialect, c *call) (session.Session, error) { return d.get(ctx, c, opts) })
 }
 
-// Acquire implements session.Store. The attempt itself does not end when the
-// caller leaves: cut off, it might be granted a lock that nobody knows of. It
-// runs to its own end, and a grant that nobody waits for is given back, if the pair
-// answers within cleanupTime; otherwise it ends by its age.
-func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+// grant is what an acquire is granted: the lock, and the session as it is then.
+type grant struct {
+	session session.Session
+	lock    session.Lock
+}
+
+// Acquire implements session.Store. The attempt itself does not end when the caller leaves: if it were cut off, it
+// might be granted a lock that nobody knows of. It runs to its own end, and a grant whose caller has left is given
+// back, if the pair answers within cleanupTime. Otherwise the lock ends by its age.
+func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
-		return out, lock, err
+		return session.Session{}, session.Lock{}, err
 	}
 	op = begun(op)
 	sent := false
-	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, op.Create,
-		func(attempt context.Context, d dialect, c *call) (err error) {
+	granted, err := run(ctx, s, partner.Call{Label: "acquire", Write: true}, ref, op, op.Create,
+		func(attempt context.Context, d dialect, c *call) (grant, error) {
 			sent = true
 			attempt, cancel := toItsOwnEnd(attempt, ctx, c.NotAfter.Sub(c.Sent))
 			defer cancel()
-			out, lock, err = d.acquire(attempt, c)
-			return err
+			out, lock, err := d.acquire(attempt, c)
+			return grant{out, lock}, err
 		})
+	lock := granted.lock
 	switch {
 	case err == nil && ctx.Err() != nil:
 		s.clean(ctx, ref, op, lock)
@@ -203,12 +214,11 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	case err != nil && sent && (!isAnswer(err) || errors.Is(err, session.ErrOutcomeUnknown)):
 		s.clean(ctx, ref, op, session.Lock{})
 	}
-	return out, lock, err
+	return granted.session, lock, err
 }
 
-// toItsOwnEnd is the attempt's context without its caller: it ends with the
-// attempt's own time, or with its partner's, but not because the caller left; then it
-// ends limit after the attempt began.
+// toItsOwnEnd returns the attempt's context without its caller. It ends with the attempt's own time, or with its
+// partner's, but not because the caller left: then it ends limit after the attempt began.
 func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(attempt))
 	end := time.Now().Add(limit)
@@ -223,25 +233,26 @@ func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.
 	return ctx, func() { stop(); cancel() }
 }
 
-// clean gives back, in the background, what an acquire was granted that nobody waits for: the
-// lock, where it is known, or whatever one it turns out to have been granted. It is done for the caller that left.
+// clean gives back, in the background, the lock of an acquire whose caller has left: the given lock, or any lock that
+// the acquire turns out to have been granted. The work counts for that caller.
 func (s *Store) clean(left context.Context, ref session.Ref, op session.Operation, lock session.Lock) {
 	caller := session.CallerOf(left)
 	s.cleanups.Go(func() {
 		ctx, cancel := context.WithTimeout(&session.CallerContext{Context: s.closing, Caller: caller}, cleanupTime)
 		defer cancel()
 		if err := s.giveBack(ctx, ref, op, lock); err != nil && !errors.Is(err, session.ErrLockLost) {
-			s.logger.Warn("lock of a caller that left was not given back", "error", err)
+			s.logger.Warn("lock of a caller that left was not released", "error", err)
 		}
 	})
 }
 
-// giveBack undoes an acquire. Nothing is known of the lock where it is zero.
+// giveBack undoes an acquire. A zero lock is not known.
 func (s *Store) giveBack(ctx context.Context, ref session.Ref, op session.Operation, lock session.Lock) error {
 	what := partner.Call{Label: "give back", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.giveBack(ctx, c, lock)
-	}))
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.giveBack(ctx, c, lock)
+	})
+	return missingIsLost(err)
 }
 
 // GiveBack implements session.Store.
@@ -253,27 +264,25 @@ func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock
 }
 
 // Update implements session.Store.
-func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (out session.Session, err error) {
+func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	if err := checkWrite(ref, w); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	what := partner.Call{Label: "update", HoldsLock: true, Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (err error) {
-		out, err = d.update(ctx, c, lock, w, keep)
-		return err
+	out, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (session.Session, error) {
+		return d.update(ctx, c, lock, w, keep)
 	})
 	return out, missingIsLost(err)
 }
 
 // Put implements session.Store.
-func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (out session.Session, err error) {
+func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	if err := checkWrite(ref, w); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	what := partner.Call{Label: "put", Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
-		out, err = d.put(ctx, c, w, cond)
-		return err
+	out, err := run(ctx, s, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (session.Session, error) {
+		return d.put(ctx, c, w, cond)
 	})
 	if cond.Match != "" && errors.Is(err, session.ErrNotFound) {
 		err = session.ErrPrecondition
@@ -287,16 +296,17 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 		return err
 	}
 	what := partner.Call{Label: "release", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.release(ctx, c, lock)
-	}))
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.release(ctx, c, lock)
+	})
+	return missingIsLost(err)
 }
 
 // Remove implements session.Store.
 func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "remove", HoldsLock: !lock.IsZero(), Write: true}
-	err := s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
-		return d.remove(ctx, c, lock)
+	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
+		return struct{}{}, d.remove(ctx, c, lock)
 	})
 	if errors.Is(err, session.ErrNotFound) {
 		return nil
@@ -304,21 +314,17 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 	return err
 }
 
-// Touch implements session.Store. One that sets the timeout is a write: unanswered, its outcome is unknown.
-func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, err error) {
+// Touch implements session.Store. A touch that sets the timeout is a write: without an answer its outcome is unknown.
+func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
-		return out, err
+		return session.Session{}, err
 	}
 	op = session.Operation{Timeout: op.Timeout, Seconds: op.Seconds} // its id makes no difference
-	err = s.run(ctx, partner.Call{Label: "touch", Write: setsTimeout(op)}, ref, op, false,
-		func(ctx context.Context, d dialect, c *call) (err error) {
-			out, err = d.touch(ctx, c)
-			return err
-		})
-	return out, err
+	return run(ctx, s, partner.Call{Label: "touch", Write: setsTimeout(op)}, ref, op, false,
+		func(ctx context.Context, d dialect, c *call) (session.Session, error) { return d.touch(ctx, c) })
 }
 
-// checkWrite refuses what must not be sent.
+// checkWrite refuses writes that must not be sent.
 func checkWrite(ref session.Ref, w session.Write) error {
 	if err := session.CheckTimeout(w.Timeout, w.Seconds); err != nil {
 		return err
@@ -332,7 +338,7 @@ func checkWrite(ref session.Ref, w session.Write) error {
 // setsTimeout reports whether the operation sets the session's timeout.
 func setsTimeout(op session.Operation) bool { return op.Timeout != 0 || op.Seconds != 0 }
 
-// missingIsLost turns "no such session" into the answer a lock's holder gets.
+// missingIsLost turns "no such session" into the answer for a lock's holder.
 func missingIsLost(err error) error {
 	if errors.Is(err, session.ErrNotFound) {
 		return session.ErrLockLost

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// resultOthers is the Result of a sweep whose caller has not got the lease.
+// resultOthers is the Result of a sweep whose caller does not have the lease.
 const resultOthers = 9
 
 // The ways to sweep, as they are reported.
@@ -22,30 +22,30 @@ const (
 	SweepProcedure = "DeleteExpiredSessions"
 )
 
-// errNoPermission is SQL Server's number for a right that is missing.
+// errNoPermission is SQL Server's number for a missing right.
 const errNoPermission = 229
 
-// sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1
-// does. It wants the right to DELETE and SELECT, which execute on the procedures does not give.
+// sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1 does. It needs the
+// rights DELETE and SELECT; execute on the procedures does not include them.
 //
 // Each hint, and what goes wrong without it:
 //
-//	ROWLOCK            rows are locked one by one; a page's lock would stop live calls on the sessions beside them.
-//	                   Above some 5,000 locks in a statement it would become the table's all the same: @limit is smaller.
-//	READPAST           a row that a live call has locked is passed over; the sweep would wait for it, with the rows that it
-//	                   has locked before, and other live calls would queue behind those.
-//	READCOMMITTEDLOCK  where READ_COMMITTED_SNAPSHOT is ON, READPAST is refused without it.
+//	ROWLOCK            rows are locked one by one; a page lock would block live calls on the sessions beside them.
+//	                   Above some 5,000 locks in a statement SQL Server locks the table anyway: @limit is smaller.
+//	READPAST           a row that a live call has locked is skipped; the sweep would wait for it and hold the rows that it
+//	                   has locked before, and other live calls would wait for those.
+//	READCOMMITTEDLOCK  with READ_COMMITTED_SNAPSHOT ON, READPAST is refused without it.
 //
-// The look within takes no update lock: a row may be renewed between it and the DELETE, which therefore
-// asks for Expires and the lock again, under its own row lock.
+// The inner SELECT takes no update lock: a row may be renewed between it and the DELETE. So the DELETE checks Expires
+// and the lock again, under its own row lock.
 const sweepText = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK) ` +
 	`WHERE SessionId IN (SELECT TOP (@limit) x.SessionId FROM dbo.ASPStateTempSessions AS x WITH (READPAST, READCOMMITTEDLOCK) ` +
 	`WHERE x.Expires < GETUTCDATE() AND (x.Locked = 0 OR x.LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())) ORDER BY x.Expires) ` +
 	`AND Expires < GETUTCDATE() AND (Locked = 0 OR LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())); ` +
 	`SELECT @@ROWCOUNT AS Deleted`
 
-// oldestText is how long ago the oldest expired session has expired, in seconds; NULL: there is none. READPAST:
-// the look waits for no live call; READCOMMITTEDLOCK lets READPAST be where READ_COMMITTED_SNAPSHOT is ON.
+// oldestText returns how long ago the oldest expired session expired, in seconds; NULL: there is none. With READPAST
+// it waits for no live call; READCOMMITTEDLOCK allows READPAST with READ_COMMITTED_SNAPSHOT ON.
 const oldestText = `SELECT DATEDIFF(second, MIN(Expires), GETUTCDATE()) AS Oldest FROM dbo.ASPStateTempSessions ` +
 	`WITH (READPAST, READCOMMITTEDLOCK) WHERE Expires < GETUTCDATE()`
 
@@ -55,33 +55,30 @@ type sweepAsk struct {
 	lease     time.Duration
 	limit     int // rows; 0: only the lease
 	abandoned time.Duration
-	method    string // how a stock schema was swept last, for an ask that sweeps nothing; empty: not yet
+	method    string // how a stock schema was last swept, for a request that sweeps nothing; empty: not yet
 }
 
-// sweepAnswer is what became of it.
+// sweepAnswer is the result of a batch.
 type sweepAnswer struct {
 	method      string
 	leads       bool
 	deleted     int
-	all         bool          // the procedure deletes all there is, in one call
-	abandoned   int           // of them, whose lock nobody had given back
-	oldest      time.Duration // how long ago the oldest had expired, before the batch; 0: none
+	all         bool          // the procedure deletes all expired rows in one call
+	abandoned   int           // deleted rows with an abandoned lock
+	oldest      time.Duration // how long ago the oldest session had expired, before the batch; 0: none
 	lastRun     time.Time     // of the fleet; zero: never, or not known
 	deletedEver int64         // by the fleet; 0 on a stock schema
-	sinceRun    time.Duration // since then, by the database's clock; negative: that was set back
+	sinceRun    time.Duration // since lastRun, by the database's clock; negative: that clock was set back
 }
 
-// sweepBatch does one batch on the principal, wherever that is.
-func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, err error) {
-	err = s.pair.Do(ctx, partner.Call{Label: "sweep"}, func(ctx context.Context, a *partner.Attempt) (err error) {
+// sweepBatch runs one batch on the principal.
+func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (sweepAnswer, error) {
+	return do(ctx, s.pair, partner.Call{Label: "sweep"}, func(ctx context.Context, a *partner.Attempt) (sweepAnswer, error) {
 		if a.Extended {
-			out, err = sweepOnExtended(ctx, a, ask)
-		} else {
-			out, err = sweepOnStock(ctx, stockConn{a}, ask)
+			return sweepOnExtended(ctx, a, ask)
 		}
-		return err
+		return sweepOnStock(ctx, stockConn{a}, ask)
 	})
-	return out, DomainError(err)
 }
 
 func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (sweepAnswer, error) {
@@ -91,33 +88,38 @@ func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (swe
 	}
 	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("notAfter", a.NotAfter), arg("owner", owner),
 		arg("lease", int32(ask.lease/time.Second)), arg("limit", int32(ask.limit)), arg("abandoned", int32(ask.abandoned/time.Second))}
-	out := sweepAnswer{method: sweepExtended}
-	var result int64
-	err := lastRow(ctx, a, "dbo."+sweepExtended, args, func(r *row) {
-		result = next[int64](r).V
-		out.deleted, out.abandoned = int(next[int64](r).V), int(next[int64](r).V)
-		out.oldest = seconds(next[int64](r).V)
-		if lastRun := next[time.Time](r); lastRun.Valid {
-			out.lastRun = lastRun.V.UTC()
-		}
-		out.deletedEver = next[int64](r).V
-		out.sinceRun = time.Duration(next[int64](r).V) * time.Second
-	})
-	switch {
-	case err != nil:
-		return out, err
-	case result == resultOthers:
-		return out, nil
+	s, err := lastRow(ctx, a, "dbo."+sweepExtended, args, readSwept)
+	if err != nil || s.result == resultOthers {
+		return s.sweepAnswer, err
 	}
-	out.leads = true
-	return out, (&answer{result: result}).err(a.Partner)
+	s.leads = true
+	return s.sweepAnswer, (&answer{result: s.result}).err(a.Partner)
+}
+
+// swept is a row of MirrorState_Sweep_1.
+type swept struct {
+	sweepAnswer
+	result int64
+}
+
+// readSwept reads the one row of MirrorState_Sweep_1.
+func readSwept(r *row) (s swept) {
+	s.method, s.result = sweepExtended, next[int64](r).V
+	s.deleted, s.abandoned = int(next[int64](r).V), int(next[int64](r).V)
+	s.oldest = seconds(next[int64](r).V)
+	if lastRun := next[time.Time](r); lastRun.Valid {
+		s.lastRun = lastRun.V.UTC()
+	}
+	s.deletedEver = next[int64](r).V
+	s.sinceRun = time.Duration(next[int64](r).V) * time.Second
+	return s
 }
 
 func seconds(n int64) time.Duration { return time.Duration(max(0, n)) * time.Second }
 
 // stockServer is what sweepOnStock needs of a server.
 type stockServer interface {
-	// number runs a query whose one row has one number, or NULL.
+	// number runs a query with one row of one number, or NULL.
 	number(ctx context.Context, text string, args ...any) (sql.NullInt64, error)
 	// call runs a procedure without arguments.
 	call(ctx context.Context, procedure string) error
@@ -136,8 +138,7 @@ func (c stockConn) call(ctx context.Context, procedure string) error {
 	return wrap(err, "call %s on %s", procedure, c.Partner)
 }
 
-// sweepOnStock sweeps as the login's rights allow. There is no lease: every proxy sweeps, which
-// does no harm.
+// sweepOnStock sweeps as far as the login's rights allow. There is no lease: every proxy sweeps, which does no harm.
 func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAnswer, err error) {
 	out = sweepAnswer{method: ask.method, leads: true}
 	if ask.limit == 0 {
@@ -151,7 +152,7 @@ func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAn
 	return out, c.call(ctx, "dbo."+SweepProcedure)
 }
 
-// sweepBatch deletes a batch where there is something to delete.
+// sweepBatch deletes a batch if there is something to delete.
 func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweepAsk) error {
 	oldest, err := c.number(ctx, oldestText)
 	if err != nil || !oldest.Valid {
@@ -163,7 +164,7 @@ func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweep
 	return err
 }
 
-// wrap says what was being done, if something went wrong.
+// wrap adds to an error what was being done.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

@@ -15,28 +15,28 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// SweepConfig is how the expiry job works. Zero values are defaults.
+// SweepConfig configures the expiry job. Zero values have defaults.
 type SweepConfig struct {
-	// Interval is from the last batch of one sweep to the first of the next, by whichever proxy of
-	// the fleet. Default 1 min, as SQL Agent's job; at least a second.
+	// Interval is the time from the last batch of one sweep to the first batch of the next, by whichever proxy of the
+	// fleet. Default 1 min, as SQL Agent's job; at least a second.
 	Interval time.Duration
-	// AbandonedLockAfter is the age from which a lock no longer keeps its expired session. Default 110 s.
+	// AbandonedLockAfter is the age from which a lock no longer keeps an expired session. Default 110 s.
 	AbandonedLockAfter time.Duration
-	// MaxClockSkew is how far the partners' clocks may be apart. Further, nothing is swept: after a
-	// failover sessions would be gone too early. Default 5 s.
+	// MaxClockSkew is the greatest allowed difference of the partners' clocks. If it is exceeded, nothing is swept:
+	// after a failover sessions would be deleted too early. Default 5 s.
 	MaxClockSkew time.Duration
-	// AgentJob is what to do beside SQL Agent's own job: AgentBeside (default) or AgentYield.
+	// AgentJob says what to do if SQL Agent's own job exists: AgentBeside (default) or AgentYield.
 	AgentJob string
 }
 
-// The least and the default interval.
+// The minimum and the default interval.
 const (
 	sweepLeast   = time.Second
 	sweepDefault = time.Minute
 )
 
-// The lease lasts half an interval and is asked for four times in one: so another proxy leads within
-// one, if the leader dies or freezes.
+// The lease lasts half an interval and is requested four times in one. So another proxy leads within one interval if
+// the leader dies or freezes.
 const (
 	leaseShare = 2
 	askShare   = 4
@@ -59,76 +59,76 @@ func (c SweepConfig) withDefaults() SweepConfig {
 	return c
 }
 
-// lease is how long the lease lasts, in whole seconds, as the database counts it.
+// lease returns how long the lease lasts, in whole seconds, as the database counts it.
 func (c SweepConfig) lease() time.Duration {
 	return max(time.Second, (c.Interval / leaseShare).Truncate(time.Second))
 }
 
-// SweepStatus is what the expiry job has done and does.
+// SweepStatus is the status of the expiry job.
 type SweepStatus struct {
-	// Leader: this proxy has the fleet's lease. On a stock schema, which has no place for one, every
-	// proxy leads.
+	// Leader says that this proxy has the fleet's lease. On a stock schema, which has no place for a lease, every
+	// proxy is the leader.
 	Leader bool `json:"leader"`
-	// LastRun is when the fleet last swept, by the database's clock; on a stock schema, when this proxy did.
+	// LastRun is when the fleet last swept, by the database's clock. On a stock schema it is when this proxy did.
 	LastRun *time.Time `json:"last_run"` // nil: never
-	// Deleted is how many rows the last sweep of this proxy deleted, or has so far.
+	// Deleted is how many rows the last sweep of this proxy has deleted.
 	Deleted int64 `json:"deleted"`
-	// OldestExpiredS is how long ago the oldest session had expired that the last sweep found, in seconds: the job's lag.
+	// OldestExpiredS is how long ago the oldest session of the last sweep had expired, in seconds: the job's lag.
 	OldestExpiredS float64 `json:"oldest_expired_s"`
 
 	Running        bool    `json:"running"`
 	Batches        int64   `json:"batches"`         // of the last sweep
-	AbandonedLocks int64   `json:"abandoned_locks"` // rows of the last sweep whose lock nobody had given back
-	DurationS      float64 `json:"duration_s"`      // of the last sweep, its pauses included
+	AbandonedLocks int64   `json:"abandoned_locks"` // rows of the last sweep with an abandoned lock
+	DurationS      float64 `json:"duration_s"`      // of the last sweep, with its pauses
 	Method         string  `json:"method"`          // MirrorState_Sweep_1, DELETE in batches, or DeleteExpiredSessions
-	// Held says why nothing is swept; empty: nothing speaks against it.
+	// Held says why nothing is swept; empty: sweeping is allowed.
 	Held string `json:"held"`
 	// AgentJob is what is known of SQL Agent's job on the principal: enabled, none, or unknown
 	// (the login may not read msdb).
 	AgentJob string `json:"agent_job"`
-	// DeletedTotal and BatchesTotal count since the start of this proxy, DeletedFleet since the
-	// extension was installed, by all.
+	// DeletedTotal and BatchesTotal count since the start of this proxy. DeletedFleet counts for all proxies since
+	// the extension was installed.
 	DeletedTotal int64 `json:"deleted_total"`
 	BatchesTotal int64 `json:"batches_total"`
 	DeletedFleet int64 `json:"deleted_fleet"`
 	Runs         int64 `json:"runs"`
-	// LastError is why the last sweep ended early, or why the lease could not be asked for; empty: nothing of that.
+	// LastError says why the last sweep ended early, or why the lease could not be requested; empty: no error.
 	LastError string `json:"last_error"`
 }
 
 // sweptPair is the pair as the sweeper needs it; *partner.Pair is one.
 type sweptPair interface{ Status() partner.Status }
 
-// Sweeper is the expiry job: what SQL Agent's job was for an ASPState, wherever the principal is. Any number of
-// proxies may run one on the same database: one of them, by a lease, does the work. Its methods are safe
-// for concurrent use.
+// Sweeper is the expiry job. It replaces SQL Agent's job for ASPState, wherever the principal is. Any number of
+// proxies may run one on the same database: by a lease, one of them does the work. Its methods are safe for
+// concurrent use.
 //
-// It holds no lock on more than a batch of rows at a time, rests between batches for longer the
-// slower live calls become, and costs an index seek when there is nothing to do.
+// It locks no more than a batch of rows at a time, and rests between batches for longer when live calls become
+// slower. It costs an index seek if there is nothing to do.
 type Sweeper struct {
 	store  *Store
 	pair   sweptPair
-	cfg    atomic.Pointer[SweepConfig] // replaced by Reconfigure
-	mended chan struct{}               // holds one token if it was, and Run has not seen it
+	cfg    atomic.Pointer[SweepConfig] // set by Reconfigure
+	mended chan struct{}               // has a token if Run has not seen the newest configuration
 	logger *slog.Logger
 	owner  session.OperationID
-	turn   chan struct{} // held by who sweeps
+	turn   chan struct{} // held by the goroutine that sweeps
 
-	fallTold atomic.Bool // that rows may not be deleted in batches
+	fallTold atomic.Bool // it is logged that rows may not be deleted in batches
 
 	agent func(context.Context) string // looks for SQL Agent's job
 
 	mu     sync.Mutex
 	status SweepStatus
-	leads  time.Time // until then the lease is this proxy's own, if the status says so
-	told   string    // what speaks against sweeping, as it was last logged
+	leads  time.Time // until then this proxy has the lease, if the status says so
+	told   string    // the last logged reason for not sweeping
 
-	lastFailure string // owned by Run; empty: the last look went well
-	agentTold   bool   // owned by Run: that SQL Agent's job is there
-	askFailed   bool   // owned by Run: the last time it asked for the lease
+	lastFailure string // owned by Run; empty: the last run had no error
+	agentTold   bool   // owned by Run: it is logged that SQL Agent's job exists
+	askFailed   bool   // owned by Run: the last request for the lease failed
 }
 
-// NewSweeper makes a sweeper of the store's database. A nil logger discards.
+// NewSweeper returns a sweeper of the store's database. A nil logger discards.
 func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logger) *Sweeper {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -140,17 +140,17 @@ func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logg
 	return s
 }
 
-// Reconfigure has it work by another configuration from now on; a sweep under way goes on by the new one.
+// Reconfigure sets the configuration from now on, also for a sweep in progress.
 func (s *Sweeper) Reconfigure(cfg SweepConfig) {
 	cfg = cfg.withDefaults()
 	s.cfg.Store(&cfg)
 	select {
 	case s.mended <- struct{}{}:
-	default: // it has been told
+	default: // there is a token already
 	}
 }
 
-// Status tells what it does. It asks nobody.
+// Status returns the status, from memory.
 func (s *Sweeper) Status() SweepStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,12 +159,12 @@ func (s *Sweeper) Status() SweepStatus {
 	return st
 }
 
-// Run sweeps, while it has the lease, until ctx ends. It may be called again when it has returned.
+// Run sweeps while it has the lease, until ctx ends. It may be called again after it has returned.
 func (s *Sweeper) Run(ctx context.Context) error {
-	// Proxies that start together shall not ask together.
+	// Proxies that start together should not ask together.
 	timer := time.NewTimer(rand.N(s.cfg.Load().Interval / askShare))
 	defer timer.Stop()
-	defer s.note(func(st *SweepStatus) { st.Leader = false }) // the lease, if there is one, is not renewed
+	defer s.note(func(st *SweepStatus) { st.Leader = false }) // a lease is not renewed
 	for {
 		select {
 		case <-ctx.Done():
@@ -183,11 +183,11 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// look asks for the lease and sweeps if it is time. It says when to look again.
+// look requests the lease and sweeps if a sweep is due. It returns when to look again.
 func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	next = s.cfg.Load().Interval / askShare
 	if heldByAgent(s.cfg.Load().AgentJob, s.Status().AgentJob) != "" {
-		s.meetAgent(ctx) // it may have been disabled, or be missing on a new principal
+		s.meetAgent(ctx) // the job may have been disabled, or not exist on a new principal
 	}
 	if s.held() {
 		return next, nil
@@ -202,7 +202,7 @@ func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 		s.leads = asked.Add(s.cfg.Load().lease())
 		st.read(a, true)
 		if s.askFailed || !a.leads {
-			st.LastError = "" // whoever leads has errors of its own
+			st.LastError = "" // the leader reports its own errors
 		}
 	})
 	s.askFailed = false
@@ -220,7 +220,8 @@ func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	return next, err
 }
 
-// due is in how long the next sweep is to begin: by the database's clock, where it knows when the last one ran.
+// due returns the time until the next sweep. It uses the database's clock if the database knows when the last one
+// ran.
 func (s *Sweeper) due(a sweepAnswer) time.Duration {
 	last := s.Status().LastRun
 	switch {
@@ -238,20 +239,20 @@ func (s *Sweeper) ask(owner session.OperationID, limit int) sweepAsk {
 	return sweepAsk{owner: owner, lease: s.cfg.Load().lease(), limit: limit, abandoned: s.cfg.Load().AbandonedLockAfter, method: s.Status().Method}
 }
 
-// ErrNotLeader: another proxy of the fleet sweeps.
-var ErrNotLeader = errors.New("another proxy has the sweeper's lease")
+// ErrNotLeader: another proxy of the fleet has the lease.
+var ErrNotLeader = errors.New("another proxy has the lease of the sweeper")
 
-// ErrSweepHeld: nothing is swept just now; the status says why.
+// ErrSweepHeld: sweeping is not allowed at present; the status says why.
 var ErrSweepHeld = errors.New("nothing is swept")
 
-// Sweep deletes what has expired by now, whoever has the fleet's lease: two at once do no harm. It
-// returns when nothing is left, or with the first error that stopped it: ErrSweepHeld, the store's errors, or
-// ctx's. A failover in its middle delays it. What it had deleted by then is in the status.
+// Sweep deletes the expired sessions, whichever proxy has the lease: two sweeps at once do no harm. It returns when
+// no expired session is left, or with the first error: ErrSweepHeld, an error of the store, or ctx's. A failover
+// during the sweep delays it. The status says what it has deleted.
 func (s *Sweeper) Sweep(ctx context.Context) (SweepStatus, error) {
 	return s.sweep(ctx, session.OperationID{})
 }
 
-// sweep is Sweep by who has the lease; an owner of zeros goes without.
+// sweep is Sweep for the owner of the lease; a zero owner needs no lease.
 func (s *Sweeper) sweep(ctx context.Context, owner session.OperationID) (SweepStatus, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -288,7 +289,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// batches deletes batch after batch until one finds less than it may take.
+// batches deletes batch after batch until one deletes less than it may.
 func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
 	p, last, pause := newPace(s.store.live.take()), time.Now(), time.Duration(0)
 	rest := time.NewTimer(0)
@@ -316,10 +317,10 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		switch {
 		case !a.leads:
 			return ErrNotLeader
-		case a.all || 2*a.deleted < rows: // a few less may be rows that somebody locked at that moment
+		case a.all || 2*a.deleted < rows: // a few rows may have been locked at that moment
 			return nil
 		}
-		if s.held() { // a failover may have brought another clock
+		if s.held() { // the clock may be another after a failover
 			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
 		}
 		_, pause = p.next(time.Since(began), began.Sub(last), s.store.live.take())
@@ -328,7 +329,7 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 	}
 }
 
-// fellBack says, once, that the procedure is called because rows may not be deleted in batches.
+// fellBack logs, once, that the procedure is used because the login may not delete rows in batches.
 func (s *Sweeper) fellBack(a sweepAnswer) {
 	if a.method == SweepProcedure && !s.fallTold.Swap(true) {
 		s.logger.Warn("expired sessions are deleted all at once by "+SweepProcedure+", locked ones too: the login lacks a right to do it in batches",
@@ -336,7 +337,7 @@ func (s *Sweeper) fellBack(a sweepAnswer) {
 	}
 }
 
-// meetAgent finds out whether SQL Agent does the same, and says so once.
+// meetAgent finds out whether SQL Agent's job does the same, and logs it once.
 func (s *Sweeper) meetAgent(ctx context.Context) {
 	job := s.agent(ctx)
 	s.note(func(st *SweepStatus) { st.AgentJob = job })
@@ -347,7 +348,7 @@ func (s *Sweeper) meetAgent(ctx context.Context) {
 	}
 }
 
-// held tells whether something forbids to sweep, and logs when that changes.
+// held reports whether something forbids sweeping, and logs when that changes.
 func (s *Sweeper) held() bool {
 	why := clocksApart(s.pair.Status(), s.cfg.Load().MaxClockSkew)
 	s.mu.Lock()
@@ -367,8 +368,8 @@ func (s *Sweeper) held() bool {
 	return why != ""
 }
 
-// clocksApart says, in words, that two partners' clocks are too far apart; empty: they are not,
-// or one of them is not known.
+// clocksApart returns an error text if the partners' clocks differ too much; empty: they do not, or one of them is
+// not known.
 func clocksApart(st partner.Status, most time.Duration) string {
 	if len(st.Partners) != 2 || st.Partners[0].Seen.IsZero() || st.Partners[1].Seen.IsZero() {
 		return ""
@@ -387,7 +388,7 @@ func (s *Sweeper) note(change func(*SweepStatus)) {
 	change(&s.status)
 }
 
-// failed logs why a look or a sweep came to nothing, where that is not simply that there is no principal.
+// failed logs why a look or a sweep failed, except for a missing principal.
 func (s *Sweeper) failed(err error) {
 	was := s.lastFailure
 	s.lastFailure = err.Error()
@@ -395,17 +396,17 @@ func (s *Sweeper) failed(err error) {
 		s.note(func(st *SweepStatus) { st.LastError = s.lastFailure })
 	}
 	switch {
-	case sameFailure(s.lastFailure, was): // said already
+	case sameFailure(s.lastFailure, was): // logged already
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
 	case errorNumber(err) == errNoPermission:
-		s.logger.Error("expired sessions can't be swept: the login lacks a right", "error", err,
+		s.logger.Error("expired sessions cannot be swept: the login lacks a right", "error", err,
 			"mend", "GRANT EXECUTE ON SCHEMA::dbo TO [the login's user]; on a stock schema, to sweep in batches, also GRANT SELECT, DELETE ON dbo.ASPStateTempSessions")
 	default:
 		s.logger.Warn("expired sessions were not swept", "error", err)
 	}
 }
 
-// sameFailure reports whether two errors differ in numbers at the most: the port of a connection that broke, a duration.
+// sameFailure reports whether two errors differ only in numbers: the port of a broken connection, a duration.
 func sameFailure(a, b string) bool {
 	digits := func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -416,7 +417,7 @@ func sameFailure(a, b string) bool {
 	return strings.Map(digits, a) == strings.Map(digits, b)
 }
 
-// read takes what every answer tells; leased of the lease, too.
+// read takes over what every answer tells, and, if leased, the state of the lease.
 func (st *SweepStatus) read(a sweepAnswer, leased bool) {
 	st.Method = a.method
 	if leased {

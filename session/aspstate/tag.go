@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// version is what the entity tag of an extended row is made of. Together these
-// change whenever something is stored, locked or released.
+// version is the content of an extended row's entity tag. It changes whenever something is stored, locked or
+// released.
 //
 // The tag is 29 bytes in base64url:
 //
@@ -37,9 +37,8 @@ func (v version) tag() session.Tag {
 	return session.Tag(base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
-// parseVersion reads a tag; ok is false for one that this dialect did not make.
-// datetime values are whole milliseconds once read (…0, …3, …7), and each comes
-// back as itself.
+// parseVersion reads a tag; ok is false for a tag that this dialect did not make. datetime values are whole
+// milliseconds when they are read (…0, …3, …7), and each is converted back to itself.
 func parseVersion(tag session.Tag) (v version, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(tag))
 	if err != nil || len(b) != versionLength || b[12] > 1 {

@@ -31,8 +31,8 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 	return entries, nil
 }
 
-// entry is the row in a listing. A lock counts while the row says so, abandoned
-// or not: its age tells an operator which it is.
+// entry returns the row in a listing. A lock is listed whether it is abandoned or not: an operator can tell by its
+// age.
 func (r *row) entry(c call) session.Entry {
 	e := session.Entry{
 		ID:            r.id,

@@ -12,13 +12,13 @@ import (
 // ringSize is how many operations a session remembers.
 const ringSize = 4
 
-// row is one session: the columns of the extended schema that matter to one process.
+// row is one session: the columns of the extended schema that one process needs.
 type row struct {
 	id       session.ID
 	created  time.Time
 	expires  time.Time
 	timeout  int // minutes, rounded up
-	seconds  int // where the timeout was given in seconds, else 0
+	seconds  int // the timeout in seconds if it was given in seconds, else 0
 	lockDate time.Time
 	cookie   int32
 	locked   bool
@@ -26,22 +26,22 @@ type row struct {
 	item          []byte // never changed in place, so it may be read without the store's mutex
 	uninitialized bool
 
-	lockOp            session.OperationID // of the acquire that was granted the newest lock
-	lockCall          session.OperationID // the call of it that may give it back; zero: none may
-	lockUninitialized bool                // what that acquire reports: as it was granted, or as the holder stored since
+	lockOp            session.OperationID // of the acquire that got the newest lock
+	lockCall          session.OperationID // the call of that acquire that may give the lock back; zero: none
+	lockUninitialized bool                // what that acquire reports: the flag when it was granted, or as the holder has stored it since
 
-	ring   [ringSize]session.OperationID // the newest first
+	ring   [ringSize]session.OperationID // newest first
 	madeBy session.OperationID           // the operation that made the session
 }
 
-// live reports whether the row has not expired, its lock aside.
+// live reports whether the row has not expired, regardless of its lock.
 func (r *row) live(c call) bool { return r.expires.After(c.now) }
 
-// held reports whether somebody holds the lock and has not abandoned it.
+// held reports whether the row is locked and the lock is not abandoned.
 func (r *row) held(c call) bool { return r.locked && r.lockDate.After(c.abandoned) }
 
-// holder reports whether lock is the row's, abandoned or not. In memory nobody
-// moves the cookie but those who set lockOp too, or take the lock away.
+// holder reports whether lock is the row's, abandoned or not. In memory, whoever changes the cookie also sets lockOp
+// or removes the lock.
 func (r *row) holder(lock session.Lock) bool {
 	return r.locked && r.cookie == lock.Cookie && r.lockOp == lock.Operation
 }
@@ -52,8 +52,8 @@ func (r *row) lockedError(c call) error {
 	return &session.LockedError{Age: time.Duration(seconds) * time.Second, Version: r.tag()}
 }
 
-// slide renews the expiry if less than the full timeout is left, and then with
-// five percent to spare: what the database does so that most reads write nothing.
+// slide renews the expiry if less than the full timeout is left, and then adds five percent: the database does so
+// too, so that most reads write nothing.
 func (r *row) slide(c call) {
 	if !r.expires.Before(c.now.Add(r.life())) {
 		return
@@ -63,7 +63,7 @@ func (r *row) slide(c call) {
 	}
 }
 
-// life is the timeout.
+// life returns the timeout.
 func (r *row) life() time.Duration {
 	if r.seconds != 0 {
 		return time.Duration(r.seconds) * time.Second
@@ -71,7 +71,7 @@ func (r *row) life() time.Duration {
 	return time.Duration(r.timeout) * time.Minute
 }
 
-// setTimeout sets the timeout, where one is given, and when the row ends that is used now.
+// setTimeout sets the timeout if one is given, and the expiry of a row that is used now.
 func (r *row) setTimeout(c call, timeout, seconds int) {
 	if timeout != 0 || seconds != 0 {
 		r.timeout, r.seconds = session.SplitTimeout(timeout, seconds)
@@ -89,7 +89,7 @@ func (r *row) grant(c call, op session.Operation) {
 	r.remember(op.ID)
 }
 
-// makeLocked makes the session, or makes an expired one anew, with op's lock on it.
+// makeLocked creates the session, or an expired one anew, with op's lock on it.
 func (r *row) makeLocked(c call, op session.Operation) {
 	w := session.Write{Timeout: op.Timeout, Seconds: op.Seconds, Uninitialized: true}
 	minutes, _ := session.SplitTimeout(op.Timeout, op.Seconds)
@@ -102,7 +102,7 @@ func (r *row) makeLocked(c call, op session.Operation) {
 	r.grant(c, op)
 }
 
-// forget has another operation stand in the place of one that was undone.
+// forget replaces an operation that was undone by a new id.
 func (r *row) forget(op session.OperationID) {
 	if i := slices.Index(r.ring[:], op); i >= 0 {
 		r.ring[i] = session.NewOperationID()
@@ -110,7 +110,7 @@ func (r *row) forget(op session.OperationID) {
 	r.lockOp = session.OperationID{}
 }
 
-// allows says whether a Put may store; r is nil where there is no row.
+// allows returns the error of a Put that may not store. r is nil if there is no row.
 func (r *row) allows(c call, cond session.Condition) error {
 	switch {
 	case r == nil && cond.Match != "":
@@ -129,7 +129,7 @@ func (r *row) allows(c call, cond session.Condition) error {
 	return nil
 }
 
-// store writes without a lock. The cookie moves, so that nobody's older lock fits.
+// store writes without a lock. It changes the cookie, so that no older lock matches.
 func (r *row) store(c call, w session.Write, made bool) {
 	if made {
 		r.created, r.timeout, r.seconds = c.created, c.app.Timeout, 0
@@ -140,7 +140,7 @@ func (r *row) store(c call, w session.Write, made bool) {
 	r.item, r.uninitialized = w.Item, w.Uninitialized
 }
 
-// remember puts op at the head of the ring; the oldest leaves it.
+// remember adds op at the head of the ring; the oldest is dropped.
 func (r *row) remember(op session.OperationID) {
 	copy(r.ring[1:], r.ring[:])
 	r.ring[0] = op
@@ -148,7 +148,7 @@ func (r *row) remember(op session.OperationID) {
 
 func (r *row) remembers(op session.OperationID) bool { return slices.Contains(r.ring[:], op) }
 
-// session is what is told about the row, without the item.
+// session returns the row as a session, without the item.
 func (r *row) session() session.Session {
 	return session.Session{
 		Timeout:       r.timeout,
@@ -159,15 +159,15 @@ func (r *row) session() session.Session {
 	}
 }
 
-// stored is what is told to the write of operation op. Its version is one that this write was the newest operation of: one
-// that is sent again may find that others have stored since, and must not be told their version.
+// stored returns the answer to the write of operation op. In its version this write is the newest operation: when a
+// write is sent again, other writes may have followed, and its caller must not be told their version.
 func (r *row) stored(op session.OperationID) session.Session {
 	out := r.session()
 	out.Tag = r.tagOf(op)
 	return out
 }
 
-// createdOf is when the session of a tag was created, in nanoseconds; ok is false for what is no tag.
+// createdOf returns when the session of a tag was created, in nanoseconds; ok is false for an invalid tag.
 func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(string(t))
 	if err != nil || len(b) < 8 {
@@ -176,10 +176,10 @@ func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 	return int64(binary.BigEndian.Uint64(b)), true
 }
 
-// tag is the row's version.
+// tag returns the row's version.
 func (r *row) tag() session.Tag { return r.tagOf(r.ring[0]) }
 
-// tagOf is made of Created, LockCookie, Locked and the newest operation.
+// tagOf returns the version made of Created, LockCookie, Locked and the newest operation.
 func (r *row) tagOf(newest session.OperationID) session.Tag {
 	b := make([]byte, 0, 8+4+1+len(session.OperationID{}))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.created.UnixNano()))

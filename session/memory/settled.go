@@ -7,11 +7,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// answered is what one call of an operation was answered that did nothing.
+// answered is the answer of one call of an operation that changed nothing.
 type answered struct {
 	op, call session.OperationID
 	at       time.Time
-	done     bool // it found the operation done
+	done     bool // the call found the operation done
 	err      error
 }
 
@@ -21,16 +21,16 @@ type outcome int
 const (
 	nothing outcome = iota
 	did
-	found // the operation done, by an earlier call
+	found // an earlier call had done the operation
 )
 
 // settledLife is how long answers are remembered: longer than any call may take.
 const settledLife = 10 * time.Minute
 
-// decide runs one mutation under the store's mutex, unless another call of the same
-// operation has been answered since this one began: then that answer is this one's, too.
-// An answer for which nothing was done is remembered for the operation's other calls. known says
-// that one of them found the operation done, whatever the session remembers.
+// decide runs one mutation under the store's mutex, unless another call of the same operation has been answered since
+// this one began: that answer is then this call's, too. The answer of a call that changed nothing is remembered for
+// the operation's other calls. known says that one of them found the operation done, even if the session does not
+// remember it.
 func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (outcome, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,8 +46,8 @@ func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (
 	return err
 }
 
-// settledLocked finds the latest answer that another call of the operation got since this one began, nil if there is none, and
-// whether any call found the operation done.
+// settledLocked returns the latest answer that another call of the operation got since this one began, nil if there
+// is none, and whether any call found the operation done.
 func (s *Store) settledLocked(c call, op session.Operation) (earlier *answered, known bool) {
 	for i := len(s.settled) - 1; i >= 0; i-- {
 		a := &s.settled[i]
@@ -62,7 +62,7 @@ func (s *Store) settledLocked(c call, op session.Operation) (earlier *answered, 
 	return earlier, known
 }
 
-// rememberLocked adds an answer and forgets those that are old enough.
+// rememberLocked adds an answer and removes expired ones.
 func (s *Store) rememberLocked(a answered) {
 	old := 0
 	for old < len(s.settled) && s.settled[old].at.Before(a.at.Add(-settledLife)) {

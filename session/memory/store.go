@@ -1,10 +1,8 @@
-// Package memory keeps sessions in this process's memory, by the rules of the
-// extended ASPState schema.
+// Package memory keeps sessions in this process's memory, by the rules of the extended ASPState schema.
 //
-// It is for tests and for trying things out. Nothing survives the process,
-// nothing is shared with another, and expired sessions stay until they are
-// replaced or removed: there is no sweeper. One mutex guards everything, so it
-// says nothing about speed.
+// It is for tests and for trying things out. Sessions end with the process and are not shared with other processes.
+// Expired sessions stay until they are replaced or removed: there is no sweeper. One mutex guards everything, so the
+// package is no measure of speed.
 package memory
 
 import (
@@ -21,9 +19,8 @@ var (
 	_ session.Lister = (*Store)(nil)
 )
 
-// Store is a [session.Store] and [session.Lister] in memory. Make one with [New].
-// A call takes effect in one instant, so it never waits and a cancelled context
-// is noticed only before it.
+// Store is a [session.Store] and [session.Lister] in memory. Make one with [New]. A call takes effect at once, so it
+// never waits, and checks its context only before it begins.
 type Store struct {
 	now func() time.Time // called without mu held
 
@@ -31,10 +28,10 @@ type Store struct {
 	rows       map[key]*row          // owned by mu, rows included
 	tombstones map[tombstone]removal // owned by mu: when each session was removed, by which operation
 	removals   []tombstone           // owned by mu: the tombstones, oldest first
-	settled    []answered            // owned by mu: what calls were answered that did nothing, oldest first
+	settled    []answered            // owned by mu: the answers of calls that changed nothing, oldest first
 }
 
-// key names a row without case, as the usual collation compares: the id is folded.
+// key names a row without case, as the usual collation compares; the id is folded.
 type key struct{ app, id string }
 
 // tombstone is one removal. A removal that is sent again must not remove the
@@ -67,7 +64,7 @@ type call struct {
 	key       key
 	app       session.Application
 	now       time.Time
-	created   time.Time // of the session, if the call makes one
+	created   time.Time // of the session, if the call creates one
 	abandoned time.Time // locks of this date or older are abandoned
 }
 
@@ -93,7 +90,7 @@ func keyOf(ref session.Ref) key {
 	return key{app: strings.ToLower(ref.App.Name), id: string(ref.ID.Folded())}
 }
 
-// check refuses content that no store takes.
+// check refuses content that no store accepts.
 func (c call) check(w session.Write) error {
 	if err := session.CheckTimeout(w.Timeout, w.Seconds); err != nil {
 		return err
@@ -104,8 +101,8 @@ func (c call) check(w session.Write) error {
 	return nil
 }
 
-// Age moves the session's clock back, as if d had passed for it alone: when it
-// expires and when it was locked. A session that is not there is left alone.
+// Age moves the session's clock back, as if d had passed for it alone: its expiry and the date of its lock. A missing
+// session is ignored.
 func (s *Store) Age(ref session.Ref, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +112,7 @@ func (s *Store) Age(ref session.Ref, d time.Duration) {
 	}
 }
 
-// begun is op with an id and a call of its own where the caller gave none.
+// begun returns op with an id and a call if its caller gave none.
 func (c call) begun(op session.Operation) session.Operation {
 	if op.ID.IsZero() {
 		op.ID = session.NewOperationID()
@@ -130,5 +127,5 @@ func (c call) begun(op session.Operation) session.Operation {
 	return op
 }
 
-// cloneItem copies an item; it is never nil, as no stored item is NULL.
+// cloneItem copies an item. The copy is never nil, because no stored item is NULL.
 func cloneItem(item []byte) []byte { return append([]byte{}, item...) }

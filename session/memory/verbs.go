@@ -70,9 +70,9 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, known bool) (session.Session, outcome, error) {
 	r, what := s.rows[c.key], found
 	switch {
-	case r == nil && (known || s.buriedLocked(c.key, op.ID)):
+	case r == nil && (known || s.removedLocked(c.key, op.ID)):
 		return session.Session{}, nothing, session.ErrLockLost
-	case r == nil && op.Create && s.waitedInVainLocked(c.key, op):
+	case r == nil && op.Create && s.waitedForRemovedLocked(c.key, op):
 		return session.Session{}, nothing, session.ErrNotFound
 	case r == nil && op.Create:
 		r = s.newRowLocked(&c, ref.ID)
@@ -81,14 +81,14 @@ func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, kno
 	case r == nil:
 		return session.Session{}, nothing, session.ErrNotFound
 	case r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
-		if r.lockCall != op.Call { // found again: no call gives it back any more
+		if r.lockCall != op.Call { // another call has the lock too: no call gives it back any more
 			r.lockCall = session.OperationID{}
 		}
-	case known || r.remembers(op.ID) || r.lockOp == op.ID || s.buriedLocked(c.key, op.ID):
+	case known || r.remembers(op.ID) || r.lockOp == op.ID || s.removedLocked(c.key, op.ID):
 		return session.Session{}, nothing, session.ErrLockLost
 	case r.held(c):
 		return session.Session{}, nothing, r.lockedError(c)
-	case !r.live(c) && op.Create && s.waitedInVainLocked(c.key, op):
+	case !r.live(c) && op.Create && s.waitedForRemovedLocked(c.key, op):
 		return session.Session{}, nothing, session.ErrNotFound
 	case !r.live(c) && op.Create:
 		r.makeLocked(c, op)
@@ -143,7 +143,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		case r != nil && (known || r.remembers(op.ID)):
 			out = r.stored(op.ID)
 			return found, nil
-		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+		case known, s.removedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
 			return found, nil
 		case r == nil, !r.holder(lock):
@@ -181,10 +181,10 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 			out = r.stored(op.ID)
 			out.Made = r.madeBy == op.ID
 			return found, nil
-		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+		case known, s.removedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
 			return found, nil
-		case cond == session.Condition{} && s.waitedInVainLocked(c.key, op):
+		case cond == session.Condition{} && s.waitedForRemovedLocked(c.key, op):
 			return nothing, session.ErrNotFound
 		}
 		if err := r.allows(c, cond); err != nil {
@@ -219,7 +219,7 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 	return s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
 		switch {
-		case known, r != nil && r.remembers(op.ID), s.buriedLocked(c.key, op.ID):
+		case known, r != nil && r.remembers(op.ID), s.removedLocked(c.key, op.ID):
 			return found, nil
 		case r == nil, !r.holder(lock):
 			return nothing, session.ErrLockLost
@@ -246,22 +246,22 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 		case known, again:
 			return found, nil
 		case r == nil:
-			return nothing, nil // it is removed already, and what is made from now on is another session
-		case lock.IsZero() && s.waitedInVainLocked(c.key, op):
-			return nothing, nil // what is there is another session
+			return nothing, nil // it is removed already, and a session that is created later is another one
+		case lock.IsZero() && s.waitedForRemovedLocked(c.key, op):
+			return nothing, nil // the session there is another one
 		case !lock.IsZero() && !r.holder(lock):
 			return nothing, session.ErrLockLost
 		case lock.IsZero() && r.held(c) && !op.Break:
 			return nothing, r.lockedError(c)
 		}
 		delete(s.rows, c.key)
-		s.buryLocked(t, removal{at: c.now, created: r.created, ring: r.ring})
+		s.recordRemovalLocked(t, removal{at: c.now, created: r.created, ring: r.ring})
 		return did, nil
 	})
 }
 
-// buryLocked remembers a removal and forgets those that are old enough.
-func (s *Store) buryLocked(t tombstone, r removal) {
+// recordRemovalLocked remembers a removal and drops expired ones.
+func (s *Store) recordRemovalLocked(t tombstone, r removal) {
 	s.tombstones[t] = r
 	s.removals = append(s.removals, t)
 	old := 0
@@ -272,8 +272,8 @@ func (s *Store) buryLocked(t tombstone, r removal) {
 	s.removals = slices.Delete(s.removals, 0, old)
 }
 
-// buriedLocked tells whether a session of the key that was removed remembered op.
-func (s *Store) buriedLocked(k key, op session.OperationID) bool {
+// removedLocked reports whether a removed session of the key remembered op.
+func (s *Store) removedLocked(k key, op session.OperationID) bool {
 	for t, r := range s.tombstones {
 		if t.key == k && slices.Contains(r.ring[:], op) {
 			return true
@@ -282,8 +282,8 @@ func (s *Store) buriedLocked(k key, op session.OperationID) bool {
 	return false
 }
 
-// newRowLocked is a row for a new session. No two sessions of one id are created at the same time: the call's time is
-// moved on if it must be.
+// newRowLocked adds a row for a new session. Two sessions of one id never have the same creation time: the call's
+// time is advanced if it must be.
 func (s *Store) newRowLocked(c *call, id session.ID) *row {
 	r := &row{id: id}
 	s.rows[c.key] = r
@@ -293,7 +293,7 @@ func (s *Store) newRowLocked(c *call, id session.ID) *row {
 	return r
 }
 
-// createdLocked reports whether a session of that key that has been removed was created at that time.
+// createdLocked reports whether a removed session of that key was created at that time.
 func (s *Store) createdLocked(k key, created int64) bool {
 	for t, r := range s.tombstones {
 		if t.key == k && r.created.UnixNano() == created {
@@ -303,8 +303,8 @@ func (s *Store) createdLocked(k key, created int64) bool {
 	return false
 }
 
-// waitedInVainLocked reports whether the session that the operation waited for has been removed.
-func (s *Store) waitedInVainLocked(k key, op session.Operation) bool {
+// waitedForRemovedLocked reports whether the session that the operation waited for has been removed.
+func (s *Store) waitedForRemovedLocked(k key, op session.Operation) bool {
 	created, ok := createdOf(op.Waited)
 	return ok && s.createdLocked(k, created)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// abandonedLocks: a lock older than the application's lock timeout is in nobody's
-// way, and its holder is told.
+// abandonedLocks: a lock older than the application's lock timeout stops nobody, and its holder is told that it is
+// lost.
 func abandonedLocks(t *testing.T, s Subject) {
 	run(t, s, "a waiter breaks an abandoned lock, and the old holder is told", func(s *scene) {
 		item := s.create()
@@ -83,7 +83,7 @@ func abandonedLocks(t *testing.T, s Subject) {
 	}, aged, extended)
 }
 
-// abandon lets the lock's time pass, and not the session's.
+// abandon lets the time of the lock pass, but not the session's.
 func (s *scene) abandon() {
 	s.Helper()
 	s.age(s.ref.App.LockTimeout + time.Second)

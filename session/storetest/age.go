@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// The statements of [NewAge]. Created stays: it is a name more than a time.
+// The statements of [NewAge]. Created does not change: it identifies the session.
 const (
 	ageStock = `UPDATE dbo.ASPStateTempSessions SET
 Expires = DATEADD(second, @seconds, Expires),
@@ -41,7 +41,7 @@ func NewAge(db *sql.DB, extended bool) func(t *testing.T, ref session.Ref, d tim
 	}
 }
 
-// olderStatement is that of [NewOlder].
+// olderStatement is the statement of [NewOlder].
 const olderStatement = `UPDATE dbo.ASPStateTempSessions SET Created = DATEADD(second, @seconds, Created) WHERE SessionId = @id`
 
 // NewOlder returns a [Subject.Older] for a store on ASPState. It keeps db and does not close it.

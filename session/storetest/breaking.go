@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// breaking: a removal may go past somebody's lock, and the holder is told.
+// breaking: a removal may ignore another caller's lock, and the holder is told.
 func breaking(t *testing.T, s Subject) {
 	run(t, s, "a removal past a lock removes the session, and the holder is told", func(s *scene) {
 		s.create()
@@ -67,14 +67,14 @@ func breaking(t *testing.T, s Subject) {
 	})
 }
 
-// past is an operation that goes past a lock.
+// past is an operation that ignores a lock.
 func past() session.Operation {
 	o := op()
 	o.Break = true
 	return o
 }
 
-// breakingLock is a removal that goes past whoever's lock.
+// breakingLock is a removal that ignores any lock.
 func (s *scene) breakingLock() mutation {
 	remove := s.removing(noLock)
 	return func(ctx context.Context, op session.Operation) error {

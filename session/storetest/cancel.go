@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// cancelled: who has left is answered with its context's error, and leaves nothing locked.
+// cancelled: a caller that has left gets its context's error, and leaves no lock behind.
 func cancelled(t *testing.T, s Subject) {
 	run(t, s, "nothing is done for who has left before the call", leftBefore)
 	run(t, s, "who leaves while acquiring leaves no lock behind", leftDuring)
@@ -42,15 +42,15 @@ func leftBefore(s *scene) {
 	s.holds(item)
 }
 
-// leftDuring lets callers leave at any moment of an acquire: one that was granted
-// the lock and not told must not keep it.
+// leftDuring has callers leave at any moment of an acquire: a caller that was granted the lock and not told must not
+// keep it.
 func leftDuring(s *scene) {
 	item := s.create()
 	for i := range 40 {
-		// From "at once" to some milliseconds, so that all of the call's way is met.
+		// From zero to some milliseconds, to cover all stages of the call.
 		ctx, leave := context.WithCancel(s.ctx)
 		leaving := time.AfterFunc(time.Duration(i)*50*time.Microsecond, leave)
-		_, lock, err := s.Store.Acquire(ctx, s.ref, session.Operation{}) // which nobody calls again
+		_, lock, err := s.Store.Acquire(ctx, s.ref, session.Operation{}) // which is not repeated
 		leaving.Stop()
 		leave()
 		if err == nil {
@@ -64,8 +64,8 @@ func leftDuring(s *scene) {
 	s.holds(item)
 }
 
-// unlockedSoon waits for the session to be unlocked, and reports whether it was
-// long before the lock would count as abandoned.
+// unlockedSoon waits until the session is unlocked, and reports whether that happened long before the lock would be
+// abandoned.
 func (s *scene) unlockedSoon() bool {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
@@ -81,7 +81,7 @@ func (s *scene) unlockedSoon() bool {
 	}
 }
 
-// pause lets others work before a poll is repeated; false when ctx is over.
+// pause waits before a poll is repeated; it returns false when ctx has ended.
 func pause(ctx context.Context) bool {
 	timer := time.NewTimer(time.Millisecond)
 	defer timer.Stop()

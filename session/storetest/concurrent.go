@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// concurrent: all of it holds when many callers come at once.
+// concurrent: the promises hold with many callers at once.
 func concurrent(t *testing.T, s Subject) {
 	run(t, s, "locked counters are exact, and a lock has one holder", counters)
 	run(t, s, "of many that only create, one does", func(s *scene) {
@@ -93,8 +93,8 @@ func concurrent(t *testing.T, s Subject) {
 	run(t, s, "readers beside a writer see whole items", wholeItems, extended)
 }
 
-// race runs n callers at once and counts those that succeeded; the others must
-// have failed with loser, or nobody may where it is nil.
+// race runs n callers at once and counts those that succeed. The others must fail with loser; if loser is nil, none
+// may fail.
 func (s *scene) race(n int, call func(i int) error, loser error) int {
 	s.Helper()
 	var (
@@ -122,7 +122,7 @@ func (s *scene) race(n int, call func(i int) error, loser error) int {
 	return won
 }
 
-// The load of [counters]: enough to meet, little enough for a slow server.
+// The load of [counters]: enough for conflicts, little enough for a slow server.
 const (
 	counterSessions = 3
 	counterCallers  = 8
@@ -162,7 +162,7 @@ func counters(s *scene) {
 	}
 }
 
-// increment adds one under the lock, waiting for it as long as the subtest may take.
+// increment adds one under the lock, and waits for the lock as long as the subtest may take.
 func (s *scene) increment(c *counter) error {
 	for {
 		sess, lock, err := s.Store.Acquire(s.ctx, c.ref, op())
@@ -184,8 +184,8 @@ func (s *scene) increment(c *counter) error {
 	}
 }
 
-// wholeItems writes items of one repeated byte on both sides of the border between
-// the columns: a reader must never see two bytes mixed, nor one column for the other.
+// wholeItems writes items of one repeated byte below and above the size limit of the short column: a reader must
+// never see two bytes mixed, nor one column in the place of the other.
 func wholeItems(s *scene) {
 	item := func(i int) []byte {
 		size := shortItem - 100

@@ -7,8 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// conditions: a put with a tag stores over that version or not at all. The stock
-// schema has nothing to make tags of.
+// conditions: a put with a tag replaces that version or none. The stock schema has no tags.
 func conditions(t *testing.T, s Subject) {
 	run(t, s, "the version that was read can be replaced", func(s *scene) {
 		s.create()
@@ -87,7 +86,8 @@ func conditions(t *testing.T, s Subject) {
 	tagsOfRepeats(t, s)
 }
 
-// tagsOfRepeats: a write that is sent again tells of its own version, so that its caller overwrites nothing that it never saw.
+// tagsOfRepeats: a repeated write returns the tag of its own version, so that its caller overwrites nothing that it
+// never saw.
 func tagsOfRepeats(t *testing.T, s Subject) {
 	for verb, write := range map[string]func(*scene, session.Lock, session.Operation) (session.Session, error){
 		"put": func(s *scene, _ session.Lock, op session.Operation) (session.Session, error) {
@@ -123,7 +123,7 @@ func (s *scene) putMatch(tag session.Tag, item []byte) (session.Session, error) 
 	return s.Store.Put(s.ctx, s.ref, content(item), session.Condition{Match: tag}, op())
 }
 
-// tags: a tag changes with what is stored, locked or released, and with nothing else.
+// tags: a tag changes when something is stored, locked or released, and otherwise not.
 func tags(t *testing.T, s Subject) {
 	for _, step := range []struct {
 		verb    string
@@ -178,7 +178,7 @@ func tags(t *testing.T, s Subject) {
 	}, extended, aged)
 }
 
-// changesTag wants do to change the tag, or to leave it.
+// changesTag checks whether do changes the tag.
 func (s *scene) changesTag(want bool, do func()) {
 	s.Helper()
 	before, err := s.peek()

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// creating: an acquire may make the session that is not there, with the lock on it.
+// creating: an acquire may create a missing session, with the lock on it.
 func creating(t *testing.T, s Subject) {
 	run(t, s, "one that is not there is made, locked and uninitialized", func(s *scene) {
 		sess, lock := s.acquireOrMake(creates())
@@ -134,12 +134,12 @@ func madeAgain(s *scene) {
 	s.gone()
 }
 
-// makersAtOnce: one of them makes the session and has its lock.
+// makersAtOnce: of several callers one creates the session and has its lock.
 func makersAtOnce(s *scene) {
 	var (
 		wait    sync.WaitGroup
 		mu      sync.Mutex
-		granted []bool // whether it says that it made the session
+		granted []bool // whether it reports that it created the session
 	)
 	for range 8 {
 		wait.Go(func() {
@@ -160,7 +160,7 @@ func makersAtOnce(s *scene) {
 	}
 }
 
-// creates is an acquire's operation that makes the session.
+// creates is an operation of an acquire that creates the session.
 func creates() session.Operation {
 	o := op()
 	o.Create = true
@@ -174,8 +174,8 @@ func (s *scene) acquireOrMake(op session.Operation) (session.Session, session.Lo
 	return sess, lock
 }
 
-// emptyContent is the item of a session that an acquire made, as the store answers it: over HTTP it has
-// no bytes, which a client takes for .NET's empty item while the session is uninitialized.
+// emptyContent is the item of a session that an acquire created, as the store returns it. Over HTTP it has no bytes,
+// and a client takes that for .NET's empty item while the session is uninitialized.
 func (s *scene) emptyContent(sess *session.Session) []byte {
 	switch {
 	case s.NoBlankItem && sess.Uninitialized:
@@ -186,7 +186,7 @@ func (s *scene) emptyContent(sess *session.Session) []byte {
 	return session.EmptyContent(mainApp.Timeout)
 }
 
-// making is acquiring where there may be no session.
+// making acquires a session that may not exist.
 func (s *scene) making(lock *session.Lock) mutation {
 	acquire := s.acquiring(lock)
 	return func(ctx context.Context, op session.Operation) error {
@@ -195,7 +195,7 @@ func (s *scene) making(lock *session.Lock) mutation {
 	}
 }
 
-// touching sets a timeout.
+// touching sets a timeout by a touch.
 func (s *scene) touching(minutes int) mutation {
 	return func(ctx context.Context, _ session.Operation) error {
 		_, err := s.Store.Touch(ctx, s.ref, session.Operation{Timeout: minutes})

@@ -8,14 +8,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// dotnet is what a .NET application sees of the scene's session.
+// dotnet is a .NET application beside the scene's session.
 type dotnet struct {
 	*scene
 	client NetClient
 	key    string
 }
 
-// withNet gives a scene its .NET neighbour.
+// withNet gives a scene a .NET application.
 func withNet(check func(*scene, dotnet)) func(*scene) {
 	return func(s *scene) {
 		client := s.Net(s.T)
@@ -25,7 +25,7 @@ func withNet(check func(*scene, dotnet)) func(*scene) {
 	}
 }
 
-// read is a .NET read that must find the session unlocked.
+// read is a .NET read, which must find the session unlocked.
 func (n dotnet) read() NetItem {
 	n.Helper()
 	item, err := n.client.GetItem3(n.ctx, n.key)
@@ -36,7 +36,7 @@ func (n dotnet) read() NetItem {
 	return item
 }
 
-// lock is a .NET acquire that must be granted.
+// lock is a .NET acquire, which must be granted.
 func (n dotnet) lock() NetItem {
 	n.Helper()
 	item, err := n.client.GetItemExclusive3(n.ctx, n.key)
@@ -47,7 +47,7 @@ func (n dotnet) lock() NetItem {
 	return item
 }
 
-// insert is a .NET application making the session.
+// insert has .NET create the session.
 func (n dotnet) insert() []byte {
 	n.Helper()
 	item := blob(40)
@@ -65,10 +65,10 @@ func (n dotnet) release(cookie int32) {
 	n.noError(".NET: release", n.client.Release(n.ctx, n.key, cookie))
 }
 
-// netReads: what one side wrote, the other reads.
+// netReads: each side reads what the other one wrote.
 func netReads(t *testing.T, s Subject) {
 	run(t, s, "an application has one id, whatever the case of its name", withNet(func(s *scene, n dotnet) {
-		s.create() // registers the application, if nobody has
+		s.create() // registers the application if necessary
 		upper, err := n.client.AppID(s.ctx, "/LM/W3SVC/1/ROOT/StoreTest")
 		s.noError(".NET: TempGetAppID", err)
 		if got := s.ref.ID.Key(upper); got != n.key {
@@ -154,7 +154,7 @@ func netReads(t *testing.T, s Subject) {
 	}), beside)
 }
 
-// columns walks the border between the columns in every direction.
+// columns changes the size of an item across the limit of the short column in every direction.
 func columns(s *scene, n dotnet) {
 	want := func(what string, item []byte) {
 		s.Helper()
@@ -178,8 +178,8 @@ func columns(s *scene, n dotnet) {
 	}
 }
 
-// bothColumns: the asynchronous provider chooses the wrong update procedure, and a
-// .NET client that never saw the long column leaves it; such rows exist.
+// bothColumns: the asynchronous provider uses the wrong update procedure, and a .NET client that never saw the long
+// column leaves it. Such rows exist.
 func bothColumns(s *scene, n dotnet) {
 	n.insert()
 	long := blob(shortItem + 500)
@@ -190,7 +190,7 @@ func bothColumns(s *scene, n dotnet) {
 	s.same("acquire", sess.Item, long)
 
 	item := blob(10)
-	s.update(lock, item) // mends the row
+	s.update(lock, item) // repairs the row
 	s.holds(item)
 	got := n.read()
 	s.same(".NET: read", got.Item(), item)

@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// netLocks: one side's lock is the other's too.
+// netLocks: a lock of one side is a lock for the other.
 func netLocks(t *testing.T, s Subject) {
 	run(t, s, "our lock keeps .NET out, and .NET is told its age and cookie", withNet(func(s *scene, n dotnet) {
 		s.create()
@@ -29,7 +29,7 @@ func netLocks(t *testing.T, s Subject) {
 		if lock.Cookie == cookie {
 			s.Error("the cookie did not move")
 		}
-		n.update(blob(10), cookie) // silently nothing
+		n.update(blob(10), cookie) // does nothing, without an error
 		item := blob(20)
 		s.update(lock, item)
 		s.holds(item)
@@ -41,9 +41,9 @@ func netLocks(t *testing.T, s Subject) {
 		n.release(lock.Cookie)
 		s.lockLost(lock)
 		s.holds(item)
-	}), beside, extended) // on the stock schema the cookie still fits
+	}), beside, extended) // on the stock schema the cookie still matches
 	run(t, s, "an acquire of ours before .NET's is not taken for it", withNet(func(s *scene, n dotnet) {
-		// .NET's acquire moves the cookie and leaves our operation id in the row.
+		// .NET's acquire changes the cookie and leaves our operation id in the row.
 		s.create()
 		first := op()
 		_, lock, err := s.Store.Acquire(s.ctx, s.ref, first)
@@ -84,8 +84,8 @@ func netHolds(s *scene, n dotnet) {
 	s.release(lock)
 }
 
-// netBreaks does what a .NET waiter does after executionTimeout: it releases with
-// the holder's cookie and acquires.
+// netBreaks does what a waiting .NET application does after executionTimeout: it releases with the holder's cookie
+// and acquires.
 func netBreaks(s *scene, n dotnet) {
 	s.create()
 	_, lock := s.acquire()

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// netWrites: neither side loses what the other stored.
+// netWrites: neither side loses what the other one stored.
 func netWrites(t *testing.T, s Subject) {
 	run(t, s, ".NET's insert on our session fails, and changes nothing", withNet(func(s *scene, n dotnet) {
 		item := s.create()
@@ -39,7 +39,7 @@ func netWrites(t *testing.T, s Subject) {
 		n.release(cookie)
 		item := blob(20)
 		s.put(item)
-		n.update(blob(10), cookie) // the stock update does not ask for a lock, only for the cookie
+		n.update(blob(10), cookie) // the stock update checks the cookie only, not the lock
 		s.holds(item)
 		s.noError(".NET: remove", n.client.Remove(s.ctx, n.key, cookie))
 		s.holds(item)
@@ -74,7 +74,7 @@ func netWrites(t *testing.T, s Subject) {
 		item := s.create()
 		s.age(2 * time.Hour)
 		s.gone()
-		n.read() // no stock procedure looks at Expires, and every read renews it
+		n.read() // no stock procedure checks Expires, and every read renews it
 		s.holds(item)
 		s.age(2 * time.Hour)
 		s.gone()

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// timeouts: how long a session lives is the application's word, then its writers'.
-// A store on the stock schema learns a timeout from the item alone, if at all.
+// timeouts: the application sets how long a session lives, and then its writers do. A store on the stock schema knows
+// a timeout from the item only, if at all.
 func timeouts(t *testing.T, s Subject) {
 	run(t, s, "a new session has its application's timeout", func(s *scene) {
 		s.ref.App = &smallApp
@@ -72,7 +72,7 @@ func timeouts(t *testing.T, s Subject) {
 		}, stockOnly)
 	}
 	run(t, s, "the expiry is the timeout from now", func(s *scene) {
-		// The database's clock may not be ours, so two answers are compared.
+		// The database's clock may differ from ours, so two answers are compared.
 		short, long := s.putTimeout(20), s.putTimeout(80)
 		got := long.Expires.Sub(short.Expires)
 		if want := 60 * time.Minute; got < want-time.Minute || got > want+time.Minute {
@@ -98,16 +98,16 @@ func (s *scene) wantTimeout(what string, sess session.Session, minutes int) {
 	}
 }
 
-// Times of a session of 20 minutes, the main application's.
+// Times of a session of 20 minutes, the main application's timeout.
 const (
 	most  = 15 * time.Minute                // most of its life
-	life  = 20*time.Minute - patience       // its life, but for what a slow test may take
-	over  = 20*time.Minute + time.Second    // past its end, if nobody renewed it
-	slack = 21*time.Minute + 10*time.Second // past its end however renewed: at most five percent are added
+	life  = 20*time.Minute - patience       // its life, minus the time that a slow test may take
+	over  = 20*time.Minute + time.Second    // past its end if it was not renewed
+	slack = 21*time.Minute + 10*time.Second // past its end even if it was renewed: at most five percent are added
 )
 
-// expiry: a session lives its timeout from its last use, and is not there after.
-// On the stock schema expiry is the sweeper's alone: rows live until they are swept.
+// expiry: a session lives for its timeout after its last use, and is then missing. On the stock schema only the
+// sweeper ends sessions: rows live until they are swept.
 func expiry(t *testing.T, s Subject) {
 	run(t, s, "a session lives its full timeout", func(s *scene) {
 		s.create()
@@ -137,7 +137,7 @@ func expiry(t *testing.T, s Subject) {
 			}
 			s.age(most)
 			verb.use(s, lock)
-			s.age(life) // no lock lives that long
+			s.age(life) // longer than a lock lives
 			s.there()
 			s.age(slack - life)
 			s.gone()
@@ -226,7 +226,7 @@ func expiredUnderLock(s *scene) {
 	_, err = s.Store.Touch(s.ctx, s.ref, session.Operation{})
 	s.fails("touch", err, session.ErrNotFound)
 
-	item := blob(20) // a holder's work is not thrown away because it took long
+	item := blob(20) // a holder may store even after the expiry
 	s.update(lock, item)
 	s.holds(item)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// ids: a session has one name, however it is spelled, and what are two ids names two sessions.
+// ids: all spellings of an id name one session, and two ids name two sessions.
 func ids(t *testing.T, s Subject) {
 	run(t, s, "an id is compared without case", func(s *scene) {
 		upper := s.respelled()
@@ -43,7 +43,7 @@ func ids(t *testing.T, s Subject) {
 		last := string(session.NewID())
 		apart := []string{"co-op", "coop", "c-oop", "co--op", "co'op", "-coop", "coop-", "co_op", "co.op", "ss", "s", "ae", "fi", "1/2"}
 		for c := '!'; c <= '~'; c++ {
-			if c < 'A' || c > 'Z' { // is a spelling of another
+			if c < 'A' || c > 'Z' { // it is another spelling of a letter
 				apart = append(apart, "x"+string(c))
 			}
 		}
@@ -59,7 +59,7 @@ func ids(t *testing.T, s Subject) {
 	})
 }
 
-// respelled is the scene with its session's id in capitals. Of ASP.NET's own form the id would have one spelling.
+// respelled is the scene with its session's id in capitals. An id of ASP.NET's own form would have one spelling.
 func (s *scene) respelled() *scene {
 	s.Helper()
 	own := "own-" + string(s.ref.ID)

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// input: bad input is named, and nothing comes of it; odd but valid input works.
+// input: the error names bad input, and nothing is done; unusual but valid input works.
 func input(t *testing.T, s Subject) {
 	for _, minutes := range []int{-1, session.MaxTimeout + 1, -1 << 31} {
 		run(t, s, fmt.Sprintf("a timeout of %d minutes is refused", minutes), func(s *scene) { badTimeout(s, minutes) })
@@ -24,7 +24,7 @@ func input(t *testing.T, s Subject) {
 	}
 	run(t, s, "an item above the application's limit is refused, one at the limit is not", tooLarge)
 	run(t, s, "bad input is bad input whatever the lock", func(s *scene) {
-		// Nothing is sent, so nothing can be known about the lock.
+		// Nothing is sent, so nothing is known about the lock.
 		var invalid *session.InvalidError
 		_, err := s.Store.Update(s.ctx, s.ref, session.Lock{Operation: op().ID, Cookie: 1}, session.Write{Timeout: -1}, false, op())
 		if !errors.As(err, &invalid) {
@@ -102,7 +102,7 @@ func tooLarge(s *scene) {
 	s.holds(item)
 }
 
-// applications: each has sessions of its own.
+// applications: each application has sessions of its own.
 func applications(t *testing.T, s Subject) {
 	run(t, s, "one id names two sessions in two applications", func(s *scene) {
 		other := &scene{T: s.T, Subject: s.Subject, ctx: s.ctx, ref: session.Ref{App: &otherApp, ID: s.ref.ID}}
@@ -113,7 +113,7 @@ func applications(t *testing.T, s Subject) {
 		other.holds(theirs)
 
 		_, lock := s.acquire()
-		other.holds(theirs) // my lock is not in their way
+		other.holds(theirs) // a lock of one application does not stop another
 		_, theirLock := other.acquire()
 		other.remove(theirLock)
 		s.update(lock, mine)

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// shortItem is the most bytes that go into SessionItemShort.
+// shortItem is the length of the longest item in SessionItemShort.
 const shortItem = 7000
 
-// items: what is stored is what is read, whatever it holds and however long it is.
+// items: an item is read as it was stored, whatever its content and length.
 func items(t *testing.T, s Subject) {
 	for _, size := range []int{1, 6999, shortItem, shortItem + 1, 8000, 8001, 100_000} {
 		run(t, s, fmt.Sprintf("%d bytes come back by every read", size), func(s *scene) {
@@ -52,7 +52,7 @@ func items(t *testing.T, s Subject) {
 	run(t, s, "the caller's bytes are neither kept nor given twice", ownership)
 }
 
-// roundTrip stores first with a put and second with an update, and reads each with every verb that reads.
+// roundTrip stores by a put and by an update, and reads each with every verb that reads.
 func roundTrip(s *scene, first, second []byte) {
 	s.Helper()
 	s.put(first)

@@ -10,14 +10,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// KeepBack holds back what a store sends: the first attempt of the next mutation is kept by the
-// network until deliver is called, once. The store sends the call again meanwhile, or, where the
-// caller leaves, does not: its error is then [context.Canceled].
+// KeepBack delays what a store sends: the network keeps the first attempt of the next mutation until deliver is
+// called, once. The store sends the call again meanwhile. If the caller leaves, it does not: its error is then
+// [context.Canceled].
 type KeepBack func(t *testing.T, leaves bool) (deliver func())
 
-// late: once a call was answered, none of its attempts and none of its operation's calls that began
-// before has an effect, however late it comes: whatever the answer was, and whatever became of the
-// session since.
+// late: once a call was answered, its attempts, and those calls of its operation that began before, have no effect,
+// however late they arrive, whatever the answer was, and whatever happened to the session since.
 func late(t *testing.T, s Subject) {
 	run(t, s, "the application is known", func(s *scene) { s.create() })
 	for _, c := range lateCases {
@@ -39,7 +38,7 @@ func late(t *testing.T, s Subject) {
 	run(t, s, "an attempt of an acquire that was given back is not granted", givenBackLate, extended, keptBack)
 }
 
-// keptBack: attempts can be kept back.
+// keptBack: the test can delay attempts.
 func keptBack(s Subject) string {
 	if s.KeepBack == nil {
 		return "Subject.KeepBack is missing: nobody can deliver an attempt late here"
@@ -47,7 +46,7 @@ func keptBack(s Subject) string {
 	return ""
 }
 
-// calls: the store is told which call of an operation it is asked for, and when that began.
+// calls: the store gets the operation's call, and when it began.
 func calls(s Subject) string {
 	if !s.Calls {
 		return "Subject.Calls is false: a call begins when this store is asked"
@@ -55,25 +54,25 @@ func calls(s Subject) string {
 	return ""
 }
 
-// lateCase is a mutation that is answered, and what becomes of the session until it comes again, late.
+// lateCase is a mutation that is answered, and what happens to the session until the mutation arrives again.
 type lateCase struct {
 	name string
-	// prepare makes the session as the mutation finds it. What it returns is the mutation.
+	// prepare creates the session for the mutation, and returns the mutation.
 	prepare func(s *scene) mutation
-	want    error          // what the mutation is answered; nil: done
-	since   func(s *scene) // what others do then
-	needs   []need         // besides those of all
-	// Of an operation that was done, another call is recognised only as long as the session is
-	// there and remembers it.
+	want    error          // the mutation's answer; nil: done
+	since   func(s *scene) // what others do after the answer
+	needs   []need         // besides those of all cases
+	// Another call of an operation that was done is recognized only while the session exists and remembers the
+	// operation.
 	netRemoves, forgotten bool
-	// A touch knows of no operation: another call of it is another touch.
+	// A touch has no operation: another call of it is another touch.
 	touches bool
 }
 
-// mutation is a call that can be made again.
+// mutation is a call that can be repeated.
 type mutation func(ctx context.Context, op session.Operation) error
 
-// attempt has the first attempt of the mutation come late.
+// attempt delivers the first attempt of the mutation late.
 func (c *lateCase) attempt(s *scene) {
 	mutate := c.prepare(s)
 	deliver := s.KeepBack(s.T, false)
@@ -82,7 +81,7 @@ func (c *lateCase) attempt(s *scene) {
 	s.unchanged(deliver)
 }
 
-// leftAttempt has the attempt of a call come late whose caller left and called again.
+// leftAttempt delivers the attempt of a call late whose caller left and called again.
 func (c *lateCase) leftAttempt(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -95,7 +94,7 @@ func (c *lateCase) leftAttempt(s *scene) {
 	s.unchanged(deliver)
 }
 
-// earlierCall has a call come late that began before another call of its operation was answered.
+// earlierCall delivers a call late that began before another call of its operation was answered.
 func (c *lateCase) earlierCall(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -105,8 +104,8 @@ func (c *lateCase) earlierCall(s *scene) {
 	s.unchanged(func() { _ = mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: began}) })
 }
 
-// callBetween has a call come late that began when its operation had been done, and before another call was answered
-// so: whatever the session has forgotten since.
+// callBetween delivers a call late that began after its operation was done, and before another call was answered that
+// it was done, whatever the session has forgotten since.
 func (c *lateCase) callBetween(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -126,7 +125,7 @@ func (c *lateCase) answers(s *scene, err error) {
 	s.fails("the mutation", err, c.want)
 }
 
-// unchanged wants the session to be after f what it was before.
+// unchanged checks that f does not change the session.
 func (s *scene) unchanged(f func()) {
 	s.Helper()
 	before := s.snapshot()
@@ -136,7 +135,7 @@ func (s *scene) unchanged(f func()) {
 	}
 }
 
-// snapshot is what there is of a session: nothing of the zero value.
+// snapshot is the state of a session; the zero value is a missing one.
 type snapshot struct {
 	there   bool
 	locked  bool
@@ -181,7 +180,7 @@ func (s *scene) removing(lock session.Lock) mutation {
 	return func(ctx context.Context, op session.Operation) error { return s.Store.Remove(ctx, s.ref, lock, op) }
 }
 
-// acquiring keeps the lock it was granted last in lock.
+// acquiring stores the lock that it is granted in lock.
 func (s *scene) acquiring(lock *session.Lock) mutation {
 	return func(ctx context.Context, op session.Operation) error {
 		_, l, err := s.Store.Acquire(ctx, s.ref, op)
@@ -192,7 +191,7 @@ func (s *scene) acquiring(lock *session.Lock) mutation {
 	}
 }
 
-// waitingCalls: to a call that waits for a lock, "locked" is no answer yet, and "not found" is one.
+// waitingCalls: for a call that waits for a lock, "locked" is not a final answer, and "not found" is.
 func waitingCalls(s *scene) {
 	id, began := session.NewOperationID(), time.Now()
 	waits := session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now(), AsksAgain: true}
@@ -215,7 +214,7 @@ func waitingCalls(s *scene) {
 	s.release(lock)
 }
 
-// foundAgain: the caller of an acquire leaves, and asks again. Its first call gives nothing back then.
+// foundAgain: the caller of an acquire leaves and asks again. Its first call then gives nothing back.
 func foundAgain(s *scene) {
 	s.create()
 	id, first, second := session.NewOperationID(), session.NewOperationID(), session.NewOperationID()
@@ -234,7 +233,7 @@ func foundAgain(s *scene) {
 	s.update(again, blob(20))
 }
 
-// grantedAnew: nobody was told of a grant that was given back, so that the operation begins anew.
+// grantedAnew: a grant that was given back was never answered, so the operation begins anew.
 func grantedAnew(s *scene) {
 	item := s.create()
 	id, first := session.NewOperationID(), session.NewOperationID()
@@ -250,7 +249,7 @@ func grantedAnew(s *scene) {
 	_, _, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id})
 	s.fails("acquire again after the release", err, session.ErrLockLost)
 
-	// The caller has asked again before its first call gives back.
+	// The caller asks again before its first call gives the lock back.
 	id = session.NewOperationID()
 	began := time.Now()
 	_, lock, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Call: first})
@@ -274,8 +273,8 @@ func givenBackUninitialized(s *scene) {
 	}
 }
 
-// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it comes after that: one
-// that was sent again, and one that was the only one.
+// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it arrives after that: one that was
+// sent again, and one that was the only one.
 func givenBackLate(s *scene) {
 	s.create()
 	deliver := s.KeepBack(s.T, false)

@@ -2,8 +2,8 @@ package storetest
 
 import "github.com/mirrorstate/mirrorstate/session"
 
-// lateCases are every mutation, each with the answers it can get and with what can become of the
-// session between the answer and the late attempt.
+// lateCases are all mutations, each with its possible answers and with what can happen to the session between the
+// answer and the late attempt.
 var lateCases = []lateCase{
 	{name: "a put that made the session, removed by .NET since",
 		prepare: func(s *scene) mutation { return s.putting(unconditional) },
@@ -191,7 +191,7 @@ var lateCases = []lateCase{
 		since: netMakes, needs: []need{beside}},
 }
 
-// heldByUs makes the session and takes its lock as s.own.
+// heldByUs creates the session and takes its lock as s.own.
 func heldByUs(then func(s *scene) mutation) func(s *scene) mutation {
 	return func(s *scene) mutation {
 		s.old()
@@ -200,7 +200,7 @@ func heldByUs(then func(s *scene) mutation) func(s *scene) mutation {
 	}
 }
 
-// heldByAnother makes the session and takes its lock as s.other.
+// heldByAnother creates the session and takes its lock as s.other.
 func heldByAnother(then func(s *scene) mutation) func(s *scene) mutation {
 	return func(s *scene) mutation {
 		s.old()
@@ -209,14 +209,14 @@ func heldByAnother(then func(s *scene) mutation) func(s *scene) mutation {
 	}
 }
 
-// fresh makes the session and reads it.
+// fresh creates the session and reads it.
 func (s *scene) fresh() session.Session {
 	s.Helper()
 	s.old()
 	return s.get()
 }
 
-// old makes a session that is older than what is done to it from now on.
+// old creates a session that is older than what is done to it from now on.
 func (s *scene) old() {
 	s.Helper()
 	s.create()
@@ -234,7 +234,7 @@ func (s *scene) netKey() (NetClient, string) {
 	return net, s.ref.ID.Key(id)
 }
 
-// netMakes has .NET make the session.
+// netMakes has .NET create the session.
 func netMakes(s *scene) {
 	s.Helper()
 	net, key := s.netKey()
@@ -257,7 +257,7 @@ func netStores(s *scene) {
 	s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, s.netCookie))
 }
 
-// netRemoves has .NET remove the session, whoever has its lock: it takes the cookie it reads.
+// netRemoves has .NET remove the session, whoever holds its lock: it uses the cookie that it reads.
 func netRemoves(s *scene) {
 	s.Helper()
 	net, key := s.netKey()

@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// lifecycle: a session's way from creation to removal, when all goes well.
+// lifecycle: a session from creation to removal, without faults.
 func lifecycle(t *testing.T, s Subject) {
 	run(t, s, "what was never made is not found", neverMade)
 	run(t, s, "touching what was never made is not found", func(s *scene) {
@@ -95,7 +95,7 @@ func neverMade(s *scene) {
 	_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
 	s.fails("update", err, session.ErrLockLost)
 	s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
-	if !s.Opaque { // a handle that was made up is known for one
+	if !s.Opaque { // an invented handle is recognized
 		s.noError("remove with a lock", s.Store.Remove(s.ctx, s.ref, lock, op()))
 	}
 	s.gone()

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// listing: a store that is a [session.Lister] tells an operator what it keeps.
+// listing: a store that is a [session.Lister] lists its sessions for an operator.
 func listing(t *testing.T, s Subject) {
 	lister, ok := s.Store.(session.Lister)
 	if !ok {
@@ -94,13 +94,13 @@ func listing(t *testing.T, s Subject) {
 	}, aged, extended)
 }
 
-// family is some sessions whose ids follow each other, with nobody's between them.
+// family is several sessions whose ids follow each other, with no other ids between them.
 type family struct {
 	before session.ID
 	ids    []session.ID
 }
 
-// family makes n sessions, n < 10, that sort together: 23 random characters and a letter.
+// family creates n sessions, n < 10, that sort together: 23 random characters and a letter.
 func (s *scene) family(n int) family {
 	s.Helper()
 	before := session.NewID()[:23]
@@ -114,7 +114,7 @@ func (s *scene) family(n int) family {
 	return f
 }
 
-// entry is the family's first.
+// entry returns the family's first session.
 func (s *scene) entry(lister session.Lister, f family) session.Entry {
 	s.Helper()
 	page, err := lister.List(s.ctx, &mainApp, f.before, 1)

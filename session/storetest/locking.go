@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// locking: a session has at most one holder, and nobody gets past it.
+// locking: a session has at most one holder, who stops everybody else.
 func locking(t *testing.T, s Subject) {
 	run(t, s, "a locked session refuses everybody else, and nothing changes", refusals)
 	run(t, s, "touch works on a locked session, and leaves the lock", func(s *scene) {
@@ -21,7 +21,7 @@ func locking(t *testing.T, s Subject) {
 	})
 	run(t, s, "the refusal tells the lock's age", func(s *scene) {
 		s.create()
-		s.age(5 * time.Minute) // a session's age is not its lock's
+		s.age(5 * time.Minute) // the age of a session is not the age of its lock
 		_, lock := s.acquire()
 		_, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
 		if age := s.locked("get", err); age < 0 || age > patience {
@@ -47,7 +47,7 @@ func locking(t *testing.T, s Subject) {
 		}
 	}, told)
 	run(t, s, "every grant has another handle", handles)
-	// A stock update always releases; keeping the lock takes the extended schema.
+	// A stock update always releases; keeping the lock needs the extended schema.
 	run(t, s, "update can keep the lock", keepsLock, extended)
 	run(t, s, "an update that keeps the lock renews its age", func(s *scene) {
 		s.create()
@@ -74,7 +74,7 @@ func locking(t *testing.T, s Subject) {
 	})
 }
 
-// handles: the parts of a lock are nobody's to see or to make, and a handle is good for its session only.
+// handles: nobody can see or make the parts of a lock, and a handle is valid for its session only.
 func handles(s *scene) {
 	if !s.Opaque {
 		s.Skip("the locks tell their parts here")
@@ -94,7 +94,7 @@ func handles(s *scene) {
 		s.lockLost(theirs)
 		other.release(theirs)
 		s.lockLost(session.Lock{Handle: lock.Handle[1:] + lock.Handle[:1]})
-		s.lockLost(session.Lock{Operation: op().ID, Cookie: 1}) // no handle is no way past the lock
+		s.lockLost(session.Lock{Operation: op().ID, Cookie: 1}) // a missing handle does not pass the lock
 		s.lockLost(noLock)
 		s.release(lock)
 		s.lockLost(lock)
@@ -118,7 +118,7 @@ func refusals(s *scene) {
 	s.fails("only-create", err, session.ErrPrecondition)
 	s.locked("remove", s.Store.Remove(s.ctx, s.ref, noLock, op()))
 
-	s.release(lock) // still the holder's
+	s.release(lock) // the holder still has the lock
 	s.holds(item)
 }
 
@@ -144,11 +144,11 @@ func besideHolder(s *scene) {
 	s.noError("get", err)
 	s.same("get", sess.Item, item)
 	_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
-	s.locked("acquire", err) // the read took no lock away
+	s.locked("acquire", err) // the read did not release the lock
 	s.update(lock, blob(10))
 }
 
-// lostLocks: who does not hold the lock is told, and changes nothing.
+// lostLocks: a caller that does not hold the lock is told so, and changes nothing.
 func lostLocks(t *testing.T, s Subject) {
 	run(t, s, "another cookie is another lock", func(s *scene) {
 		item := s.create()
@@ -175,7 +175,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.lockLost(session.Lock{Operation: op().ID, Cookie: lock.Cookie})
 		s.lockLost(session.Lock{Cookie: lock.Cookie})
 		s.release(lock)
-		s.lockLost(session.Lock{Cookie: lock.Cookie}) // half a lock is a lock, not "without"
+		s.lockLost(session.Lock{Cookie: lock.Cookie}) // half a lock is a lock, not a missing one
 		s.holds(item)
 	}, extended, told)
 	run(t, s, "a lock ends with its release", func(s *scene) {
@@ -212,7 +212,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.update(lock, blob(10))
 	})
 	run(t, s, "a put takes the cookie away from whoever had it", func(s *scene) {
-		// Else a stale .NET holder, who shows nothing but the cookie, could overwrite it.
+		// Otherwise a stale .NET holder, who has the cookie only, could overwrite it.
 		s.create()
 		_, before := s.acquire()
 		s.release(before)

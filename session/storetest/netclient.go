@@ -9,11 +9,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// NetClient does what SqlSessionStateStore does: the stock procedures under their
-// own names, unguarded. A stale lock cookie is no error, as there. Keys are those
-// of the SessionId column; see [session.ID.Key]. Errors are the driver's, wrapped.
+// NetClient does what SqlSessionStateStore does: it calls the stock procedures under their own names, unguarded. A
+// stale lock cookie is no error, as in .NET. Keys are those of the SessionId column; see [session.ID.Key]. Errors are
+// the driver's, wrapped.
 type NetClient interface {
-	// AppID is TempGetAppID: it registers the application if need be.
+	// AppID is TempGetAppID: it registers the application if necessary.
 	AppID(ctx context.Context, name string) (session.AppID, error)
 
 	// GetItem3 and GetItemExclusive3 are TempGetStateItem3 and TempGetStateItemExclusive3.
@@ -40,7 +40,7 @@ type NetClient interface {
 	ResetTimeout(ctx context.Context, key string) error
 }
 
-// NetItem is what a read procedure answers.
+// NetItem is the answer of a read procedure.
 type NetItem struct {
 	Found       bool   // @locked was not NULL
 	Short       []byte // @itemShort, nil for NULL
@@ -51,7 +51,7 @@ type NetItem struct {
 	ActionFlags int
 }
 
-// Item is what .NET takes: the long item where there is one.
+// Item is what .NET uses: the long item if there is one.
 func (i NetItem) Item() []byte {
 	if i.Long != nil {
 		return i.Long
@@ -59,7 +59,7 @@ func (i NetItem) Item() []byte {
 	return i.Short
 }
 
-// DuplicateKey reports whether err is SQL Server's 2627: there is such a row.
+// DuplicateKey reports whether err is SQL Server's 2627: the row exists.
 func DuplicateKey(err error) bool {
 	var numbered interface{ SQLErrorNumber() int32 }
 	return errors.As(err, &numbered) && numbered.SQLErrorNumber() == 2627
@@ -86,8 +86,7 @@ func (c netClient) GetItemExclusive3(ctx context.Context, key string) (NetItem, 
 	return c.read(ctx, "TempGetStateItemExclusive3", key)
 }
 
-// read calls a read procedure. The values of the outputs follow the rows, so they
-// are looked at only when the rows are drained.
+// read calls a read procedure. The outputs follow the rows, so they are read only after all rows.
 func (c netClient) read(ctx context.Context, procedure, key string) (NetItem, error) {
 	var (
 		item   NetItem
@@ -166,7 +165,7 @@ func (c netClient) update(ctx context.Context, procedure, key string, item sql.N
 	return c.exec(ctx, procedure, sql.Named("id", key), item, minutesArg(timeout), sql.Named("lockCookie", cookie))
 }
 
-// exec calls a procedure by name: without blanks in it, the driver sends an RPC.
+// exec calls a procedure by name: for a name without spaces the driver sends an RPC.
 func (c netClient) exec(ctx context.Context, procedure string, args ...any) error {
 	if _, err := c.db.ExecContext(ctx, "dbo."+procedure, args...); err != nil {
 		return fmt.Errorf("%s: %w", procedure, err)

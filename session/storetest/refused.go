@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// revoked is the permission of a caller who may nothing any more.
+// revoked is the permission of a caller that may not do anything any more.
 type revoked struct{}
 
 var errRevoked = errors.New("the key was revoked")
@@ -15,7 +15,7 @@ var errRevoked = errors.New("the key was revoked")
 func (revoked) Permitted() error         { return errRevoked }
 func (revoked) MayRegister(string) error { return errRevoked }
 
-// refused: who may not call is told so by every verb, and nothing is done for him.
+// refused: every verb refuses a caller without permission, and nothing is done.
 func refused(t *testing.T, s Subject) {
 	run(t, s, "nothing is done for who may not call", func(s *scene) {
 		item := s.create()

@@ -6,9 +6,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// repeated: a mutation that is sent again has the effect of once, and answers as
-// the first did. The stock schema remembers no operations: there a write that is
-// sent again is what its row makes of it.
+// repeated: a mutation that is sent again has no further effect, and gives the first answer. The stock schema
+// remembers no operations: there the row decides about a write that is sent again.
 func repeated(t *testing.T, s Subject) {
 	run(t, s, "a put that made the session", func(s *scene) { putTwice(s, unconditional) }, extended)
 	run(t, s, "a put that may only create", func(s *scene) {
@@ -120,7 +119,7 @@ func putTwice(s *scene, cond session.Condition) {
 	s.holds(item)
 }
 
-// sameAnswer wants an answer to tell what the first told, the expiry apart.
+// sameAnswer checks that an answer is the first one, except for the expiry.
 func (s *scene) sameAnswer(what string, got, want session.Session) {
 	s.Helper()
 	if got.Made != want.Made || got.Tag != want.Tag || got.Timeout != want.Timeout || got.Uninitialized != want.Uninitialized {
@@ -191,8 +190,8 @@ func refusedThenDone(s *scene) {
 	s.gone()
 }
 
-// removedThenRepeated sends again what made, stored and released a session, once
-// it has been removed, and once another has taken its place.
+// removedThenRepeated repeats what created, stored and released a session: after it was removed, and after another
+// session has taken its place.
 func removedThenRepeated(s *scene) {
 	put, update, release := op(), op(), op()
 	item := blob(10)

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// repeatedLate: the same, when others have worked on the session in between.
+// repeatedLate: mutations are repeated after others have changed the session.
 func repeatedLate(t *testing.T, s Subject) {
 	run(t, s, "a put does not undo another's put", func(s *scene) {
 		first := op()
@@ -111,7 +111,7 @@ func updateForgotten(s *scene) {
 	s.holds(item)
 }
 
-// forget does more on the session than it remembers, and returns its item.
+// forget does more operations on the session than it remembers, and returns its item.
 func (s *scene) forget() []byte {
 	s.Helper()
 	var item []byte
@@ -123,8 +123,8 @@ func (s *scene) forget() []byte {
 	return item
 }
 
-// later lets a second pass over the session: what was done to it comes before the next call for certain, however well a pair
-// knows the server's clock.
+// later lets a second pass for the session: what was done to it comes certainly before the next call, however well a
+// pair knows the server's clock.
 func (s *scene) later() {
 	s.Helper()
 	if s.Age != nil {
@@ -161,7 +161,7 @@ func removeLate(s *scene) {
 	s.create()
 	s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, without))
 	item := s.create()
-	if s.Older != nil { // so that nothing but the memory of its removal keeps the session
+	if s.Older != nil { // so that only the memory of its removal keeps the session from being created
 		s.Older(s.T, s.ref)
 	}
 	s.noError("remove again with a lock", s.Store.Remove(s.ctx, s.ref, lock, withLock))

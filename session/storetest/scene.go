@@ -12,16 +12,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// scene is one subtest: a deadline, a session's name, and the verbs of the store
-// in the form "this must work".
+// scene is one subtest: a deadline, a session's name, and the verbs of the store, which must succeed.
 type scene struct {
 	*testing.T
 	Subject
 	ctx context.Context
 	ref session.Ref
 
-	own, other session.Lock // the session's lock, once it is whose
-	netCookie  int32        // that .NET locked it with
+	own, other session.Lock // the session's lock: the caller's own, and another caller's
+	netCookie  int32        // the cookie of .NET's lock
 }
 
 // noLock and unconditional name the zero values where they are arguments.
@@ -32,17 +31,17 @@ var (
 
 func op() session.Operation { return session.NewOperation() }
 
-// blob is n random bytes, so that no item passes for another.
+// blob returns n random bytes, so that no two items are equal.
 func blob(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b)
 	return b
 }
 
-// content is a Write that keeps the session's timeout.
+// content returns a Write that keeps the session's timeout.
 func content(item []byte) session.Write { return session.Write{Item: item} }
 
-// create makes the session and returns its item.
+// create creates the session and returns its item.
 func (s *scene) create() []byte {
 	s.Helper()
 	item := blob(64)
@@ -64,7 +63,7 @@ func (s *scene) get() session.Session {
 	return sess
 }
 
-// peek reads what there is to know without sliding the expiry, beside a holder too.
+// peek reads everything without renewing the expiry, also beside a holder.
 func (s *scene) peek() (session.Session, error) {
 	return s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, NoItem: true, AllowLocked: true})
 }
@@ -119,7 +118,7 @@ func (s *scene) noError(what string, err error) {
 	}
 }
 
-// fails wants err to be target.
+// fails checks that err is target.
 func (s *scene) fails(what string, err, target error) {
 	s.Helper()
 	if !errors.Is(err, target) {
@@ -130,7 +129,7 @@ func (s *scene) fails(what string, err, target error) {
 	}
 }
 
-// locked wants err to be a *LockedError, and returns the lock's age.
+// locked checks that err is a *LockedError, and returns the lock's age.
 func (s *scene) locked(what string, err error) time.Duration {
 	s.Helper()
 	s.fails(what, err, session.ErrLocked)
@@ -141,13 +140,13 @@ func (s *scene) locked(what string, err error) time.Duration {
 	return locked.Age
 }
 
-// lockLost wants every verb that takes a lock to refuse this one. The lock must
-// not be zero where remove is concerned: a zero lock there means "without".
+// lockLost checks that every verb that takes a lock refuses this one. The lock must not be zero for a removal: a zero
+// lock there means "without".
 func (s *scene) lockLost(lock session.Lock) {
 	s.Helper()
 	_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
 	s.fails("update", err, session.ErrLockLost)
-	if s.Extended { // the stock schema can't keep a lock at all
+	if s.Extended { // the stock schema cannot keep a lock
 		_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), true, op())
 		s.fails("update that keeps the lock", err, session.ErrLockLost)
 	}
@@ -157,7 +156,7 @@ func (s *scene) lockLost(lock session.Lock) {
 	}
 }
 
-// holds wants the session to be unlocked and to hold item.
+// holds checks that the session is unlocked and has item.
 func (s *scene) holds(item []byte) {
 	s.Helper()
 	s.same("get", s.get().Item, item)
@@ -172,7 +171,7 @@ func (s *scene) same(what string, got, want []byte) {
 	s.Fatalf("%s: got another item: %s, want %s", what, brief(got), brief(want))
 }
 
-// brief tells two items apart in a failure message.
+// brief describes an item in a failure message.
 func brief(item []byte) string {
 	if len(item) <= 16 {
 		return fmt.Sprintf("%d bytes %x", len(item), item)
@@ -180,14 +179,14 @@ func brief(item []byte) string {
 	return fmt.Sprintf("%d bytes %x…%x", len(item), item[:8], item[len(item)-4:])
 }
 
-// gone wants the session not to be there.
+// gone checks that the session does not exist.
 func (s *scene) gone() {
 	s.Helper()
 	_, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
 	s.fails("get", err, session.ErrNotFound)
 }
 
-// there wants the session to be there, without renewing it.
+// there checks that the session exists, without renewing it.
 func (s *scene) there() {
 	s.Helper()
 	_, err := s.peek()

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// timeoutVerb are the verbs that may set a session's timeout beside those that store.
+// timeoutVerb is a verb that may set a session's timeout, besides those that store.
 var timeoutVerb = map[string]func(*scene, session.Operation) error{
 	"touch": func(s *scene, op session.Operation) error {
 		_, err := s.Store.Touch(s.ctx, s.ref, op)
@@ -24,14 +24,14 @@ var timeoutVerb = map[string]func(*scene, session.Operation) error{
 	"release": func(s *scene, op session.Operation) error {
 		_, lock := s.acquire()
 		err := s.Store.Release(s.ctx, s.ref, lock, op)
-		if err != nil { // the lock is held still
+		if err != nil { // the lock is still held
 			s.release(lock)
 		}
 		return err
 	},
 }
 
-// timeoutVerbs are those, where they must work.
+// timeoutVerbs are these verbs, which must succeed.
 var timeoutVerbs = func() map[string]func(*scene, session.Operation) {
 	all := map[string]func(*scene, session.Operation){}
 	for name, verb := range timeoutVerb {
@@ -43,7 +43,7 @@ var timeoutVerbs = func() map[string]func(*scene, session.Operation) {
 	return all
 }()
 
-// stockOnly: this is about what the stock schema can't do.
+// stockOnly: the promise concerns what the stock schema cannot do.
 func stockOnly(s Subject) string {
 	if s.Extended {
 		return "this store can do it"
@@ -51,7 +51,7 @@ func stockOnly(s Subject) string {
 	return ""
 }
 
-// peeked is what there is to know, without sliding the expiry.
+// peeked returns everything about the session, without renewing the expiry.
 func (s *scene) peeked() session.Session {
 	s.Helper()
 	sess, err := s.peek()
@@ -59,7 +59,7 @@ func (s *scene) peeked() session.Session {
 	return sess
 }
 
-// inSeconds: a timeout that was given in seconds is kept to the second. To .NET it is the minutes, rounded up.
+// inSeconds: a timeout that was given in seconds is kept to the second. .NET sees the minutes, rounded up.
 func inSeconds(t *testing.T, s Subject) {
 	run(t, s, "a store sets them", func(s *scene) {
 		s.wantSeconds("put", s.putSeconds(90), 2, 90)

@@ -1,11 +1,9 @@
 // Package storetest states every promise of [session.Store] as a test.
 //
-// Any store can be handed to [Run]: one in memory, ASPState on an embedded pair
-// or on a real SQL Server, a client of the HTTP API. The suite needs nothing but
-// the store; with more (see [Subject]) it proves more, and it says aloud what it
-// could not. Each subtest uses sessions of its own with random ids, so the suite
-// can share a database with anybody; it leaves sessions and the names of
-// [Applications] behind. Nothing in it waits longer than a bounded time.
+// [Run] takes any store: one in memory, ASPState on an embedded pair or on a real SQL Server, or a client of the HTTP
+// API. The suite needs only the store. With more (see [Subject]) it proves more, and it reports what it could not
+// prove. Each subtest uses sessions of its own with random ids, so the suite can share a database with others; it
+// leaves sessions and the names of [Applications] behind. Every wait in it is bounded.
 package storetest
 
 import (
@@ -16,68 +14,65 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Subject is a store under test, and what helps to test it.
+// Subject is a store under test, with what helps to test it.
 type Subject struct {
 	// Store is the store. Its applications are those of [Applications].
 	Store session.Store
 
-	// Extended is true of a store that remembers operations, as the extended
-	// schema does. A store on the stock schema does not, and promises less:
-	// expiry is .NET's (no read looks at it, every read renews it), nothing is
-	// told of entity tags and timeouts, and nobody reads beside a holder.
+	// Extended is true for a store that remembers operations, as the extended schema does. A store on the stock
+	// schema does not, and promises less: expiry is .NET's (no read checks it, every read renews it), there are no
+	// entity tags and timeouts, and nobody can read beside a holder.
 	Extended bool
 
-	// NoBlankItem is true where an item of no bytes can't be carried: over HTTP
-	// an empty body means "uninitialized".
+	// NoBlankItem is true if the store cannot have an item of no bytes: over HTTP an empty body means
+	// "uninitialized".
 	NoBlankItem bool
 
-	// Opaque is true of a store whose locks are handles ([session.Lock.Handle]), as those of
-	// a client are: nobody sees the operation id and the cookie there.
+	// Opaque is true for a store whose locks are handles ([session.Lock.Handle]), such as a client: the operation id
+	// and the cookie are hidden.
 	Opaque bool
 
-	// Age moves one session's clock back, as if d had passed for it alone:
-	// Expires, LockDate and the dates of its operations. [NewAge] makes one for
-	// ASPState. Without it, what needs time to pass is skipped.
+	// Age moves one session's clock back, as if d had passed for it alone: Expires, LockDate and the dates of its
+	// operations. [NewAge] makes one for ASPState. Without it, tests that need time to pass are skipped.
 	Age func(t *testing.T, ref session.Ref, d time.Duration)
 
-	// Sweep runs the expiry job once, and tells how many sessions it took. Its locks are abandoned
-	// after the main application's LockTimeout. Without it, the job's promises are skipped.
+	// Sweep runs the expiry job once, and returns how many sessions it deleted. Locks are abandoned after the main
+	// application's LockTimeout. Without it, the tests of the job are skipped.
 	Sweep func(ctx context.Context) (deleted int64, err error)
 
-	// Calls says that the store looks at an Operation's Call and Began. A client over HTTP can't: each of
-	// its requests is a call, and begins when it comes.
+	// Calls says that the store uses an Operation's Call and Began. A client over HTTP cannot: each of its requests
+	// is a call, which begins when it arrives.
 	Calls bool
 
-	// Permits says that the store asks its calls' [session.Permission]. A client over HTTP can't.
+	// Permits says that the store asks its calls' [session.Permission]. A client over HTTP cannot.
 	Permits bool
 
 	// Older moves a session's creation back by some seconds, which changes its tag. [NewOlder] makes one for
-	// ASPState. Without it, sessions are as young as they are.
+	// ASPState. Without it, sessions are not made older.
 	Older func(t *testing.T, ref session.Ref)
 
-	// KeepBack keeps attempts back. Without it, what comes late is not tested.
+	// KeepBack delays attempts. Without it, late attempts are not tested.
 	KeepBack KeepBack
 
-	// Net gives what a .NET application would do beside the store, on the same
-	// tables; see [NewNetClient]. Without it, coexistence is skipped.
+	// Net returns a .NET application beside the store, on the same tables; see [NewNetClient]. Without it,
+	// coexistence is not tested.
 	Net func(t *testing.T) NetClient
 }
 
-// The applications of the suite, with rules that differ. See [Applications].
+// The applications of the suite, with different rules. See [Applications].
 var (
 	mainApp  = session.Application{Name: "/lm/w3svc/1/root/storetest", Timeout: 20, LockTimeout: 110 * time.Second, MaxItem: 1 << 20}
 	otherApp = session.Application{Name: "/lm/w3svc/1/root/storetest-other", Timeout: 20, LockTimeout: 110 * time.Second, MaxItem: 1 << 20}
 	smallApp = session.Application{Name: "/lm/w3svc/1/root/storetest-small", Timeout: 7, LockTimeout: 30 * time.Second, MaxItem: 1000}
 )
 
-// Applications are the applications the suite uses: a server that takes the
-// rules from its own configuration must have these.
+// Applications returns the applications of the suite: a server that has the rules in its own configuration must have
+// these.
 func Applications() []session.Application {
 	return []session.Application{mainApp, otherApp, smallApp}
 }
 
-// Run runs the suite on what open gives. It calls open once, and ends what that
-// started when t ends, if open registered it with t.Cleanup.
+// Run runs the suite on what open returns. It calls open once. What open starts must end with t, by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	subject := open(t)
 	for _, theme := range []struct {
@@ -120,8 +115,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 // patience bounds each subtest; a healthy store needs milliseconds.
 const patience = 30 * time.Second
 
-// need is something a subtest can't do without: it answers the reason to skip,
-// or nothing.
+// need is something that a subtest needs. It returns the reason to skip, or an empty string.
 type need func(Subject) string
 
 // extended: the stock schema does not promise this.
@@ -132,7 +126,7 @@ func extended(s Subject) string {
 	return ""
 }
 
-// aged: time must pass for a session.
+// aged: the test lets time pass for a session.
 func aged(s Subject) string {
 	if s.Age == nil {
 		return "Subject.Age is missing: nobody can make time pass here"
@@ -140,7 +134,7 @@ func aged(s Subject) string {
 	return ""
 }
 
-// told: the locks must tell their operation id and cookie.
+// told: the locks must show their operation id and cookie.
 func told(s Subject) string {
 	if s.Opaque {
 		return "the locks are handles here, which tell nothing"
@@ -148,7 +142,7 @@ func told(s Subject) string {
 	return ""
 }
 
-// beside: .NET must be able to work beside the store.
+// beside: a .NET application must be able to work beside the store.
 func beside(s Subject) string {
 	if s.Net == nil {
 		return "Subject.Net is missing: no .NET application can work beside this store"
@@ -156,7 +150,7 @@ func beside(s Subject) string {
 	return ""
 }
 
-// run runs one promise on a session of its own, or skips it aloud.
+// run tests one promise on a session of its own, or skips it and says why.
 func run(t *testing.T, s Subject, promise string, check func(*scene), needs ...need) {
 	t.Helper()
 	t.Run(promise, func(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// sweptAway: what the expiry job takes, and what it leaves. The same on the stock schema, whose
-// sessions live until they are swept.
+// sweptAway: what the expiry job deletes and what it leaves. It is the same on the stock schema, whose sessions live
+// until they are swept.
 func sweptAway(t *testing.T, s Subject) {
-	if s.Sweep != nil { // what other promises left behind
+	if s.Sweep != nil { // the sessions that other tests left
 		if _, err := s.Sweep(t.Context()); err != nil {
 			t.Fatalf("sweep: %v", err)
 		}
@@ -30,7 +30,7 @@ func sweptAway(t *testing.T, s Subject) {
 		item := s.create()
 		s.age(most)
 		s.touch()
-		s.age(most) // past what the touch found
+		s.age(most) // past the expiry before the touch
 		s.sweep(0)
 		s.holds(item)
 	}, aged, swept)
@@ -75,7 +75,7 @@ func sweptAway(t *testing.T, s Subject) {
 	}, aged, swept)
 }
 
-// swept: somebody must sweep.
+// swept: the expiry job must be available.
 func swept(s Subject) string {
 	if s.Sweep == nil {
 		return "Subject.Sweep is missing: nobody sweeps here"
@@ -83,7 +83,7 @@ func swept(s Subject) string {
 	return ""
 }
 
-// sweep runs the expiry job, which must take so many sessions.
+// sweep runs the expiry job, which must delete so many sessions.
 func (s *scene) sweep(want int64) {
 	s.Helper()
 	got, err := s.Sweep(s.ctx)

@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// uninitialized: a session without content is known as such until somebody takes it.
+// uninitialized: a session without content is marked as such until its first lock.
 func uninitialized(t *testing.T, s Subject) {
 	run(t, s, "the first acquire reports it and ends it", func(s *scene) {
 		s.putUninitialized()
@@ -28,7 +28,7 @@ func uninitialized(t *testing.T, s Subject) {
 		s.noError("put", err)
 		_, lock := s.acquire()
 		s.release(lock)
-		if s.NoBlankItem { // over HTTP it has no bytes
+		if s.NoBlankItem { // over HTTP the item has no bytes
 			item = nil
 		}
 		s.holds(item)
@@ -99,8 +99,8 @@ func (s *scene) putUninitialized() session.Session {
 	return sess
 }
 
-// foundAsStored: an acquire that finds its lock again answers what the lock's holder stored since, with the flag and
-// the tag of it.
+// foundAsStored: an acquire that gets its lock again returns what the lock's holder has stored since, with its flag
+// and its tag.
 func (s *scene) foundAsStored(acquire session.Operation, lock session.Lock) {
 	s.Helper()
 	for _, w := range []session.Write{

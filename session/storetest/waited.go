@@ -84,7 +84,7 @@ func waitedFor(t *testing.T, s Subject) {
 	}
 }
 
-// makersAgain are the calls that would make a session that is not there.
+// makersAgain are the calls that would create a missing session.
 var makersAgain = map[string]func(*scene, session.Operation) error{
 	"put": func(s *scene, o session.Operation) error {
 		_, err := s.Store.Put(s.ctx, s.ref, content(blob(10)), unconditional, o)
@@ -97,8 +97,8 @@ var makersAgain = map[string]func(*scene, session.Operation) error{
 	},
 }
 
-// meets makes a session and locks it, has the call meet the lock, and returns the lock, and the call's operation once it
-// waits.
+// meets creates a session and locks it, has the call meet the lock, and returns the lock, and the call's operation
+// once it waits.
 func (s *scene) meets(call func(*scene, session.Operation) error) (session.Lock, session.Operation) {
 	s.Helper()
 	s.create()
@@ -114,7 +114,7 @@ func (s *scene) meets(call func(*scene, session.Operation) error) (session.Lock,
 	return lock, o
 }
 
-// waits: the store is told what a call waited for.
+// waits: the store is told which session a call waited for.
 func waits(s Subject) string {
 	if !s.Calls {
 		return "Subject.Calls is false: this store does the waiting"

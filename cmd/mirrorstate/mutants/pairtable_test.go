@@ -190,9 +190,9 @@ func (w *witness) Elect(sequence int64) bool {
 		invariant: "I2", name: "takes the row of a write for its commit",
 		file: "session/aspstate/procedure.go",
 		old: `	if err != nil {
-		return fmt.Errorf("call %s`,
+		return none, fmt.Errorf("call %s`,
 		new: `	if err != nil && !got {
-		return fmt.Errorf("call %s`,
+		return none, fmt.Errorf("call %s`,
 		pkg: "session/aspstate", test: "TestStore_ARowIsNoCommit",
 	},
 	{
@@ -355,7 +355,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "lets one caller's sent items fill the memory for all",
 		file: "proxy/itemmemory.go",
-		old:  `m.limit - m.limit/leftShare}`,
+		old:  `m.limit - m.limit/reservedShare}`,
 		new:  `m.limit}`,
 		pkg:  "proxy", test: "TestTurns_RoomBesideWhatWasSent",
 	},
@@ -376,7 +376,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives a request no deadline",
 		file: "proxy/call.go",
-		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+grace)`,
+		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+deadlineMargin)`,
 		new:  `context.WithCancel(c.context())`,
 		pkg:  "proxy", test: "TestAPI_Deadline",
 	},

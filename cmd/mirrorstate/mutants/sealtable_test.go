@@ -27,8 +27,8 @@ var sealMutants = []mutant{
 	{
 		invariant: "I3", name: "has a public handle name an operation",
 		file: "proxy/seal.go",
-		old:  `if !s.public { // whoever can make`,
-		new:  `if true { // whoever can make`,
+		old:  `if !s.public { // with a public key anybody can make`,
+		new:  `if true { // with a public key anybody can make`,
 		pkg:  "proxy", test: "TestSealer_Public",
 	},
 	{

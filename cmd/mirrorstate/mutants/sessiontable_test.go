@@ -21,8 +21,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "makes an operation of each try of one request",
 		file: "proxy/locks.go",
-		old:  `s, lock, err = c.store.Acquire(ctx, c.ref, c.op)`,
-		new:  `s, lock, err = c.store.Acquire(ctx, c.ref, session.NewOperation())`,
+		old:  `s, lock, err := store.Acquire(ctx, c.ref, c.op)`,
+		new:  `s, lock, err := store.Acquire(ctx, c.ref, session.NewOperation())`,
 		pkg:  "proxy", test: "TestAPI_WaitKeepsOperation",
 	},
 
@@ -129,8 +129,8 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I5", name: "has a call make room for another caller's item after it was sent",
-		file: "proxy/admitted.go",
-		old:  `return a.call.sends()`,
+		file: "proxy/admit.go",
+		old:  `return c.pin()`,
 		new:  `return nil`,
 		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
 	},

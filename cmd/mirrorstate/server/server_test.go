@@ -80,7 +80,7 @@ func TestNew_FailureClosesEverything(t *testing.T) {
 		change func(*config.Config, *Options)
 		want   string
 	}{
-		"the operators' address is in use": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program has it"},
+		"the operators' address is in use": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program (or another mirrorstate) uses it"},
 		"no file of keys":                  {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
 		"no embedded pair":                 {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "must be on or off"},
 		"no pair":                          {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},

@@ -58,11 +58,11 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 	} {
 		c.count(refusedDesc, n, reason)
 	}
-	c.gauge(placesDesc, float64(s.Door.Busy))
-	c.gauge(queueDesc, float64(s.Door.Waiting))
-	c.count(queuedDesc, s.Door.Queued)
-	c.count(passedDesc, s.Door.Passed)
-	for reason, n := range map[string]uint64{"full": s.Door.Full, "evicted": s.Door.Evicted, "late": s.Door.Late, "left": s.Door.Left} {
+	c.gauge(placesDesc, float64(s.Admission.Busy))
+	c.gauge(queueDesc, float64(s.Admission.Waiting))
+	c.count(queuedDesc, s.Admission.Queued)
+	c.count(passedDesc, s.Admission.Passed)
+	for reason, n := range map[string]uint64{"full": s.Admission.Full, "evicted": s.Admission.Evicted, "late": s.Admission.Late, "left": s.Admission.Left} {
 		c.count(shedDesc, n, reason)
 	}
 	c.gauge(itemsDesc, float64(s.Memory.Bytes))

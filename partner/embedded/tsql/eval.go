@@ -192,22 +192,6 @@ func compareValues(a, b driver.Value, fold bool) int {
 	return 0
 }
 
-// FoldCase returns the text as SQLite's NOCASE compares it: with A to Z converted to lower case.
-func FoldCase(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			b := []byte(s)
-			for i, c := range b {
-				if 'A' <= c && c <= 'Z' {
-					b[i] = c + 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
-}
-
 func truth(yes bool) driver.Value {
 	if yes {
 		return int64(1)
