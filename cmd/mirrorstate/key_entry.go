@@ -58,7 +58,7 @@ func parseExpires(text string, now time.Time) (time.Time, error) {
 		end = now.Add(d)
 	}
 	if err != nil || !end.After(now) {
-		return end, fmt.Errorf("--expires %q must be a time in the future, such as 90d, 12h or 2027-01-31", text)
+		return end, fmt.Errorf("--expires must be a time in the future, such as 90d, 12h or 2027-01-31, not %q", text)
 	}
 	return end.UTC().Truncate(time.Second), nil
 }

@@ -22,7 +22,7 @@ func newAccept(v *operator.Verb, run func(*cobra.Command, []string) error) *cobr
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch v.Partner = args[0]; {
 			case v.Partner != "a" && v.Partner != "b":
-				return misuse.Errorf("partner %q must be a or b", v.Partner)
+				return misuse.Errorf("the partner must be a or b, not %q", v.Partner)
 			case strings.TrimSpace(v.Reason) == "":
 				return misuse.Errorf(`pair accept requires --reason "…": it is logged`)
 			}

@@ -20,7 +20,7 @@ func (c *sessionCommand) list() *cobra.Command {
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return misuse.Errorf("--limit %d must be at least 1", limit)
+				return misuse.Errorf("--limit must be at least 1, not %d", limit)
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				all, err := operator.ListAll(cmd.Context(), st, app, limit, expired)

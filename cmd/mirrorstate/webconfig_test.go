@@ -41,7 +41,7 @@ func TestWebConfig_MachineKey(t *testing.T) {
 func TestWebConfig_Misuse(t *testing.T) {
 	for args, want := range map[string]string{
 		"webconfig":                                                       "no pair is configured: ",
-		"webconfig --mode inproc":                                         `--mode "inproc" must be sqlserver or stateserver`,
+		"webconfig --mode inproc":                                         `--mode must be sqlserver or stateserver, not "inproc"`,
 		"webconfig --mode stateserver --app shop":                         `--app "shop" is not an alias of the configuration`,
 		"webconfig --mode stateserver --state-server a;b":                 "--state-server must be HOST or HOST:PORT of mirrorstate",
 		"webconfig --connection-string server=a;failoverpartner=b":        "--connection-string: pair.user: is missing",

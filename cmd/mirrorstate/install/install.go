@@ -61,9 +61,9 @@ const installTime = 2 * time.Minute
 func (in *Installation) check() error {
 	switch {
 	case in.On != "" && in.On != "a" && in.On != "b":
-		return misuse.Errorf("--on %q must be a or b", in.On)
+		return misuse.Errorf("--on must be a or b, not %q", in.On)
 	case in.Wait < 0:
-		return misuse.Errorf("--wait %s must not be negative", in.Wait)
+		return misuse.Errorf("--wait must not be negative, but is %s", in.Wait)
 	case in.Recreate != "" && in.Recreate != in.Options.Database:
 		return misuse.Errorf("--recreate drops every session of %s: pass that name to confirm it, not %q", in.Options.Database, in.Recreate)
 	}

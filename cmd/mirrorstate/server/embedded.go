@@ -28,7 +28,7 @@ type Embedded struct {
 func (f *Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
 	switch {
 	case f.Witness != "on" && f.Witness != "off":
-		return nil, misuse.Errorf("--witness %q must be on or off", f.Witness)
+		return nil, misuse.Errorf("--witness must be on or off, not %q", f.Witness)
 	case f.PartnerTimeout < 5*time.Second:
 		return nil, misuse.Errorf("--partner-timeout %v is below SQL Server's minimum of 5s", f.PartnerTimeout)
 	}

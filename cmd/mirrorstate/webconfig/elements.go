@@ -39,7 +39,7 @@ func (o Options) Elements(cfg config.Config, random io.Reader) (*Elements, error
 	case "stateserver":
 		err = el.stateServer(cfg, o.StateServer)
 	default:
-		err = misuse.Errorf("--mode %q must be sqlserver or stateserver", o.Mode)
+		err = misuse.Errorf("--mode must be sqlserver or stateserver, not %q", o.Mode)
 	}
 	if err != nil {
 		return nil, err
