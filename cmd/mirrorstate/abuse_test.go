@@ -24,8 +24,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// guarded starts serve with keys, by the lines NAME:RIGHTS:APPS, and more configuration.
-func guarded(t *testing.T, config string, lines []string, flags ...string) (p *program, keys map[string]string) {
+// startWithKeys starts serve with more configuration and with one key for each line NAME:RIGHTS:APPS.
+func startWithKeys(t *testing.T, config string, lines []string, flags ...string) (p *program, keys map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
 	file, keys := filepath.Join(dir, "keys.json"), make(map[string]string)
@@ -48,7 +48,7 @@ func guarded(t *testing.T, config string, lines []string, flags ...string) (p *p
 	return startServe(t, filepath.Join(dir, "data"), append([]string{"--config", yaml}, flags...)...), keys
 }
 
-// resident is a process' memory in MB: now, and the most there was. 0 where it can't be known.
+// resident returns the resident memory of a process in MB, now and at its peak; 0 if it is not known.
 func resident(pid int) (now, most int) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -65,15 +65,15 @@ func resident(pid int) (now, most int) {
 	return value("VmRSS"), value("VmHWM")
 }
 
-// One caller asks for many times what there is, from a process of its own. The other one, who
-// asks for little, gets it; memory is bounded.
+// One caller, in a process of its own, sends many times more requests than the server can answer. Another caller, with
+// few requests, gets its answers. Memory is bounded.
 func TestAbuse_Flood(t *testing.T) {
 	const wanted = wantedInFlood
-	p, keys := guarded(t, floodLimits,
+	p, keys := startWithKeys(t, floodLimits,
 		[]string{"flood:read,write:default", "good:read,write:default"})
 	url, auth := p.api+"/v1/apps/default/sessions/good", []string{"Authorization", "Bearer " + keys["good"]}
 	must(t, []int{201}, "PUT", url, "good", auth...)
-	calm := visits(t, url, wanted, auth)
+	calm := requestTimes(t, url, wanted, auth)
 
 	flood := exec.Command(os.Args[0])
 	flood.Env = append(os.Environ(), asFlood+"="+p.api, credential.Variable+"="+keys["flood"])
@@ -88,12 +88,12 @@ func TestAbuse_Flood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer flood.Process.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	if err := progress.await(ctx, "turned away"); err != nil {
 		t.Fatal(err)
 	}
-	during := visits(t, url, wanted, auth)
+	during := requestTimes(t, url, wanted, auth)
 	stop.Close()
 	var told floodReport
 	if err := errors.Join(flood.Wait(), json.Unmarshal(report.Bytes(), &told)); err != nil {
@@ -103,15 +103,15 @@ func TestAbuse_Flood(t *testing.T) {
 	t.Logf("the good client: p50 %v, p99 %v; during the flood p50 %v, p99 %v; the flood: %+v; at most %d MB resident",
 		calm[len(calm)/2], calm[len(calm)*99/100], during[len(during)/2], during[len(during)*99/100], told, most)
 	if told.Served == 0 || told.Turned == 0 || told.Other+told.Broken != 0 {
-		t.Errorf("the flood was answered %+v: some should be served, and the rest turned away", told)
+		t.Errorf("the flood's answers: %+v; want some served, all others refused", told)
 	}
-	if most > 1000 { // the race detector takes several times what the program does
-		t.Errorf("%d MB were resident", most)
+	if most > 1000 { // the race detector takes several times the memory of the program
+		t.Errorf("%d MB resident", most)
 	}
 }
 
-// visits makes n requests that must all be served, one after the other, and gives their times, sorted.
-func visits(t *testing.T, url string, n int, header []string) []time.Duration {
+// requestTimes sends n requests one after the other and returns how long they took, sorted. All must be served.
+func requestTimes(t *testing.T, url string, n int, header []string) []time.Duration {
 	t.Helper()
 	var took []time.Duration
 	for i := range n {
@@ -127,7 +127,7 @@ func visits(t *testing.T, url string, n int, header []string) []time.Duration {
 	return took
 }
 
-// Ten thousand connections that do nothing cost some memory, and nobody a request.
+// Ten thousand idle connections cost some memory; no request fails because of them.
 func TestAbuse_IdleConnections(t *testing.T) {
 	n := idleConnections
 	if files := server.OpenFiles(); files > 0 && files < n+200 {
@@ -147,17 +147,17 @@ func TestAbuse_IdleConnections(t *testing.T) {
 		}
 	}()
 	answer := make([]byte, 1024)
-	served := func(from, to int) { // each has its answer, and is idle from then on
+	served := func(from, to int) { // waits for the answer on each connection, which is idle afterwards
 		t.Helper()
 		for i, c := range conns[from:to] {
-			c.SetReadDeadline(time.Now().Add(patience))
+			c.SetReadDeadline(time.Now().Add(waitLimit))
 			if got, err := c.Read(answer); err != nil || !bytes.HasPrefix(answer[:got], []byte("HTTP/1.1 200")) {
 				t.Fatalf("connection %d: %.40q, %v", from+i, answer[:got], err)
 			}
 		}
 	}
 	for i := range conns {
-		c, err := net.DialTimeout("tcp", strings.TrimPrefix(p.api, "http://"), patience)
+		c, err := net.DialTimeout("tcp", strings.TrimPrefix(p.api, "http://"), waitLimit)
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
@@ -167,25 +167,24 @@ func TestAbuse_IdleConnections(t *testing.T) {
 			served((i/50)*50, done)
 		}
 	}
-	took := visits(t, path, 100, nil)
+	took := requestTimes(t, path, 100, nil)
 	after, _ := resident(p.cmd.Process.Pid)
 	t.Logf("%d idle connections: %d MB resident, %d MB before; a client beside them: p50 %v, p99 %v", n, after, before, took[50], took[99])
-	for i, c := range conns { // none was closed for the others
+	for i, c := range conns { // none was closed to make room for another
 		if i%100 != 0 {
 			continue
 		}
 		io.WriteString(c, "HEAD /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		c.SetReadDeadline(time.Now().Add(patience))
+		c.SetReadDeadline(time.Now().Add(waitLimit))
 		if got, err := c.Read(answer); err != nil || got == 0 {
 			t.Fatalf("connection %d was closed: %v", i, err)
 		}
 	}
 }
 
-// Nothing that opens anything is in what the server logs, nor in what it answers to those it
-// refuses, nor in what the commands say.
-func TestAbuse_NothingLeaks(t *testing.T) {
-	p, keys := guarded(t, "apps:\n  default: {name: /LM/W3SVC/1/ROOT, max_size: 64KiB}\n  other: {name: /LM/W3SVC/2/ROOT}\n",
+// No secret is in the server's log, in its refusals, or in the output of the commands.
+func TestAbuse_NoSecretInLogsOrAnswers(t *testing.T) {
+	p, keys := startWithKeys(t, "apps:\n  default: {name: /LM/W3SVC/1/ROOT, max_size: 64KiB}\n  other: {name: /LM/W3SVC/2/ROOT}\n",
 		[]string{"app:read,write,lock,remove:default", "ops:observe,operator:"}, "--verbose")
 	app, ops := []string{"Authorization", "Bearer " + keys["app"]}, []string{"Authorization", "Bearer " + keys["ops"], "Content-Type", "application/json"}
 	const item, idempotency, planted = "planted-item-0123456789", "planted-idempotency-key", "plantedsessionid000000aa"
@@ -197,7 +196,7 @@ func TestAbuse_NothingLeaks(t *testing.T) {
 	var seen strings.Builder
 	say := func(method, path, body string, header ...string) (http.Header, string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 		defer cancel()
 		url := p.api + path
 		if strings.HasPrefix(path, "/v1/pair") {
@@ -259,14 +258,14 @@ func TestAbuse_NothingLeaks(t *testing.T) {
 		cmd.Env = append(os.Environ(), asProgram+"=1", credential.Variable+"="+keys["app"])
 		out, err := cmd.CombinedOutput()
 		if err == nil {
-			t.Errorf("%v is done with an application's key: %s", args, out)
+			t.Errorf("%v succeeds with an application's key: %s", args, out)
 		}
 		fmt.Fprintf(&seen, "%s\n", out)
 	}
 	p.stop(t)
 	log := p.stderr.String()
 	if !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, "status=401") {
-		t.Errorf("the log does not have what this test reads it for:\n%s", log)
+		t.Errorf("the log has no debug lines, or no refusals:\n%s", log)
 	}
 	for what, secret := range secrets {
 		for where, text := range map[string]string{"log": log, "refusals": seen.String()} {
@@ -277,18 +276,17 @@ func TestAbuse_NothingLeaks(t *testing.T) {
 	}
 }
 
-// With keys and certificates the commands do their work: the key by a file or a variable, the
-// server known by its root.
+// The commands work with keys and certificates: the key comes from a file or a variable, the root from --ca-file.
 func TestServe_KeysAndTLS(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", filepath.Join(dir, "key.pem"),
 		"-out", filepath.Join(dir, "cert.pem"), "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1").CombinedOutput(); err != nil {
-		t.Skipf("openssl makes no certificate: %v %s", err, out)
+		t.Skipf("openssl can't make a certificate: %v %s", err, out)
 	}
 	tls := "tls: {certificate_file: " + filepath.Join(dir, "cert.pem") + ", key_file: " + filepath.Join(dir, "key.pem") + "}"
-	p, keys := guarded(t, "api: {"+tls+"}\nadmin: {"+tls+"}\n", []string{"ops:observe,operator,list,read,remove:*", "app:read:default"})
+	p, keys := startWithKeys(t, "api: {"+tls+"}\nadmin: {"+tls+"}\n", []string{"ops:observe,operator,list,read,remove:*", "app:read:default"})
 	if !strings.HasPrefix(p.api, "https://") || !strings.HasPrefix(p.admin, "https://") {
-		t.Fatalf("it listens on %s and %s", p.api, p.admin)
+		t.Fatalf("got URLs %s and %s, want https", p.api, p.admin)
 	}
 	keyFile := filepath.Join(dir, "ops.key")
 	if err := os.WriteFile(keyFile, []byte(keys["ops"]+"\n"), 0o600); err != nil {

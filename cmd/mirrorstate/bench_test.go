@@ -24,11 +24,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// asBare makes the test binary the yardstick: a bare handler on the principal.
+// asBare makes the test binary the program to compare with: a bare handler on the principal.
 const asBare = "MIRRORSTATE_TEST_AS_BARE"
 
-// bareHandler is what somebody would write in 30 lines: one procedure call for a
-// read and one each for the two halves of a lock cycle, with nothing around them.
+// bareHandler is the shortest handler that does the same work: one procedure call for a read, and one each for locking
+// and for storing.
 func bareHandler(db *sql.DB) http.Handler {
 	call := func(w http.ResponseWriter, r *http.Request, procedure string, args ...any) {
 		var (
@@ -87,15 +87,14 @@ func runBare() {
 	http.Serve(ln, bareHandler(db))
 }
 
-// child is a process of the test's own, ended when the benchmark ends.
+// child is a process that the benchmark has started. It is killed when the benchmark ends.
 type child struct {
 	pid  int
-	base string // where its API listens
-	out  string // its first line
+	base string // the URL of its API
+	out  string // its first line of output
 }
 
-// startChild runs the test binary as something else and reads its output up to
-// the first line that has mark in it.
+// startChild runs the test binary as another program, and reads its output up to the first line with mark in it.
 func startChild(b testing.TB, mark string, env []string, args ...string) child {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], args...)
@@ -124,12 +123,12 @@ func startChild(b testing.TB, mark string, env []string, args ...string) child {
 	return child{}
 }
 
-// cpu is the processor time a process has used.
+// cpu returns the processor time that a process has used.
 func (c child) cpu(b *testing.B) time.Duration {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid))
 	if err != nil {
-		b.Skipf("no processor times here: %v", err)
+		b.Skipf("processor times are not available: %v", err)
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+2:]))
 	user, _ := strconv.Atoi(fields[11])
@@ -137,12 +136,12 @@ func (c child) cpu(b *testing.B) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
 }
 
-// resident is the memory a process holds, in bytes.
+// resident returns the resident memory of a process, in bytes.
 func (c child) resident(b *testing.B) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", c.pid))
 	if err != nil {
-		b.Skipf("no memory sizes here: %v", err)
+		b.Skipf("memory sizes are not available: %v", err)
 	}
 	pages, _ := strconv.Atoi(strings.Fields(string(text))[1])
 	return float64(pages * os.Getpagesize())
@@ -157,8 +156,8 @@ type bench struct {
 
 const benchSessions = 256
 
-// startPair runs the embedded pair in a process of its own: its connection string in ADO.NET's words, and
-// partner a's in the driver's.
+// startPair runs the embedded pair in a process of its own. It returns the pair's ADO.NET connection string, and the
+// driver's connection string of partner a.
 func startPair(b testing.TB) (ado, dsn string) {
 	b.Helper()
 	pair := startChild(b, `"a"`, []string{asProgram + "=1"}, "embedded", "--json", "--data", b.TempDir(),
@@ -194,7 +193,7 @@ func startBench(b *testing.B) *bench {
 	return bn
 }
 
-// target is one of the two, and how a session is named there.
+// benchTarget is one of the two programs, with the URLs of its sessions.
 type benchTarget struct {
 	name  string
 	child child
@@ -234,7 +233,7 @@ func (bn *bench) do(method, url string, body []byte, header http.Header) (http.H
 	return resp.Header, nil
 }
 
-// read is one shared read; cycleOnce is lock and store, two requests.
+// read reads one session without a lock; cycleOnce locks and stores one, with two requests.
 func (bn *bench) read(t benchTarget, n int) error {
 	_, err := bn.do("GET", t.url(bn.keys[n%len(bn.keys)]), nil, nil)
 	return err
@@ -251,13 +250,12 @@ func (bn *bench) cycleOnce(t benchTarget, n int, item []byte) error {
 	return err
 }
 
-// BenchmarkBeside compares mirrorstate with the bare handler on the same pair:
-// saturated by 16 clients, and at 1,000 requests a second, where the median
-// latency and the processor time a request are what counts.
+// BenchmarkBeside compares mirrorstate with the bare handler on the same pair: saturated by 16 clients, and at 1,000
+// requests per second. At that rate the median latency and the processor time of a request count.
 func BenchmarkBeside(b *testing.B) {
 	bn := startBench(b)
 	item := bytes.Repeat([]byte("y"), 1024)
-	for _, t := range bn.targets() { // both warm before either is measured
+	for _, t := range bn.targets() { // warm up both before measuring one
 		for i := range 2000 {
 			if err := bn.read(t, i); err != nil {
 				b.Fatal(err)
@@ -284,7 +282,7 @@ func BenchmarkBeside(b *testing.B) {
 	}
 }
 
-// saturate runs 16 clients in a closed loop, each on sessions of its own.
+// saturate runs 16 clients, each with sessions of its own and without a pause between requests.
 func (bn *bench) saturate(b *testing.B, t benchTarget, once func(n int) error) {
 	const clients = 16
 	var wg sync.WaitGroup
@@ -306,7 +304,7 @@ func (bn *bench) saturate(b *testing.B, t benchTarget, once func(n int) error) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
 }
 
-// pace starts b.N requests at 1,000 a second, each at its time, whatever became of the others.
+// pace starts b.N requests at 1,000 per second. Each starts at its own time, even if earlier ones are still running.
 func (bn *bench) pace(b *testing.B, t benchTarget, once func(n int) error) {
 	const every = time.Millisecond
 	took := make([]time.Duration, b.N)
@@ -336,8 +334,8 @@ func (bn *bench) pace(b *testing.B, t benchTarget, once func(n int) error) {
 	b.ReportMetric(float64(t.child.cpu(b)-before)/float64(b.N)/1e3, "server-µs/op")
 }
 
-// idle opens 1,000 connections, makes one request on each, and asks what the
-// process holds then. Once is enough, whatever b.N says.
+// idle opens 1,000 connections, sends one request on each, and measures the resident memory then. It ignores b.N: once
+// is enough.
 func (bn *bench) idle(b *testing.B, t benchTarget) {
 	const connections = 1000
 	before := t.child.resident(b)
@@ -347,7 +345,7 @@ func (bn *bench) idle(b *testing.B, t benchTarget) {
 			b.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(patience))
+		c.SetDeadline(time.Now().Add(waitLimit))
 		req, _ := http.NewRequestWithContext(b.Context(), "GET", t.url(bn.keys[i%len(bn.keys)]), nil)
 		if err := req.Write(c); err != nil {
 			b.Fatal(err)

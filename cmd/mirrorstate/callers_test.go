@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// A put that is held while nobody is principal is not executed for a key that was revoked meanwhile.
+// A PUT that is held while there is no principal is not executed if its key is revoked meanwhile.
 func TestServe_RevokedWhileHeld(t *testing.T) {
 	dir := t.TempDir()
 	file, yaml := filepath.Join(dir, "keys.json"), filepath.Join(dir, "mirrorstate.yaml")
@@ -49,7 +49,7 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 		defer cancel()
 		status, _, text, err := request(ctx, "PUT", session, "after", shop...)
 		answered <- answer{status, text, err}
@@ -58,23 +58,23 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 	if _, err := keyring.Revoke(file, id); err != nil {
 		t.Fatal(err)
 	}
-	p.until(t, "closed to the key that was revoked", func(server.PairStatus) bool {
+	p.until(t, "refusing the revoked key", func(server.PairStatus) bool {
 		_, answer := must(t, []int{401, 403}, "GET", p.admin+"/v1/pair", "", shop...)
 		return strings.Contains(answer, "unauthorized")
 	})
 	both("start")
 	if a := <-answered; a.err != nil || a.status != 401 || !strings.Contains(a.text, "problems/unauthorized") {
-		t.Errorf("who may not call any more got %d %s, %v", a.status, a.text, a.err)
+		t.Errorf("the caller with the revoked key got %d %s, %v", a.status, a.text, a.err)
 	}
 	if _, item := must(t, []int{200}, "GET", session, "", op...); item != "before" {
-		t.Errorf("the session has %q", item)
+		t.Errorf("the session holds %q", item)
 	}
 }
 
-// A caller of all applications makes new ones known within its bound, and none that collides with another. What is
-// there already is not counted.
+// A caller with access to all applications can add new ones up to its bound, but none whose id collides with another
+// one. Existing applications do not count.
 func TestServe_NewApplications(t *testing.T) {
-	p, keys := guarded(t, "limits: {new_applications: 2}\n", []string{"all:read,write:*", "rest:read,write:*"})
+	p, keys := startWithKeys(t, "limits: {new_applications: 2}\n", []string{"all:read,write:*", "rest:read,write:*"})
 	put := func(caller, app string, want int) string {
 		t.Helper()
 		_, text := must(t, []int{want}, "PUT", p.api+"/v1/apps/"+url.PathEscape(app)+"/sessions/x", "x", "Authorization", "Bearer "+keys[caller])
@@ -82,10 +82,10 @@ func TestServe_NewApplications(t *testing.T) {
 	}
 	put("all", "/new/xt", 201)
 	if text := put("all", "/new/z6", 409); !strings.Contains(text, "application-collision") || !strings.Contains(text, "not-applied") {
-		t.Errorf("of two names that make one id: %s", text)
+		t.Errorf("two names with the same application id: %s", text)
 	}
 	if text := put("all", "/new/2", 429); !strings.Contains(text, "limits.new_applications") {
-		t.Errorf("too many: %s", text)
+		t.Errorf("one application too many: %s", text)
 	}
 	put("all", "/new/xt", 204)
 	put("all", "/LM/W3SVC/1/ROOT", 201)
@@ -93,11 +93,11 @@ func TestServe_NewApplications(t *testing.T) {
 	put("all", "/new/2", 204)
 }
 
-// In an outage one caller's held items fill all memory there is for items; another caller's item has room all the
-// same, and is stored when there is a principal again.
-func TestServe_HeldItemsMakeRoom(t *testing.T) {
+// In an outage the held items of one caller fill the memory for items. The item of another caller still gets a place,
+// and is stored when there is a principal again.
+func TestServe_HeldItemsShareMemory(t *testing.T) {
 	const floods, size, other = 8, 100 << 10, 300 << 10
-	p, keys := guarded(t, "limits: {bytes: 1MiB}\n", []string{"flood:write:default", "good:write:default", "op:operator:"})
+	p, keys := startWithKeys(t, "limits: {bytes: 1MiB}\n", []string{"flood:write:default", "good:write:default", "op:operator:"})
 	p.auth = []string{"Authorization", "Bearer " + keys["op"]}
 	must(t, []int{201}, "PUT", p.api+"/v1/apps/default/sessions/first", "x", "Authorization", "Bearer "+keys["good"])
 	both := func(fault string) {
@@ -106,14 +106,14 @@ func TestServe_HeldItemsMakeRoom(t *testing.T) {
 		}
 	}
 	put := func(caller, id string, size int, ended chan<- string) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 		defer cancel()
 		status, _, text, err := request(ctx, "PUT", p.api+"/v1/apps/default/sessions/"+id, strings.Repeat("x", size), "Authorization", "Bearer "+keys[caller])
 		if err != nil {
 			t.Error(err)
 		}
 		if status == 429 && !strings.Contains(text, `"not-applied"`) {
-			t.Errorf("turned away with %s", text)
+			t.Errorf("refused with %s", text)
 		}
 		ended <- fmt.Sprintf("%s %d", caller, status)
 	}
@@ -125,7 +125,7 @@ func TestServe_HeldItemsMakeRoom(t *testing.T) {
 	p.until(t, "holding the flood", func(st server.PairStatus) bool { return st.Hold.Bytes == floods*size })
 	go put("good", "of-good", other, ended)
 	if got := <-ended; got != "flood 429" {
-		t.Errorf("for the other caller's item made room: %s", got)
+		t.Errorf("the request that was dropped for the other caller's item got %s", got)
 	}
 	p.until(t, "holding the other caller's item", func(st server.PairStatus) bool { return st.Hold.Bytes == (floods-1)*size+other })
 	both("start")
@@ -135,6 +135,6 @@ func TestServe_HeldItemsMakeRoom(t *testing.T) {
 	}
 	slices.Sort(got)
 	if want := append(slices.Repeat([]string{"flood 201"}, floods-1), "good 201"); !slices.Equal(got, want) {
-		t.Errorf("afterwards %v, want %v", got, want)
+		t.Errorf("after the outage got %v, want %v", got, want)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// passwordInLine is a password in what is shown as a command line.
+// passwordInLine matches a password in a command line.
 var passwordInLine = regexp.MustCompile(`(?i)(password|pwd)\s*=\s*…|-P "|sqlcmd -v \S*[Pp]assword|--\S*connection-string "[^"]*(password|pwd)\s*=`)
 
-// No help text, page or example shows a password in a command line, where everybody on the machine can read it; a flag with
-// a connection string says where it is given.
+// No help text, page or example shows a password in a command line, which any local user can read. The help of a flag
+// with a connection string says where to put the password.
 func TestHelp_NoPasswordInACommandLine(t *testing.T) {
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
@@ -26,7 +26,7 @@ func TestHelp_NoPasswordInACommandLine(t *testing.T) {
 		}
 		for _, name := range []string{"connection-string", "witness-connection-string"} {
 			if f := cmd.Flag(name); f != nil && !strings.Contains(f.Usage, "without the password") {
-				t.Errorf("%s --help: --%s does not say where the password is given: %s", cmd.CommandPath(), name, f.Usage)
+				t.Errorf("%s --help: --%s does not say where to put the password: %s", cmd.CommandPath(), name, f.Usage)
 			}
 		}
 		for _, sub := range cmd.Commands() {
@@ -50,7 +50,7 @@ func TestHelp_NoPasswordInACommandLine(t *testing.T) {
 	}
 }
 
-// What takes a connection string of a flag takes the password from beside it.
+// A connection string from a flag gets its password from the environment.
 func TestWithPassword(t *testing.T) {
 	const pair = "data source=a;failover partner=b;user id=web"
 	file := filepath.Join(t.TempDir(), "password")
@@ -62,11 +62,11 @@ func TestWithPassword(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"the variable":      {pair + ";", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss\n"}, "p4ss"},
-		"the file":          {pair, map[string]string{"MIRRORSTATE_PAIR_PASSWORD_FILE": file}, `p4ss;"word`},
-		"the string's own":  {pair + ";password=own", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss"}, "own"},
-		"a broken string":   {"x=y", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss"}, ""},
-		"no password there": {pair, nil, ""},
+		"the variable":           {pair + ";", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss\n"}, "p4ss"},
+		"the file":               {pair, map[string]string{"MIRRORSTATE_PAIR_PASSWORD_FILE": file}, `p4ss;"word`},
+		"password in the string": {pair + ";password=own", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss"}, "own"},
+		"invalid string":         {"x=y", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "p4ss"}, ""},
+		"no password":            {pair, nil, ""},
 	} {
 		text, err := config.WithPassword(c.text, func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		if err != nil {
@@ -85,6 +85,6 @@ func TestWithPassword(t *testing.T) {
 		}
 	}
 	if _, err := config.WithPassword(pair, func(name string) (string, bool) { return file + "x", name == "MIRRORSTATE_PAIR_PASSWORD_FILE" }); err == nil {
-		t.Error("a file that is not there is no mistake")
+		t.Error("a missing password file is accepted")
 	}
 }

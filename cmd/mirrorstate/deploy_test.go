@@ -26,11 +26,11 @@ import (
 
 const composeFile = "../../docker-compose.yml"
 
-// Debian's docker-compose needs no engine to say whether a file is right.
+// docker-compose checks the compose file; it needs no Docker engine for that.
 func TestCompose_Config(t *testing.T) {
 	compose, err := exec.LookPath("docker-compose")
 	if err != nil {
-		t.Skip("SKIPPED: docker-compose is not installed (Debian's package docker-compose): nobody but us has read docker-compose.yml")
+		t.Skip("SKIPPED: docker-compose is not installed (Debian's package docker-compose): docker-compose.yml is not checked by it")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -42,7 +42,7 @@ func TestCompose_Config(t *testing.T) {
 	}
 	for _, want := range []string{"condition: service_completed_successfully", "MSSQL_ENABLE_HADR: '1'", "127.0.0.1:8080", "redis-cli"} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("it does not have %s:\n%s", want, out)
+			t.Errorf("%s is missing in:\n%s", want, out)
 		}
 	}
 	cmd = exec.CommandContext(ctx, compose, "-f", composeFile, "config", "-q")
@@ -59,8 +59,8 @@ type composed struct {
 	Command     []string
 }
 
-// What the compose file says to our program, our program understands: commands, flags and variables.
-func TestCompose_OurWords(t *testing.T) {
+// The commands, flags and variables for our program in the compose file are valid.
+func TestCompose_Commands(t *testing.T) {
 	text, err := os.ReadFile(composeFile)
 	if err != nil {
 		t.Fatal(err)
@@ -86,22 +86,22 @@ func TestCompose_OurWords(t *testing.T) {
 		}
 		both, configured := cfg.Partners()
 		if name == "loadtest" {
-			continue // it needs no pair of its own
+			continue // loadtest needs no configured pair
 		}
 		if !configured || both.Servers[0].Address.Host != "sqla" || both.Servers[1].Address.Host != "sqlb" || both.Servers[1].Password.Reveal() != "A-secret-1" {
-			t.Errorf("%s does not reach the pair: %v", name, both.Servers)
+			t.Errorf("%s: got partners %v, want the compose file's pair", name, both.Servers)
 		}
 	}
 	if ours != 6 {
-		t.Errorf("%d services are ours, want 6", ours)
+		t.Errorf("%d services run our program, want 6", ours)
 	}
 }
 
-// checkCommand has the program read a command's words, and not do it.
+// checkCommand parses a command line of the program, without running the command.
 func checkCommand(t *testing.T, where string, words []string) {
 	t.Helper()
 	if len(words) == 0 {
-		return // the image's own, see TestDockerfile
+		return // the image's default command, see TestDockerfile
 	}
 	cmd, rest, err := newRoot().Find(words)
 	if err == nil {
@@ -115,7 +115,7 @@ func checkCommand(t *testing.T, where string, words []string) {
 	}
 }
 
-// What the image runs, and asks for its health, are commands.
+// The image's command and its health check are commands of the program.
 func TestDockerfile(t *testing.T) {
 	text, err := os.ReadFile("../../Dockerfile")
 	if err != nil {
@@ -123,7 +123,7 @@ func TestDockerfile(t *testing.T) {
 	}
 	commands := regexp.MustCompile(`(?m)^(?:HEALTHCHECK.* )?CMD (\[.*\])$`).FindAllStringSubmatch(string(text), -1)
 	if len(commands) != 2 || !strings.Contains(string(text), "\nFROM scratch\n") || !strings.Contains(string(text), "\nUSER 65532:65532\n") {
-		t.Fatalf("the Dockerfile is another:\n%s", text)
+		t.Fatalf("want FROM scratch, USER 65532:65532, CMD and HEALTHCHECK in the Dockerfile:\n%s", text)
 	}
 	for _, c := range commands {
 		var words []string
@@ -164,8 +164,8 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// The commands that ask a running server ask the one of their configuration.
-func TestAdminOfTheConfiguration(t *testing.T) {
+// Commands for a running server use the server of their configuration.
+func TestAdminAt_Configuration(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"ready":true,"database":"FromHere"}`)
 	}))
@@ -182,12 +182,12 @@ func TestAdminOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// With TLS they know that server by the certificate that is configured, whatever name stands in it, and no other.
-func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
+// With TLS they accept only the configured certificate, whatever name is in it.
+func TestAdminAt_ConfiguredCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"ready":true,"database":"FromHere"}`)
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that clients break off
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // discards the errors of handshakes that clients break off
 	server.StartTLS()
 	defer server.Close()
 	dir := t.TempDir()
@@ -202,8 +202,8 @@ func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
 	own := block("CERTIFICATE", server.Certificate().Raw)
 	for _, c := range []struct{ name, pem, says string }{
 		{"its own", own, ""},
-		{"its key before it", block("PRIVATE KEY", []byte("k")) + own, ""},
-		{"another before it", block("CERTIFICATE", []byte("another")) + own, "not the one in " + file},
+		{"after its key", block("PRIVATE KEY", []byte("k")) + own, ""},
+		{"after another certificate", block("CERTIFICATE", []byte("another")) + own, "not the one in " + file},
 		{"none", "", "not the one in " + file},
 	} {
 		if err := os.WriteFile(file, []byte(c.pem), 0o600); err != nil {
@@ -218,14 +218,14 @@ func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
 	}
 }
 
-// A script that runs at every start sets a pair up once.
+// With --if-missing, a script that runs at every start sets up the pair only once.
 func TestPair_SetupIfMissing(t *testing.T) {
 	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
 	pair := []string{"--connection-string", loadserver.PairConnection(servers)}
 	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
 		t.Errorf("without --if-missing: exit %d, %s", code, stderr)
 	}
-	if code, stdout, stderr := call(t, append(append([]string{"pair", "setup", "--if-missing"}, endpoints...), pair...)...); code != exitDone || !strings.Contains(stdout, "in a pair already (mirroring): nothing to do") {
+	if code, stdout, stderr := call(t, append(append([]string{"pair", "setup", "--if-missing"}, endpoints...), pair...)...); code != exitDone || !strings.Contains(stdout, "already in a pair (mirroring): nothing to do") {
 		t.Errorf("exit %d, %s%s", code, stdout, stderr)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// doctorCommand is mirrorstate doctor.
+// doctorCommand holds the flags of mirrorstate doctor.
 type doctorCommand struct {
 	pair             operator.PairFlags
 	asJSON, strict   bool
@@ -27,10 +26,10 @@ func newDoctor(s *settings) *cobra.Command {
 	c := &doctorCommand{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check a pair end to end, and say what to fix, in the order to fix it",
-		Long: "Asks both servers, and changes nothing on them: reachability, TLS, versions, logins and SIDs, rights, the schema, recovery model,\n" +
-			"mirroring or the availability group, witness, clocks, jobs, log and backups, and the time-outs around them. What the login may\n" +
-			"not see is said to be unknown. Exit code 0: nothing fails; 1: something does (with --strict: or is worth a thought).",
+		Short: "Check a pair end to end, and list what to fix, in order",
+		Long: "Checks both servers and changes nothing on them: reachability, TLS, versions, logins and SIDs, rights, the schema, recovery model,\n" +
+			"mirroring or the availability group, witness, clocks, jobs, log, backups, and the timeouts around them. A fact that the login may\n" +
+			"not see is reported as unknown. Exit code 0: no check fails; 1: a check fails (with --strict: or warns).",
 		Example: "  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate doctor --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\"\n" +
 			"  mirrorstate doctor --config mirrorstate.yaml --client-timeout 60s --balancer-timeout 60s\n  mirrorstate doctor --web-config /srv/shop/web.config --json",
 		Args: exactly(0, "no arguments"),
@@ -38,17 +37,17 @@ func newDoctor(s *settings) *cobra.Command {
 	}
 	c.pair.Add(cmd.Flags(), "the pair")
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&c.strict, "strict", false, "exit with 1 for what is only worth a thought, too")
-	cmd.Flags().DurationVar(&c.client, "client-timeout", 0, "how long your applications wait for an answer, to be compared with the hold window")
-	cmd.Flags().DurationVar(&c.balancer, "balancer-timeout", 0, "how long the balancer before mirrorstate waits")
+	cmd.Flags().BoolVar(&c.strict, "strict", false, "exit with 1 for warnings, too")
+	cmd.Flags().DurationVar(&c.client, "client-timeout", 0, "how long your applications wait for an answer; compared with the hold window")
+	cmd.Flags().DurationVar(&c.balancer, "balancer-timeout", 0, "how long the balancer in front of mirrorstate waits for an answer")
 	return cmd
 }
 
 func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
-		return misuse.Errorf("a time-out is not below 0")
+		return misuse.Errorf("--client-timeout and --balancer-timeout must not be negative")
 	}
-	cfg, err := s.load(c.pair.Said()...)
+	cfg, err := s.load(c.pair.Settings()...)
 	if err != nil {
 		return err
 	}
@@ -60,14 +59,14 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	setup, err := doctor.NewSetup(cfg, both, c.how(s))
+	setup, err := doctor.NewSetup(cfg, both, c.pair.Words(s.configFile))
 	if err != nil {
 		return err
 	}
 	setup.ClientTimeout, setup.BalancerTimeout = c.client, c.balancer
 	report := doctor.Diagnose(doctor.Examine(cmd.Context(), [2]partner.PartnerConfig(pc.Partners), both.Database, setup))
 	if err := cmd.Context().Err(); err != nil {
-		return fmt.Errorf("stopped before everything was asked: %w", err)
+		return fmt.Errorf("stopped before all checks were done: %w", err)
 	}
 	printed := report.Print
 	if c.asJSON {
@@ -76,7 +75,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	return errors.Join(printed(cmd.OutOrStdout()), c.verdict(report))
 }
 
-// verdict is the error that makes the exit code.
+// verdict returns the error that sets the exit code.
 func (c *doctorCommand) verdict(r *doctor.Report) error {
 	fails, warns := r.Count(doctor.Fail), r.Count(doctor.Warn)
 	switch {
@@ -86,22 +85,4 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 		return fmt.Errorf("%d warnings (--strict); the first: %s", warns, r.Findings[0].Found)
 	}
 	return nil
-}
-
-// how are the flags that name the pair, for a command that somebody is told to type.
-func (c *doctorCommand) how(s *settings) string {
-	var words []string
-	if s.configFile != "" {
-		words = append(words, "--config "+s.configFile)
-	}
-	if c.pair.WebConfig != "" {
-		words = append(words, "--web-config "+c.pair.WebConfig)
-	}
-	if c.pair.Location != "" {
-		words = append(words, "--location "+c.pair.Location)
-	}
-	if c.pair.ConnectionString != "" {
-		words = append(words, `--connection-string "…"`)
-	}
-	return strings.Join(words, " ")
 }

@@ -21,27 +21,27 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// sickPair is a pair of servers that the doctor is shown.
+// sickPair is a pair of servers for doctor to check.
 type sickPair struct {
 	t       *testing.T
 	servers *embedded.Pair
-	flags   []string // beside the connection string
-	login   string   // "user id=…;password=…"; empty: the pair's own
+	flags   []string // in addition to the connection string
+	login   string   // "user id=…;password=…"; empty: the pair's login
 	sql     map[string]*sql.Conn
 }
 
-func newPatient(t *testing.T, o embedded.Options) *sickPair {
+func newSickPair(t *testing.T, o embedded.Options) *sickPair {
 	o.Dir, o.PartnerTimeout = t.TempDir(), 500*time.Millisecond
 	p := &sickPair{t: t, servers: aspstatetest.StartWith(t, o), sql: map[string]*sql.Conn{}}
 	return p
 }
 
-// mirrored is a pair that is well, with the extension and a witness.
-func mirrored(t *testing.T) *sickPair { return newPatient(t, embedded.Options{Witness: true}) }
+// mirroredPair returns a healthy pair with the extension and a witness.
+func mirroredPair(t *testing.T) *sickPair { return newSickPair(t, embedded.Options{Witness: true}) }
 
-// installed are two servers of which a has what install makes with these flags, and no pair.
-func installedOn(t *testing.T, flags ...string) *sickPair {
-	p := newPatient(t, embedded.Options{Empty: true})
+// installedPair returns two servers that are not mirrored; on a, install was run with these flags.
+func installedPair(t *testing.T, flags ...string) *sickPair {
+	p := newSickPair(t, embedded.Options{Empty: true})
 	p.run("install", flags...)
 	return p
 }
@@ -59,7 +59,7 @@ func (p *sickPair) setup() {
 	p.run("pair setup", append([]string{"--share", p.t.TempDir()}, endpoints...)...)
 }
 
-// source is an ADO.NET string for both servers, as a login.
+// source returns the ADO.NET string for both servers with a login.
 func (p *sickPair) source(login string) string {
 	s := strings.Replace(loadserver.PairConnection(p.servers), ";encrypt=disable", "", 1)
 	if login != "" {
@@ -68,7 +68,7 @@ func (p *sickPair) source(login string) string {
 	return s
 }
 
-// exec runs statements at a partner, in master at first.
+// exec runs statements on a partner, beginning in master.
 func (p *sickPair) exec(partner string, statements ...string) {
 	p.t.Helper()
 	if p.sql[partner] == nil {
@@ -86,7 +86,7 @@ func (p *sickPair) exec(partner string, statements ...string) {
 	}
 }
 
-// objectID is the id of a table of ASPState on a.
+// objectID returns the id of a table of ASPState on a.
 func (p *sickPair) objectID(table string) (id int) {
 	p.t.Helper()
 	p.exec("a", "USE master")
@@ -105,7 +105,7 @@ func (p *sickPair) inject(partner string, fault embedded.Fault) {
 	}
 }
 
-// until waits for the partners' link to be in a state.
+// until waits until the mirroring session is in a state.
 func (p *sickPair) until(want string) {
 	p.t.Helper()
 	for end := time.Now().Add(time.Minute); p.servers.State() != want; runtime.Gosched() {
@@ -115,7 +115,7 @@ func (p *sickPair) until(want string) {
 	}
 }
 
-// plant puts recorded rows in place of views, at a partner.
+// plant replaces views of a partner by recorded rows.
 func (p *sickPair) plant(partner string, views map[string][]map[string]any) {
 	p.t.Helper()
 	if err := p.servers.Partner(partner).Plant(embedded.Planted{Views: views}); err != nil {
@@ -123,7 +123,7 @@ func (p *sickPair) plant(partner string, views map[string][]map[string]any) {
 	}
 }
 
-// session is a recorded row of sys.database_mirroring for ASPState, on partner a, changed.
+// session returns a recorded row of sys.database_mirroring for ASPState on partner a, with changes.
 func (p *sickPair) session(role, state, safety, witness, witnessState string) map[string][]map[string]any {
 	row := map[string]any{"database_id": 5, "mirroring_guid": "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0", "mirroring_role_desc": role, "mirroring_state_desc": state,
 		"mirroring_role_sequence": 1, "mirroring_safety_level_desc": safety, "mirroring_partner_name": "TCP://sql2.example.com:5022", "mirroring_partner_instance": "SQL9",
@@ -131,7 +131,7 @@ func (p *sickPair) session(role, state, safety, witness, witnessState string) ma
 	return map[string][]map[string]any{"sys.database_mirroring": {{"database_id": 1}, {"database_id": 2}, {"database_id": 3}, {"database_id": 4}, row}}
 }
 
-// database is a recorded row of sys.databases for ASPState, with the system's.
+// database returns a recorded row of sys.databases for ASPState, and those of the system databases.
 func database(state, recovery, wait string, autoClose bool) []map[string]any {
 	var rows []map[string]any
 	for i, name := range []string{"master", "tempdb", "model", "msdb"} {
@@ -141,7 +141,7 @@ func database(state, recovery, wait string, autoClose bool) []map[string]any {
 		"is_read_only": false, "is_auto_close_on": autoClose, "recovery_model_desc": recovery, "log_reuse_wait_desc": wait})
 }
 
-// job are the rows of SQL Agent's job as aspnet_regsql makes it.
+// job returns the rows of SQL Agent's job as aspnet_regsql creates it.
 func job(enabled int) map[string][]map[string]any {
 	const id = "11111111-2222-3333-4444-555555555555"
 	return map[string][]map[string]any{
@@ -150,74 +150,74 @@ func job(enabled int) map[string][]map[string]any {
 	}
 }
 
-// patients are the states that the doctor is shown, each with its golden report, and what must not be missed in it.
-var patients = map[string]struct {
+// sickPairs are the pairs that doctor checks: how each is made, its exit code, and texts that its report must contain.
+var sickPairs = map[string]struct {
 	make func(t *testing.T) *sickPair
 	code int
 	says []string
 }{
-	"nothing":   {func(t *testing.T) *sickPair { return newPatient(t, embedded.Options{Empty: true}) }, exitFailed, []string{"neither server has a database ASPState"}},
-	"installed": {func(t *testing.T) *sickPair { return installedOn(t) }, exitFailed, []string{"mirrorstate pair setup"}},
-	"well":      {mirrored, exitDone, []string{"0 to fix"}},
+	"nothing":   {func(t *testing.T) *sickPair { return newSickPair(t, embedded.Options{Empty: true}) }, exitFailed, []string{"neither server has a database ASPState"}},
+	"installed": {func(t *testing.T) *sickPair { return installedPair(t) }, exitFailed, []string{"mirrorstate pair setup"}},
+	"well":      {mirroredPair, exitDone, []string{"0 to fix"}},
 	"green": {func(t *testing.T) *sickPair {
-		p := installedOn(t)
+		p := installedPair(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
 		p.run("install", "--grant", "web")
-		p.exec("a", "GRANT VIEW SERVER STATE TO web") // pair setup carries it to b with the login
+		p.exec("a", "GRANT VIEW SERVER STATE TO web") // pair setup copies it to b with the login
 		p.setup()
 		p.login, p.flags = "user id=web;password=secret", []string{"--client-timeout", "60s", "--balancer-timeout", "60s"}
 		return p
 	}, exitDone, []string{"0 to fix", "the role is unknown (NULL)", "web has all rights"}},
 	"both-down": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.inject("b", embedded.Crash)
 		p.inject("a", embedded.Crash)
 		return p
 	}, exitFailed, []string{"nothing listens on that address"}},
 	"mirror-down": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.inject("b", embedded.Crash)
 		p.until("DISCONNECTED")
 		return p
 	}, exitFailed, []string{"the principal runs exposed"}},
 	"mirror-silent": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.inject("b", embedded.Freeze)
 		p.until("DISCONNECTED")
 		return p
 	}, exitFailed, []string{"the server does not answer"}},
 	"suspended": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "ALTER DATABASE ASPState SET PARTNER SUSPEND")
 		return p
 	}, exitFailed, []string{"mirrorstate pair resume"}},
 	"stock": {func(t *testing.T) *sickPair {
-		p := installedOn(t, "--stock-only")
+		p := installedPair(t, "--stock-only")
 		p.setup()
 		return p
 	}, exitDone, []string{"a stock ASPState"}},
 	"tempdb-type": {func(t *testing.T) *sickPair {
-		p := installedOn(t, "--stock-only")
+		p := installedPair(t, "--stock-only")
 		p.exec("a", "USE ASPState", "DROP TABLE dbo.ASPStateTempSessions", "DROP TABLE dbo.ASPStateTempApplications")
 		return p
 	}, exitFailed, []string{"a tempdb-type install", "can't be mirrored"}},
 	"regsql-again": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "USE ASPState", "DROP TABLE dbo.ASPStateTempSessions", "DROP TABLE dbo.ASPStateTempApplications", "EXECUTE dbo.CreateTempTables")
 		return p
 	}, exitFailed, []string{"17 of 17 columns", "aspnet_regsql again"}},
 	"epoch-gone": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "USE ASPState", "DELETE FROM dbo.MirrorStateEpoch")
 		return p
 	}, exitFailed, []string{"the row of MirrorStateEpoch is missing"}},
 	"procedure-gone": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "USE ASPState", "DROP PROCEDURE dbo.MirrorState_Acquire_1")
 		return p
 	}, exitFailed, []string{"MirrorState_Acquire_1 missing"}},
 	"added-to-tables": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		sessions, applications, tombstones := p.objectID("ASPStateTempSessions"), p.objectID("ASPStateTempApplications"), p.objectID("MirrorStateTombstones")
 		p.plant("a", map[string][]map[string]any{
 			"sys.triggers":     {{"name": "audit", "object_id": 9, "parent_id": sessions, "is_disabled": false}, {"name": "off", "object_id": 10, "parent_id": sessions, "is_disabled": true}},
@@ -226,7 +226,7 @@ var patients = map[string]struct {
 		return p
 	}, exitFailed, []string{"an enabled trigger audit", "(334)", "FK_shop ties dbo.ASPStateTempApplications to ASPStateTempSessions", "dbo.MirrorStateTombstones is memory-optimized"}},
 	"strange-name": {func(t *testing.T) *sickPair {
-		p := newPatient(t, embedded.Options{Empty: true})
+		p := newSickPair(t, embedded.Options{Empty: true})
 		source := strings.Replace(p.source(""), "initial catalog=ASPState", "initial catalog=shop.state", 1)
 		for _, on := range []string{"a", "b"} {
 			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
@@ -239,7 +239,7 @@ var patients = map[string]struct {
 		return p
 	}, exitDone, []string{"schema on a: ASPState with the extension, of this version"}},
 	"no-user": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		for _, on := range []string{"a", "b"} {
 			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
 		}
@@ -247,7 +247,7 @@ var patients = map[string]struct {
 		return p
 	}, exitFailed, []string{"(916)", "install --grant web"}},
 	"few-rights": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		for _, on := range []string{"a", "b"} {
 			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
 		}
@@ -256,14 +256,14 @@ var patients = map[string]struct {
 		return p
 	}, exitFailed, []string{"web lacks", "as far as this login may see"}},
 	"login-missing": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
 		p.run("install", "--grant", "web")
 		p.login = "user id=web;password=secret"
 		return p
 	}, exitFailed, []string{"the login is refused (18456)"}},
 	"sids-differ": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
 		p.exec("b", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0xA102030405060708090A0B0C0D0E0F10")
 		p.run("install", "--grant", "web")
@@ -271,45 +271,45 @@ var patients = map[string]struct {
 		return p
 	}, exitFailed, []string{"SID 0x0102030405060708090A0B0C0D0E0F10 on a and 0xA1"}},
 	"orphans": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10", "CREATE LOGIN cron WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F11")
 		p.exec("b", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0xA102030405060708090A0B0C0D0E0F10")
 		p.exec("a", "USE ASPState", "CREATE USER web FOR LOGIN web", "CREATE USER cron FOR LOGIN cron")
 		return p
 	}, exitFailed, []string{"users on b: the login of the user cron is missing on this server", "a SID here that differs"}},
 	"unencrypted": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.flags = []string{"--connection-string", loadserver.PairConnection(p.servers) + ";encrypt=disable"}
 		return p
 	}, exitFailed, []string{"nothing is encrypted, not even the password"}},
 	"trusting": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true;trustservercertificate=true"}
 		return p
 	}, exitDone, []string{"the certificate is not verified"}},
 	"verified": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true"}
 		return p
 	}, exitFailed, []string{"the TLS handshake fails"}},
 	"wrong-name": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.flags = []string{"--connection-string", strings.Replace(p.source(""), "initial catalog=ASPState", "initial catalog=ASPStat", 1)}
 		return p
 	}, exitFailed, []string{"neither server has a database ASPStat"}},
 	"wrong-database": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.plant("a", map[string][]map[string]any{"sys.databases": database("ONLINE", "SIMPLE", "NOTHING", true)})
 		return p
 	}, exitFailed, []string{"AUTO_CLOSE", "the recovery model is SIMPLE"}},
 	"recorded-mirroring": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		p.plant("a", p.session("PRINCIPAL", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
 		p.plant("b", p.session("MIRROR", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
 		return p
 	}, exitFailed, []string{"SAFETY is OFF", "the witness TCP://sql3.example.com:5022 is DISCONNECTED", "its partner's name is SQL9"}},
 	"recorded-server": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		views := job(1)
 		views["sys.databases"] = database("ONLINE", "FULL", "DATABASE_MIRRORING", false)
 		views["sys.backupset"] = []map[string]any{{"database_name": "ASPState", "type": "L", "backup_finish_date": "2020-01-02 03:04:05"}}
@@ -320,7 +320,7 @@ var patients = map[string]struct {
 		return p
 	}, exitFailed, []string{"94 % of the log is used", "because of DATABASE_MIRRORING", "4096 KB of log are not sent", "fails every minute (954)", "hours old"}},
 	"group": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a"})
 		return p
 	}, exitDone, []string{"availability-group", "the group has no cluster"}},
@@ -334,20 +334,20 @@ var patients = map[string]struct {
 		return groupAs(t, []string{"VIEW SERVER STATE"}, nil)
 	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, but not here"}},
 	"group-broken": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
 		return p
 	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED", "this secondary is not connected to its primary"}},
 	"group-resolving": {func(t *testing.T) *sickPair {
-		p := mirrored(t)
+		p := mirroredPair(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{})
 		return p
 	}, exitFailed, []string{"RESOLVING"}},
 }
 
-// groupAs is a group that is well, seen by a login with these rights on each server.
+// groupAs returns a healthy availability group, checked by a login with these rights on each server.
 func groupAs(t *testing.T, onA, onB []string) *sickPair {
-	p := mirrored(t)
+	p := mirroredPair(t)
 	for on, rights := range map[string][]string{"a": onA, "b": onB} {
 		p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
 		for _, right := range rights {
@@ -360,8 +360,8 @@ func groupAs(t *testing.T, onA, onB []string) *sickPair {
 	return p
 }
 
-// varying are the pieces of a report that are another in every run.
-var varying = []struct {
+// volatileParts are the parts of a report that differ in every run.
+var volatileParts = []struct {
 	piece *regexp.Regexp
 	is    string
 }{
@@ -370,7 +370,7 @@ var varying = []struct {
 	{regexp.MustCompile(`on port \d+`), "on port N"},
 }
 
-// examine runs doctor, and gives its report with the servers called SQL1 and SQL2.
+// examine runs doctor, and returns its report with the servers named SQL1 and SQL2.
 func (p *sickPair) examine() (code int, report, stderr string) {
 	args := append([]string{"doctor"}, p.flags...)
 	if !strings.Contains(strings.Join(p.flags, " "), "--connection-string") {
@@ -382,16 +382,16 @@ func (p *sickPair) examine() (code int, report, stderr string) {
 		addr := p.servers.Partner(name).Addr()
 		report = strings.NewReplacer(addr, sql, strings.Replace(addr, ":", ",", 1), sql).Replace(report)
 	}
-	for _, v := range varying {
+	for _, v := range volatileParts {
 		report = v.piece.ReplaceAllString(report, v.is)
 	}
 	return code, report, stderr
 }
 
-// TestDoctor_Reports pins what is said of each state. After a change on purpose: go test ./cmd/mirrorstate -run Doctor -update,
-// and read the difference.
+// TestDoctor_Reports compares the report of each pair with its golden file. After an intended change run
+// go test ./cmd/mirrorstate -run Doctor -update and read the difference.
 func TestDoctor_Reports(t *testing.T) {
-	for name, c := range patients {
+	for name, c := range sickPairs {
 		t.Run(name, func(t *testing.T) {
 			p := c.make(t)
 			code, report, stderr := p.examine()
@@ -400,7 +400,7 @@ func TestDoctor_Reports(t *testing.T) {
 			}
 			for _, want := range c.says {
 				if !strings.Contains(report, want) {
-					t.Errorf("it does not say %q", want)
+					t.Errorf("%q is missing in the report", want)
 				}
 			}
 			path := filepath.Join("testdata", "doctor", name+".txt")
@@ -415,15 +415,16 @@ func TestDoctor_Reports(t *testing.T) {
 				t.Fatal(err)
 			}
 			if report != string(want) {
-				t.Errorf("%s is not what is said:\n%s", path, report)
+				t.Errorf("the report differs from %s:\n%s", path, report)
 			}
 		})
 	}
 }
 
-// A view that is missing or forbidden leaves one check open, with the reason and what shows it, and every other one is made.
-func TestDoctor_GoesPast(t *testing.T) {
-	p := mirrored(t)
+// If a view is missing or forbidden, its checks are unknown, with the reason and the right that is missing. All other
+// checks are done.
+func TestDoctor_MissingViews(t *testing.T) {
+	p := mirroredPair(t)
 	findings := func() (all []doctor.Finding) {
 		t.Helper()
 		_, stdout, _ := call(t, "doctor", "--json", "--connection-string", p.source(""))
@@ -439,9 +440,9 @@ func TestDoctor_GoesPast(t *testing.T) {
 		healthy[thing{f.Check, f.On}] = f.Level
 	}
 	for _, c := range []struct {
-		part   string // of the texts that are refused
+		part   string // of the queries that are refused
 		number int32
-		opens  []string // checks that say so
+		opens  []string // the checks that are unknown then
 		right  string
 	}{
 		{"sys.database_mirroring_endpoints e LEFT", 229, []string{"endpoint"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
@@ -461,7 +462,7 @@ func TestDoctor_GoesPast(t *testing.T) {
 		{"sysjobs", 229, []string{"expiry-job"}, "msdb.dbo.sysjobs"},
 		{"backupset", 229, []string{"log-backups"}, "msdb.dbo.backupset"},
 		{"dm_os_performance_counters", 300, []string{"unsent-log"}, "GRANT VIEW SERVER STATE"},
-		{"dm_db_log_space_usage", 0, []string{"log-space"}, "GRANT VIEW SERVER STATE"}, // other engines number as they like
+		{"dm_db_log_space_usage", 0, []string{"log-space"}, "GRANT VIEW SERVER STATE"}, // other engines have other error numbers
 	} {
 		t.Run(fmt.Sprintf("%s %d", c.part, c.number), func(t *testing.T) {
 			for _, name := range []string{"a", "b"} {
@@ -480,7 +481,7 @@ func TestDoctor_GoesPast(t *testing.T) {
 				was, before := healthy[thing{f.Check, f.On}]
 				made[thing{f.Check, f.On}] = true
 				if f.Level == doctor.Fail && (!before || was != doctor.Fail) {
-					t.Errorf("it fails now: %+v", f)
+					t.Errorf("a check fails: %+v", f)
 				}
 				if f.Level == doctor.Unchecked && strings.Contains(f.Mend, c.right) {
 					said[f.Check] = true
@@ -488,12 +489,12 @@ func TestDoctor_GoesPast(t *testing.T) {
 			}
 			for one := range healthy {
 				if !made[one] && !made[thing{one.check, ""}] && !made[thing{one.check, "a"}] {
-					t.Errorf("the check %v was not made", one)
+					t.Errorf("the check %v is missing", one)
 				}
 			}
 			for _, check := range c.opens {
 				if !said[check] {
-					t.Errorf("%s is not open with %q", check, c.right)
+					t.Errorf("%s is not unknown with the advice %q", check, c.right)
 				}
 			}
 			if t.Failed() {
@@ -503,9 +504,9 @@ func TestDoctor_GoesPast(t *testing.T) {
 	}
 }
 
-// What machines read is the same, in the same order.
+// The JSON report has the same findings in the same order.
 func TestDoctor_JSON(t *testing.T) {
-	p := mirrored(t)
+	p := mirroredPair(t)
 	p.exec("a", "USE ASPState", "DELETE FROM dbo.MirrorStateEpoch")
 	code, stdout, _ := call(t, "doctor", "--json", "--connection-string", p.source(""))
 	var got struct {
@@ -522,9 +523,9 @@ func TestDoctor_JSON(t *testing.T) {
 	}
 }
 
-// Nothing is changed by looking, and nothing secret is said.
-func TestDoctor_OnlyReads(t *testing.T) {
-	p := newPatient(t, embedded.Options{Witness: true, Password: "a-secret-nobody-says"})
+// doctor changes nothing, and its report has no secret.
+func TestDoctor_ChangesNothing(t *testing.T) {
+	p := newSickPair(t, embedded.Options{Witness: true, Password: "a-secret-nobody-says"})
 	before := [2]string{p.lsn("a"), p.lsn("b")}
 	_, report, stderr := p.examine()
 	if after := [2]string{p.lsn("a"), p.lsn("b")}; after != before {
@@ -535,7 +536,7 @@ func TestDoctor_OnlyReads(t *testing.T) {
 	}
 }
 
-// lsn is the end of a partner's log: it moves with every write.
+// lsn returns the end of a partner's log, which moves with every write.
 func (p *sickPair) lsn(partner string) (lsn string) {
 	p.t.Helper()
 	db := openServer(p.t, p.servers.Partner(partner).ConnectionString("master"))
@@ -553,13 +554,13 @@ func TestDoctor_Misuse(t *testing.T) {
 	}
 }
 
-// What doctor advises for a login that the mirror lacks, or has with another SID, or that may too little, mends it: the statement
-// and the command are run as they are printed. Nothing else leads out of that state.
-func TestDoctor_AdviceLeadsOut(t *testing.T) {
+// doctor's advice repairs a login that is missing on the mirror, or has another SID there, or lacks a right. The test
+// runs the statements and the commands exactly as doctor prints them, and nothing else.
+func TestDoctor_AdviceRepairs(t *testing.T) {
 	statement := regexp.MustCompile(`On ([ab]), .* run (DROP LOGIN \[[^]]*\])`)
 	for _, name := range []string{"login-missing", "sids-differ", "orphans", "no-user", "few-rights"} {
 		t.Run(name, func(t *testing.T) {
-			p := patients[name].make(t)
+			p := sickPairs[name].make(t)
 			source := p.source(p.login)
 			admin := regexp.MustCompile(`user id=([^;]*);password=([^;]*)`).FindStringSubmatch(p.source(""))
 			look := func() (due []doctor.Finding) {
@@ -586,7 +587,7 @@ func TestDoctor_AdviceLeadsOut(t *testing.T) {
 				words, how, _ := strings.Cut(f.Command, " --connection-string ")
 				how = strings.Trim(how, `"`)
 				if how == "…" {
-					how = source // the one that doctor was given
+					how = source // the connection string that was passed to doctor
 				}
 				t.Setenv("MIRRORSTATE_PAIR_PASSWORD", "")
 				if strings.HasSuffix(how, "user id=sa") {
@@ -600,7 +601,7 @@ func TestDoctor_AdviceLeadsOut(t *testing.T) {
 			}
 			t.Setenv("MIRRORSTATE_PAIR_PASSWORD", "")
 			for _, f := range look() {
-				t.Errorf("still: %s on %s: %s", f.Check, f.On, f.Found)
+				t.Errorf("not repaired: %s on %s: %s", f.Check, f.On, f.Found)
 			}
 		})
 	}

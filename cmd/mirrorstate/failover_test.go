@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The size of the load; make test runs a small one.
+// The size of the load. make test runs a small load.
 var (
 	loadClients   = flag.Int("clients", 8, "clients of a load test")
 	loadSessions  = flag.Int("sessions", 4, "sessions they share")
@@ -20,7 +20,7 @@ var (
 
 // load runs clients that each cycle over the sessions until stop is closed.
 type load struct {
-	pace         string         // URL of the pair's state
+	pace         string         // URL of the pair's status
 	acknowledged []atomic.Int64 // by session
 	failures     chan error
 	stop         chan struct{}
@@ -57,16 +57,16 @@ func startLoad(ctx context.Context, p *program, clients int, urls []string) *loa
 // after waits until that many cycles have been acknowledged since the call.
 func (l *load) after(t *testing.T, cycles int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	for want := l.cycles.Load() + cycles; l.cycles.Load() < want; {
 		select {
 		case err := <-l.failures:
 			t.Fatalf("a request failed: %v", err)
 		case <-ctx.Done():
-			t.Fatal("the clients do not get on")
+			t.Fatal("the clients make no progress")
 		default:
-			// A request of our own paces this loop, and must not fail either.
+			// This request paces the loop. It must not fail either.
 			if status, _, body, err := request(ctx, "GET", l.pace, ""); err != nil || status != 200 {
 				t.Fatalf("GET /v1/pair: %d %s %v", status, body, err)
 			}
@@ -85,8 +85,8 @@ func (l *load) end(t *testing.T) {
 	}
 }
 
-// TestServe_ManualFailovers is the promise, seen from outside: under load, with
-// one planned failover after the other, no request fails and every counter is exact.
+// TestServe_ManualFailovers checks the promise from outside: under load, with one planned failover after the other, no
+// request fails and every counter is exact.
 func TestServe_ManualFailovers(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	urls := counters(t, p, *loadSessions)
@@ -98,12 +98,12 @@ func TestServe_ManualFailovers(t *testing.T) {
 	l.after(t, *loadBetween)
 	l.end(t)
 	t.Logf("%d cycles acknowledged through %d failovers", l.cycles.Load(), *loadFailovers)
-	l.exact(t, urls)
+	l.checkCounters(t, urls)
 	p.stop(t)
 }
 
-// exact wants every session to hold the number of its acknowledged additions.
-func (l *load) exact(t *testing.T, urls []string) {
+// checkCounters checks that every session holds the number of its acknowledged additions.
+func (l *load) checkCounters(t *testing.T, urls []string) {
 	t.Helper()
 	for i, url := range urls {
 		_, body := must(t, []int{200}, "GET", url, "")
@@ -113,9 +113,8 @@ func (l *load) exact(t *testing.T, urls []string) {
 	}
 }
 
-// TestServe_Killed kills the server as kill -9 does, under load: every
-// acknowledged addition is there after the next start, and at most the one that
-// was under way in each client besides.
+// TestServe_Killed kills the server under load, as kill -9 does. After the next start every acknowledged addition is
+// there, and at most one more for each client: the addition that was under way.
 func TestServe_Killed(t *testing.T) {
 	dir := t.TempDir()
 	p := startServe(t, dir)
@@ -140,7 +139,7 @@ func TestServe_Killed(t *testing.T) {
 		extra += got - l.acknowledged[i].Load()
 	}
 	if extra > int64(*loadClients) {
-		t.Errorf("%d additions more than were acknowledged, from %d clients", extra, *loadClients)
+		t.Errorf("%d additions that were not acknowledged, with %d clients", extra, *loadClients)
 	}
 	again.stop(t)
 }

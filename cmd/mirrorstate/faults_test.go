@@ -14,15 +14,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// spread is how many sessions the clients share while a partner is broken: more than
-// there are clients. Where a few hammer one session, they can overrun its ring of four
-// operations while the fate of a fifth is open, which is an honest 504.
-const spread = 24
+// faultSessions is the number of sessions that the clients share while a partner is broken. It is larger than the
+// number of clients: several clients on one session could use up its ring of four operations while the outcome of a
+// fifth is unknown, which is a correct 504.
+const faultSessions = 24
 
-// between is how long a test's polling rests.
+// between is the interval at which a test polls.
 const between = 20 * time.Millisecond
 
-// state reads the pair's state.
+// state returns the pair's status.
 func (p *program) state(t *testing.T) server.PairStatus {
 	t.Helper()
 	_, text := must(t, []int{200}, "GET", p.admin+"/v1/pair", "", p.auth...)
@@ -33,10 +33,10 @@ func (p *program) state(t *testing.T) server.PairStatus {
 	return st
 }
 
-// until waits for the pair to be as asked for.
+// until waits until the pair's status satisfies is; what describes it.
 func (p *program) until(t *testing.T, what string, is func(server.PairStatus) bool) server.PairStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	rest := time.NewTicker(between)
 	defer rest.Stop()
@@ -53,19 +53,19 @@ func (p *program) until(t *testing.T, what string, is func(server.PairStatus) bo
 	}
 }
 
-// synchronized: a principal serves, and its mirror has everything.
+// synchronized reports whether there is a principal and its mirror is synchronized.
 func synchronized(st server.PairStatus) bool {
 	return st.Principal != "" && !st.Exposed && st.Partners[0].State == "SYNCHRONIZED" && st.Partners[1].State == "SYNCHRONIZED"
 }
 
-// fault breaks a partner.
+// fault injects a fault into a partner.
 func (p *program) fault(t *testing.T, body string) {
 	t.Helper()
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/fault", body, append([]string{"Content-Type", "application/json"}, p.auth...)...)
 }
 
-// healed lifts the faults of a partner and waits until the pair is whole.
-func (p *program) healed(t *testing.T, partner string) {
+// heal removes the faults of a partner and waits until the pair is synchronized.
+func (p *program) heal(t *testing.T, partner string) {
 	t.Helper()
 	p.fault(t, `{"partner":"`+partner+`","fault":"none"}`)
 	p.until(t, "SYNCHRONIZED again", synchronized)
@@ -96,8 +96,8 @@ func (p *program) watch(t *testing.T) (kinds func() string) {
 	}()
 	select {
 	case <-first:
-	case <-time.After(patience):
-		t.Error("the stream of events does not begin")
+	case <-time.After(waitLimit):
+		t.Error("the stream of events does not start")
 	}
 	return func() string {
 		cancel()
@@ -106,44 +106,43 @@ func (p *program) watch(t *testing.T) (kinds func() string) {
 	}
 }
 
-// TestServe_TakesOver breaks the principal under load, once each way: the witness and
-// the mirror agree, the mirror takes over, no request fails and every counter is exact.
-// Then the old principal returns as mirror, and takes the calls again in a planned failover.
-func TestServe_TakesOver(t *testing.T) {
+// TestServe_AutomaticFailover breaks the principal under load, once by each fault. The mirror becomes principal with
+// the witness's vote, no request fails, and every counter is exact. The old principal returns as mirror, and becomes
+// principal again by a planned failover.
+func TestServe_AutomaticFailover(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"crash", "stop", "freeze", "isolate"} {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel() // much of it is waiting
+			t.Parallel() // it mostly waits
 			p := startServe(t, t.TempDir(), "--partner-timeout", "5s")
 			p.until(t, "SYNCHRONIZED", synchronized)
-			urls := counters(t, p, spread)
+			urls := counters(t, p, faultSessions)
 			kinds := p.watch(t)
 			l := startLoad(t.Context(), p, *loadClients, urls)
 			l.after(t, *loadBetween)
 			p.fault(t, `{"partner":"principal","fault":"`+kind+`"}`)
 			p.until(t, "served by b", func(st server.PairStatus) bool { return st.Principal == "b" })
 			l.after(t, *loadBetween)
-			p.healed(t, "a")
+			p.heal(t, "a")
 			l.after(t, *loadBetween)
 			must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 			l.after(t, *loadBetween)
 			l.end(t)
-			l.exact(t, urls)
+			l.checkCounters(t, urls)
 			if seen := kinds(); !strings.Contains(seen, "fault a") || !strings.Contains(seen, "principal b") || !strings.Contains(seen, "principal a") {
-				t.Errorf("the stream of events had %s", seen)
+				t.Errorf("got events %s", seen)
 			}
 			p.stop(t)
 		})
 	}
 }
 
-// TestServe_RidesOut breaks what is no reason to change roles: nobody takes over, and
-// again no request fails.
-func TestServe_RidesOut(t *testing.T) {
+// TestServe_NoFailoverNeeded injects faults that are no reason for a failover: the roles stay, and no request fails.
+func TestServe_NoFailoverNeeded(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, t.TempDir())
 	began := p.until(t, "SYNCHRONIZED", synchronized)
-	urls := counters(t, p, spread)
+	urls := counters(t, p, faultSessions)
 	l := startLoad(t.Context(), p, *loadClients, urls)
 	for _, fault := range []string{
 		`{"partner":"a","fault":"sever"}`,
@@ -161,24 +160,23 @@ func TestServe_RidesOut(t *testing.T) {
 			}
 		}
 		p.fault(t, `{"partner":"b","fault":"none"}`)
-		p.healed(t, "a")
+		p.heal(t, "a")
 	}
 	if st := p.state(t); st.Principal != "a" || st.RoleSequence != began.RoleSequence {
-		t.Errorf("%s is principal, role sequence %d: somebody took over", st.Principal, st.RoleSequence)
+		t.Errorf("%s is principal, role sequence %d: there was a failover", st.Principal, st.RoleSequence)
 	}
 	l.end(t)
-	l.exact(t, urls)
+	l.checkCounters(t, urls)
 	p.stop(t)
 }
 
-// TestServe_ForcedByOperator loses the principal of a pair without a witness: calls are
-// held until an operator forces service; the old principal returns SUSPENDED, and is
-// a mirror again after a resume.
+// TestServe_ForcedByOperator crashes the principal of a pair without a witness. Calls are held until an operator forces
+// service. The old principal returns SUSPENDED, and is a mirror again after a resume.
 func TestServe_ForcedByOperator(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, t.TempDir(), "--witness", "off")
 	p.until(t, "SYNCHRONIZED", synchronized)
-	urls := counters(t, p, spread)
+	urls := counters(t, p, faultSessions)
 	l := startLoad(t.Context(), p, *loadClients, urls)
 	l.after(t, *loadBetween)
 	p.fault(t, `{"partner":"principal","fault":"crash"}`)
@@ -193,11 +191,11 @@ func TestServe_ForcedByOperator(t *testing.T) {
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	l.after(t, *loadBetween)
 	l.end(t)
-	l.exact(t, urls)
+	l.checkCounters(t, urls)
 	p.stop(t)
 }
 
-// TestServe_ForcedByWatchdog is the same with nobody at the console.
+// TestServe_ForcedByWatchdog does the same, but the watchdog forces service.
 func TestServe_ForcedByWatchdog(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
@@ -207,23 +205,23 @@ func TestServe_ForcedByWatchdog(t *testing.T) {
 	}
 	p := startServe(t, t.TempDir(), "--witness", "off", "--config", path)
 	p.until(t, "SYNCHRONIZED", synchronized)
-	urls := counters(t, p, spread)
+	urls := counters(t, p, faultSessions)
 	l := startLoad(t.Context(), p, *loadClients, urls)
 	l.after(t, *loadBetween)
 	p.fault(t, `{"partner":"principal","fault":"crash"}`)
 	st := p.until(t, "served by b, by force", func(st server.PairStatus) bool { return st.Principal == "b" && st.Watchdog.Forced > 0 })
 	if st.Watchdog.Forced != 1 {
-		t.Errorf("the watchdog says %+v", st.Watchdog)
+		t.Errorf("got watchdog status %+v", st.Watchdog)
 	}
 	l.after(t, *loadBetween)
 	l.end(t)
-	l.exact(t, urls)
+	l.checkCounters(t, urls)
 	p.stop(t)
 }
 
-// TestServe_Accept parts the partners and forces service while the old principal
-// lives: both claim, the newer one is served, both claims are shown, and the operator's
-// word brings the calls back to the other.
+// TestServe_Accept cuts the connection between the partners and forces service while the old principal is up. Both
+// claim to be principal, the newer one is used, and both claims are shown. After pair accept the calls go to the other
+// partner.
 func TestServe_Accept(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, t.TempDir(), "--witness", "off")
@@ -234,7 +232,7 @@ func TestServe_Accept(t *testing.T) {
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"force","allow_data_loss":true}`, "Content-Type", "application/json")
 	st := p.until(t, "split", func(st server.PairStatus) bool { return st.SplitBrain && len(st.Claims) == 2 })
 	if st.Principal != "b" || st.Claims[1].Epoch <= st.Claims[0].Epoch {
-		t.Errorf("%s is served; the claims are %+v", st.Principal, st.Claims)
+		t.Errorf("%s is the principal in use; the claims are %+v", st.Principal, st.Claims)
 	}
 	if ok, err := cycle(t.Context(), url); !ok {
 		t.Errorf("on b: %v", err)
@@ -250,10 +248,10 @@ func TestServe_Accept(t *testing.T) {
 		}
 	}
 	if after := p.state(t); after.Principal != "a" || after.Epoch <= st.Epoch {
-		t.Errorf("%s is served with epoch %d, after epoch %d", after.Principal, after.Epoch, st.Epoch)
+		t.Errorf("%s is the principal in use, epoch %d, after epoch %d", after.Principal, after.Epoch, st.Epoch)
 	}
 	if _, body := must(t, []int{200}, "GET", url, ""); body != "0" {
-		t.Errorf("a holds %s, want what it had before the parting", body)
+		t.Errorf("the session on a holds %s, want its item from before the cut", body)
 	}
 	if !strings.Contains(p.stderr.String(), "b has nothing worth keeping") {
 		t.Error("the operator's reason is not in the log")
@@ -261,12 +259,12 @@ func TestServe_Accept(t *testing.T) {
 	p.stop(t)
 }
 
-// TestServe_RefusesExposed: with pair.exposed: refuse nothing is acknowledged that one server
-// alone has. Writes are held while the mirror is away, reads are not.
-func TestServe_RefusesExposed(t *testing.T) {
+// TestServe_ExposedRefuse: with pair.exposed: refuse no write is acknowledged that only one server has. While the
+// mirror is down, writes are held and reads are answered.
+func TestServe_ExposedRefuse(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
-	// The window is so long that the mirror comes back within it on a busy machine, too.
+	// The hold window is long, so that the mirror returns within it even on a busy machine.
 	if err := os.WriteFile(path, []byte("pair: {exposed: refuse, hold: {window: 10s}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -276,10 +274,10 @@ func TestServe_RefusesExposed(t *testing.T) {
 	p.fault(t, `{"partner":"mirror","fault":"crash"}`)
 	p.until(t, "exposed", func(st server.PairStatus) bool { return st.Exposed })
 	if _, text := must(t, []int{503}, "PUT", url, "1"); !strings.Contains(text, `"outcome":"not-applied"`) || !strings.Contains(text, "no-principal") {
-		t.Errorf("a write beside a lost mirror, with the window over: %s", text)
+		t.Errorf("a write without a mirror, after the hold window: %s", text)
 	}
 	if _, text := must(t, []int{200}, "GET", url, ""); text != "0" {
-		t.Errorf("the session holds %q, want what it was made with", text)
+		t.Errorf("the session holds %q, want its first item", text)
 	}
 	stored := make(chan error, 1)
 	go func() {
@@ -290,9 +288,9 @@ func TestServe_RefusesExposed(t *testing.T) {
 		stored <- err
 	}()
 	p.until(t, "held", func(st server.PairStatus) bool { return st.Holding == 1 && st.Principal == "a" })
-	p.healed(t, "b")
+	p.heal(t, "b")
 	if err := <-stored; err != nil {
-		t.Errorf("the write that was held: %v", err)
+		t.Errorf("the held write: %v", err)
 	}
 	if _, text := must(t, []int{200}, "GET", url, ""); text != "2" {
 		t.Errorf("the session holds %q, want 2", text)

@@ -14,14 +14,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 )
 
-// asFlood makes the test binary a caller that wants everything at once: the API's URL.
+// asFlood makes the test binary a client that sends as many requests as it can. Its value is the URL of the API.
 const asFlood = "MIRRORSTATE_TEST_AS_FLOOD"
 
-// floodReport is what became of the flood.
+// floodReport counts the answers to the flood.
 type floodReport struct{ Served, Turned, Other, Broken int64 }
 
-// runFlood asks for as much as it can until standard input ends. It says "turned away" when it first
-// was, and at the end what became of it.
+// runFlood sends as many requests as it can until standard input ends. It prints "turned away" at the first refusal,
+// and the report at the end.
 func runFlood() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var served, turned, other, broken atomic.Int64
@@ -48,7 +48,7 @@ func runFlood() {
 		case resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "":
 			turned.Add(1)
 			first.Do(func() { fmt.Fprintln(os.Stderr, "turned away") })
-		case resp.StatusCode != http.StatusNotFound: // a session whose making was turned away
+		case resp.StatusCode != http.StatusNotFound: // 404: the request that creates the session was refused
 			other.Add(1)
 		}
 	}

@@ -20,9 +20,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// dryRuns are the scripts that are pinned, each to testdata/install/NAME.sql.
+// dryRuns are the dry runs whose scripts are compared with testdata/install/NAME.sql.
 var dryRuns = map[string]string{
 	"fresh":       "install --dry-run",
 	"extend":      "install --dry-run --onto stock",
@@ -53,7 +53,7 @@ func TestInstall_DryRunScripts(t *testing.T) {
 	}
 }
 
-// openServer is a connection to one server, ended with the test.
+// openServer opens a connection to one server, and closes it at the end of the test.
 func openServer(t *testing.T, connectionString string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlserver", connectionString)
@@ -64,7 +64,7 @@ func openServer(t *testing.T, connectionString string) *sql.DB {
 	return db
 }
 
-// golden compares with a file of testdata/install, or writes it with -update.
+// golden compares got with a file of testdata/install, or writes the file with -update.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", "install", name)
@@ -79,12 +79,12 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s is not what is printed; see the difference with go test ./cmd/mirrorstate -run DryRun -update and git diff", path)
+		t.Errorf("the output differs from %s; see the difference with go test ./cmd/mirrorstate -run DryRun -update and git diff", path)
 	}
 }
 
-// What a dry run prints is what an installation sends: run by hand it gives the same database.
-func TestInstall_DryRunIsTheTruth(t *testing.T) {
+// The script of a dry run does the same as install: run by hand, it creates the same database.
+func TestInstall_DryRunEqualsInstall(t *testing.T) {
 	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true})
 	_, script, _ := call(t, "install", "--dry-run")
 	db := openServer(t, servers.Partner("a").ConnectionString(""))
@@ -93,7 +93,7 @@ func TestInstall_DryRunIsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, sent, _ := strings.Cut(script, "USE [master]") // what stands before is sqlcmd's
+	_, sent, _ := strings.Cut(script, "USE [master]") // the lines before are for sqlcmd
 	for _, b := range schema.Split("install.sql", "USE [master]"+sent) {
 		if _, err := conn.ExecContext(t.Context(), b.Text); err != nil {
 			t.Fatalf("line %d: %v", b.Line, err)
@@ -113,7 +113,7 @@ func TestInstall_Command(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"install --dry-run", exitDone, "Planned for what stands on partner a", ""},
+		{"install --dry-run", exitDone, "Planned for the present state of the database on partner a", ""},
 		{"uninstall", exitFailed, "", "there is no database ASPState"},
 		{"install --stock-only", exitDone, "nothing before, stock now", "make the stock objects"},
 		{"install --on b", exitFailed, "", "would be another database"},
@@ -121,8 +121,8 @@ func TestInstall_Command(t *testing.T) {
 		{"install --grant nobody", exitFailed, "", "CREATE LOGIN [nobody]"},
 		{"install", exitDone, "stock before, extended now", "columns"},
 		{"install", exitDone, "is extended: nothing to do", ""},
-		{"install --recreate Shop", exitMisuse, "", `type that name, not "Shop"`},
-		{"install --on c", exitMisuse, "", "neither a nor b"},
+		{"install --recreate Shop", exitMisuse, "", `pass that name to confirm it, not "Shop"`},
+		{"install --on c", exitMisuse, "", "must be a or b"},
 		{"install --onto something --dry-run", exitMisuse, "", "neither nothing, stock nor extended"},
 		{"uninstall --dry-run", exitDone, "DROP TABLE dbo.MirrorStateEpoch", ""},
 		{"uninstall --json", exitDone, `"after": "stock"`, "drop the extension"},
@@ -133,7 +133,7 @@ func TestInstall_Command(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d; stdout:\n%.400s\nstderr:\n%s", c.args, code, c.code, stdout, stderr)
 		}
 		if lines := strings.Count(stderr, "\n"); code != exitDone && (stdout != "" || lines != 1) {
-			t.Errorf("%s: a failure prints %d lines of errors, and on standard output %q", c.args, lines, stdout)
+			t.Errorf("%s: got %d lines on standard error, want 1; standard output %q, want none", c.args, lines, stdout)
 		}
 		if strings.Contains(stdout+stderr, servers.Password()) {
 			t.Errorf("%s prints the password", c.args)
@@ -149,7 +149,7 @@ func TestInstall_Command(t *testing.T) {
 	}
 }
 
-// On a mirrored pair it goes to the principal, and on the mirror alone it refuses.
+// On a mirrored pair install runs on the principal. If only the mirror answers, it refuses.
 func TestInstall_Mirrored(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := loadserver.PairConnection(servers)
@@ -166,26 +166,26 @@ func TestInstall_Mirrored(t *testing.T) {
 	}
 	code, stdout, stderr = call(t, "install", "--connection-string", pair)
 	if code != exitDone || !strings.Contains(stdout, "ASPState on partner a") || !strings.Contains(stdout, "stock before, extended now") {
-		t.Errorf("the mirror had not what was done on its principal: exit %d\n%s%s", code, stdout, stderr)
+		t.Errorf("the mirror lacks the changes of its principal: exit %d\n%s%s", code, stdout, stderr)
 	}
 	if code, _, stderr = call(t, "install", "--on", "b", "--connection-string", pair); code != exitFailed || !strings.Contains(stderr, "b (") || !strings.Contains(stderr, "is the mirror") {
-		t.Errorf("insisting on the mirror: exit %d, %s", code, stderr)
+		t.Errorf("--on the mirror: exit %d, %s", code, stderr)
 	}
 	if err := servers.Partner("a").Inject(t.Context(), embedded.Stop); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, stderr = call(t, "install", "--connection-string", pair); code != exitFailed || !strings.Contains(stderr, "on a mirror nothing can be installed") {
-		t.Errorf("the mirror alone: exit %d, %s", code, stderr)
+		t.Errorf("only the mirror answers: exit %d, %s", code, stderr)
 	}
 }
 
-// Debian's sqlfluff knows T-SQL as far as it is said below.
+// sqlfluff parses the scripts, except the statements that are listed below.
 func TestInstall_ScriptsParse(t *testing.T) {
 	sqlfluff, err := exec.LookPath("sqlfluff")
 	if err != nil {
-		t.Skip("sqlfluff is not installed: nobody else has read the scripts")
+		t.Skip("sqlfluff is not installed: the scripts are not checked by it")
 	}
-	// What its version 1.4 can't read, and SQL Server can: found by hand, see docs/install.md.
+	// Statements that SQL Server accepts and sqlfluff 1.4 can't parse. They were found by hand; see docs/install.md.
 	unread := []string{"SET DEADLOCK_PRIORITY", ":on error exit", "    @@ver int OUTPUT", "ALTER TABLE dbo.ASPStateTempSessions"}
 	var text strings.Builder
 	seen := map[string]bool{}
@@ -209,7 +209,7 @@ func TestInstall_ScriptsParse(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, sqlfluff, "parse", "--dialect", "tsql", file).CombinedOutput()
 	if err != nil {
@@ -223,8 +223,8 @@ func TestInstall_ScriptsParse(t *testing.T) {
 	}
 }
 
-// A name that sqlcmd would read as its own is refused before a script is printed.
-func TestScripts_RefuseNames(t *testing.T) {
+// A name that sqlcmd would take for a command or a variable is refused before a script is printed.
+func TestScripts_RefusedNames(t *testing.T) {
 	for _, bad := range []string{"web\nGO\n:!! touch x", "a$(b)", ":r x.sql", "!!dir", "GO"} {
 		for _, args := range [][]string{
 			{"install", "--dry-run", "--grant", bad}, {"pair", "setup", "--dry-run", "--login", bad}, {"pair", "setup", "--dry-run", "--group", bad},

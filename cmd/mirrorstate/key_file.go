@@ -7,24 +7,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 )
 
-// private is a new file that only its user can read; nil: none is wanted.
-type private struct{ *os.File }
+// privateFile is a new file that only its owner can read. Its File is nil if --out is not set.
+type privateFile struct{ *os.File }
 
-// makePrivate makes an empty file, before there is a key that would be lost without it. It stays open: by its name the key
-// could get into another file that somebody put there meanwhile.
-func makePrivate(path string) (private, error) {
+// createPrivateFile creates an empty file, before the key that would be lost without it. The file stays open: somebody
+// could replace it by another one of the same name before the key is written.
+func createPrivateFile(path string) (privateFile, error) {
 	if path == "" {
-		return private{}, nil
+		return privateFile{}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return private{}, misuse.Errorf("--out: %w; name a new file", err)
+		return privateFile{}, misuse.Errorf("--out: %w; name a new file", err)
 	}
-	return private{f}, nil
+	return privateFile{f}, nil
 }
 
-// write fills the file and closes it.
-func (p private) write(text string) error {
+// write writes the text to the file and closes it.
+func (p privateFile) write(text string) error {
 	_, err := p.WriteString(text)
 	if err == nil {
 		err = p.Sync()
@@ -32,8 +32,8 @@ func (p private) write(text string) error {
 	return errors.Join(err, p.Close())
 }
 
-// remove takes away a file for which there was no key.
-func (p private) remove() error {
+// remove removes the file of a key that was not created.
+func (p privateFile) remove() error {
 	if p.File == nil {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (c *keyCommand) list() *cobra.Command {
 	return cmd
 }
 
-// printKeys leaves the hashes out: they are of no use to people.
+// printKeys prints the keys without their hashes, which nobody needs.
 func printKeys(out io.Writer, entries []keyring.Entry, asJSON bool, now time.Time) error {
 	if asJSON {
 		shown := []keyring.Entry{}

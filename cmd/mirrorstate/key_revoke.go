@@ -13,12 +13,12 @@ import (
 func (c *keyCommand) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoke ID...",
-		Short:   "Take keys out of the file",
+		Short:   "Remove keys from the file",
 		Example: "  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return misuse.Errorf("key revoke wants the ids of keys; see mirrorstate key list")
+				return misuse.Errorf("key revoke takes the ids of keys; see mirrorstate key list")
 			}
 			path, _, err := c.path()
 			if err != nil {
@@ -35,17 +35,17 @@ func (c *keyCommand) revoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if opensOperators(revoked) && !opensOperators(left) {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning: no key opens the operators' listener now: a server that runs lets nobody in there, and one that is started anew on loopback "+
-					"lets everybody on the machine act on the pair; make one with mirrorstate key new NAME --operator")
+			if anyOperatorKey(revoked) && !anyOperatorKey(left) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: no key has access to the operators' listener now: a running server refuses every caller there, and after a restart on loopback "+
+					"any local user can operate the pair; create a key with mirrorstate key new NAME --operator")
 			}
 			return nil
 		},
 	}
 }
 
-// opensOperators says whether an entry opens the operators' listener.
-func opensOperators(entries []keyring.Entry) bool {
+// anyOperatorKey reports whether any entry has access to the operators' listener.
+func anyOperatorKey(entries []keyring.Entry) bool {
 	return slices.ContainsFunc(entries, func(e keyring.Entry) bool {
 		rights, err := keyring.ParseRights(e.Rights)
 		return err == nil && rights&keyring.Operators != 0

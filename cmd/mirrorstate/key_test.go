@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// Whoever revokes the last key to the operators' listener is told what that means; others are not.
+// Revoking the last key with access to the operators' listener prints a warning; revoking another key does not.
 func TestKey_RevokeLastOperator(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.json")
 	var ids []string
@@ -36,8 +36,8 @@ func TestKey_RevokeLastOperator(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(out), "revoked "+ids[i]) {
 			t.Errorf("key revoke: %v, %s%s", err, out, stderr.String())
 		}
-		if got := strings.Contains(stderr.String(), "warning: no key opens the operators' listener now"); got != warns {
-			t.Errorf("entry %d: standard error says %q", i, stderr.String())
+		if got := strings.Contains(stderr.String(), "warning: no key has access to the operators' listener now"); got != warns {
+			t.Errorf("entry %d: got standard error %q", i, stderr.String())
 		}
 	}
 }

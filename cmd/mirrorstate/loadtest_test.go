@@ -19,10 +19,10 @@ import (
 	loadreport "github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// runProgram runs the program to its end.
+// runProgram runs the program in a process of its own, and waits for it.
 func runProgram(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = programEnv(t)
@@ -38,37 +38,37 @@ func runProgram(t *testing.T, args ...string) (code int, stdout, stderr string) 
 	return 0, out.String(), errs.String()
 }
 
-// programEnv makes the test binary the program, with a folder of its own for what is
-// temporary, which must be empty in the end.
+// programEnv returns the environment that makes the test binary the program. It has a temporary folder of its own,
+// which must be empty at the end.
 func programEnv(t *testing.T) []string {
 	dir := t.TempDir()
 	t.Cleanup(func() {
 		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
-			t.Errorf("it left %v behind", left)
+			t.Errorf("the program left temporary files: %v", left)
 		}
 	})
 	return append(os.Environ(), asProgram+"=1", "TMPDIR="+dir)
 }
 
-// littleLoad is a load that a busy machine bears, too.
-func littleLoad(more ...string) []string {
+// smallLoad returns the flags of a load that a busy machine can handle.
+func smallLoad(more ...string) []string {
 	return append([]string{"loadtest", "--rate", "100", "--clients", "32", "--sessions", "50", "--warmup", "500ms", "--duration", "5s", "--json"}, more...)
 }
 
 func reportOf(t *testing.T, stdout string) (r loadreport.Report) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-		t.Fatalf("the report is no JSON: %v\n%s", err, stdout)
+		t.Fatalf("the report is not JSON: %v\n%s", err, stdout)
 	}
 	return r
 }
 
-// TestLoadtest_Own brings up a pair and a server of its own, has them fail over twice, and
-// finds that nothing failed, nothing was lost, and nothing was granted twice.
-func TestLoadtest_Own(t *testing.T) {
+// TestLoadtest_OwnPair starts a pair and a server, and causes two failovers. No request fails, no write is lost, and no
+// lock is granted twice.
+func TestLoadtest_OwnPair(t *testing.T) {
 	t.Parallel()
 	page := filepath.Join(t.TempDir(), "report.html")
-	code, stdout, stderr := runProgram(t, littleLoad("--failover", "manual@1s,crash@2500ms", "--html", page)...)
+	code, stdout, stderr := runProgram(t, smallLoad("--failover", "manual@1s,crash@2500ms", "--html", page)...)
 	r := reportOf(t, stdout)
 	if code != exitDone || len(r.Failovers) != 2 || r.Requests < 200 {
 		t.Errorf("exit %d after %d requests, failovers %+v; it said\n%s", code, r.Requests, r.Failovers, stderr)
@@ -79,16 +79,16 @@ func TestLoadtest_Own(t *testing.T) {
 		}
 	}
 	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("2 failovers: nothing failed")) {
-		t.Errorf("the page of %d bytes does not say so, %v", len(text), err)
+		t.Errorf("the page of %d bytes lacks the result, %v", len(text), err)
 	}
 }
 
-// TestLoadtest_Compares has all ways work on one pair, and at full speed in turn. The rate is one that all four
-// together keep on a busy machine, and how fast they are at full speed is the machine's business.
+// TestLoadtest_Compares runs all four ways on one pair, together at a fixed rate and one after the other at full speed.
+// A busy machine can keep the rate with all four. The full speed depends on the machine and is not checked.
 func TestLoadtest_Compares(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []string{"20", "0"} {
-		code, stdout, stderr := runProgram(t, littleLoad("--via", "http,driver,direct,statement", "--rate", rate, "--clients", "4", "--duration", "4s")...)
+		code, stdout, stderr := runProgram(t, smallLoad("--via", "http,driver,direct,statement", "--rate", rate, "--clients", "4", "--duration", "4s")...)
 		r := reportOf(t, stdout)
 		if code != exitDone || len(r.Vias) != 4 {
 			t.Fatalf("exit %d with %d ways; it said\n%s", code, len(r.Vias), stderr)
@@ -99,34 +99,33 @@ func TestLoadtest_Compares(t *testing.T) {
 			}
 		}
 		if rate == "0" && r.Vias["http"].Seconds > 3 {
-			t.Errorf("at full speed each way had its turn for %v s of 4", r.Vias["http"].Seconds)
+			t.Errorf("at full speed each way ran for %v s of 4", r.Vias["http"].Seconds)
 		}
 	}
 }
 
-// TestLoadtest_Forced: without a witness the principal crashes and service is forced, which
-// loses nothing that was on both.
+// TestLoadtest_Forced: without a witness the principal crashes and service is forced. No write that both servers have
+// is lost.
 func TestLoadtest_Forced(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := runProgram(t, littleLoad("--failover", "force@1s")...)
+	code, stdout, stderr := runProgram(t, smallLoad("--failover", "force@1s")...)
 	r := reportOf(t, stdout)
 	if code != exitDone || len(r.Failovers) != 1 || r.Failovers[0].Kind != "force" || r.Failovers[0].NoPrincipalMS == nil {
 		t.Errorf("exit %d, %+v; it said\n%s", code, r.Failovers, stderr)
 	}
 }
 
-// TestLoadtest_Target loads a server that runs already, asks it for a failover, and
-// leaves no session behind.
+// TestLoadtest_Target loads a running server, causes a failover there, and removes its sessions.
 func TestLoadtest_Target(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, t.TempDir())
 	p.until(t, "SYNCHRONIZED", synchronized)
-	code, stdout, stderr := runProgram(t, littleLoad("--target", p.api, "--admin", p.admin, "--failover", "manual@1s,sever@3s")...)
+	code, stdout, stderr := runProgram(t, smallLoad("--target", p.api, "--admin", p.admin, "--failover", "manual@1s,sever@3s")...)
 	if r := reportOf(t, stdout); code != exitDone || len(r.Failovers) != 2 || r.Requests < 200 {
 		t.Errorf("exit %d, %+v; it said\n%s", code, r.Failovers, stderr)
 	}
 	if _, list := must(t, []int{200}, "GET", p.admin+"/v1/apps/%2Floadtest%2Fhttp/sessions", ""); !strings.Contains(list, `"sessions": []`) {
-		t.Errorf("there are sessions left: %s", list)
+		t.Errorf("sessions are left: %s", list)
 	}
 	code, _, stderr = runProgram(t, "loadtest", "--target", p.api, "--admin", p.admin, "--failover", "force@1s")
 	if code != exitMisuse || !strings.Contains(stderr, "embedded, with a witness") || !strings.Contains(stderr, "it supports manual, crash, freeze, isolate, partition, sever") {
@@ -135,10 +134,10 @@ func TestLoadtest_Target(t *testing.T) {
 	p.stop(t)
 }
 
-// TestLoadtest_Killed: the processes that a load test has started end with it, however it ends.
+// TestLoadtest_Killed: the processes that a load test has started end when it ends, even if it is killed.
 func TestLoadtest_Killed(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("it looks for processes in /proc")
+		t.Skip("the test needs /proc")
 	}
 	t.Parallel()
 	cmd := exec.Command(os.Args[0], "loadtest", "--rate", "20", "--clients", "4", "--sessions", "10", "--via", "http,driver,direct")
@@ -149,14 +148,14 @@ func TestLoadtest_Killed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	if err := said.await(ctx, "creating 30 sessions"); err != nil {
 		t.Fatal(err)
 	}
 	children := childrenOf(t, cmd.Process.Pid)
 	if len(children) != 4 {
-		t.Errorf("it has the children %v, want pair, http, driver and direct", children)
+		t.Errorf("got the child processes %v, want pair, http, driver and direct", children)
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -166,14 +165,14 @@ func TestLoadtest_Killed(t *testing.T) {
 		for alive(pid) {
 			select {
 			case <-ctx.Done():
-				t.Fatalf("process %d goes on although its parent is dead", pid)
+				t.Fatalf("process %d still runs, but its parent has ended", pid)
 			case <-rest.C:
 			}
 		}
 	}
 }
 
-// childrenOf are the processes that a process has started.
+// childrenOf returns the child processes of a process.
 func childrenOf(t *testing.T, pid int) (list []int) {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -183,7 +182,7 @@ func childrenOf(t *testing.T, pid int) (list []int) {
 	for _, path := range stats {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has just ended
+			continue // the process has just ended
 		}
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 		if parent, _ := strconv.Atoi(fields[1]); parent == pid {
@@ -194,16 +193,16 @@ func childrenOf(t *testing.T, pid int) (list []int) {
 	return list
 }
 
-// alive tells whether a process is there and does something.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !bytes.Contains(text, []byte(") Z ")) // an orphan that nobody has waited for
+	return err == nil && !bytes.Contains(text, []byte(") Z ")) // a zombie: nobody has waited for it
 }
 
-// TestLoadtest_Misuse: what can't be meant is exit 2, with one line that says what to do.
+// TestLoadtest_Misuse: invalid arguments exit with 2 and one line that says what to do.
 func TestLoadtest_Misuse(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -216,19 +215,19 @@ func TestLoadtest_Misuse(t *testing.T) {
 		{[]string{"--via", "odbc"}, "is not one of http, driver, direct, statement"},
 		{[]string{"--target", "here"}, "must be the URL of a session API"},
 		{[]string{"--html", filepath.Join(t.TempDir(), "no", "folder.html")}, "--html: "},
-		{[]string{"now"}, "wants no arguments"},
+		{[]string{"now"}, "takes no arguments"},
 		{[]string{"child"}, "for the load test's own use"},
 	} {
 		var out, errs strings.Builder
 		code := run(t.Context(), append([]string{"loadtest"}, tt.args...), &out, &errs)
 		if code != exitMisuse || !strings.Contains(errs.String(), tt.want) || strings.Count(errs.String(), "\n") != 1 || out.Len() > 0 {
-			t.Errorf("%v: exit %d, said %q, want exit %d and one line with %q", tt.args, code, errs.String(), exitMisuse, tt.want)
+			t.Errorf("%v: exit %d, standard error %q, want exit %d and one line with %q", tt.args, code, errs.String(), exitMisuse, tt.want)
 		}
 	}
 }
 
-// A server that is not there is exit 1.
-func TestLoadtest_NobodyThere(t *testing.T) {
+// If no server answers, the command exits with 1.
+func TestLoadtest_NoServer(t *testing.T) {
 	var out, errs strings.Builder
 	code := run(t.Context(), []string{"loadtest", "--target", "http://127.0.0.1:1"}, &out, &errs)
 	if code != exitFailed || !strings.Contains(errs.String(), "connection refused; start mirrorstate serve") {

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// asProgram makes the test binary the program itself, so that a test can kill it.
+// asProgram makes the test binary the program, so that a test can kill it.
 const asProgram = "MIRRORSTATE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"mirrorstate": main})
 }
 
-// leakChecked fails the run if a goroutine is left behind.
+// leakChecked fails the run if a goroutine is still running at the end.
 type leakChecked struct{ m *testing.M }
 
 // Run implements testscript.TestingM.

@@ -48,7 +48,7 @@ func TestMan(t *testing.T) {
 	if err != nil || len(written) != pages || pages < 25 {
 		t.Errorf("%d commands, %d pages, %v", pages, len(written), err)
 	}
-	if code, _, stderr := said(t, "man"); code != exitMisuse || !strings.Contains(stderr, "wants one folder") {
+	if code, _, stderr := said(t, "man"); code != exitMisuse || !strings.Contains(stderr, "takes one folder") {
 		t.Errorf("without a folder: exit %d, %s", code, stderr)
 	}
 }

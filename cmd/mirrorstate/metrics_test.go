@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// served is a metric as GET /metrics shows it.
+// served is a metric of GET /metrics.
 type served struct {
 	kind, help string
 	labels     []string
@@ -24,7 +24,7 @@ var (
 	suffix    = regexp.MustCompile(`_(bucket|sum|count)$`)
 )
 
-// parseMetrics reads Prometheus' text format.
+// parseMetrics parses the text format of Prometheus.
 func parseMetrics(t *testing.T, text string) map[string]*served {
 	t.Helper()
 	all := map[string]*served{}
@@ -45,7 +45,7 @@ func parseMetrics(t *testing.T, text string) map[string]*served {
 		}
 		m := sample.FindStringSubmatch(line)
 		if m == nil {
-			t.Fatalf("what is %q?", line)
+			t.Fatalf("malformed line %q", line)
 		}
 		one := all[m[1]]
 		if one == nil {
@@ -70,7 +70,8 @@ func cutComment(line, begin string) (name, rest string, ok bool) {
 	return name, rest, ok
 }
 
-// What is said of the metrics, and asked of them, is what the server has.
+// The documentation of the metrics and the queries of the dashboard and the alert rules agree with the server's
+// metrics.
 func TestMetrics(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	_, text := must(t, []int{200}, "GET", p.admin+"/metrics", "")
@@ -84,7 +85,7 @@ func TestMetrics(t *testing.T) {
 		return string(text)
 	}
 
-	t.Run("docs/metrics.md has each of them as it is", func(t *testing.T) {
+	t.Run("docs/metrics.md describes every metric", func(t *testing.T) {
 		page := read("metrics.md")
 		for name, m := range all {
 			if !strings.HasPrefix(name, "mirrorstate_") {
@@ -95,7 +96,7 @@ func TestMetrics(t *testing.T) {
 				labels = "`" + strings.Join(m.labels, "`, `") + "`"
 			}
 			if row := fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, m.kind, labels, m.help); !strings.Contains(page, row) {
-				t.Errorf("there is no row %s", row)
+				t.Errorf("docs/metrics.md lacks the row %s", row)
 			}
 			if m.kind == "counter" != strings.HasSuffix(name, "_total") || m.help == "" {
 				t.Errorf("%s is a %s: %q", name, m.kind, m.help)
@@ -103,36 +104,36 @@ func TestMetrics(t *testing.T) {
 		}
 		for _, row := range regexp.MustCompile("(?m)^\\| `(mirrorstate_\\w+)`").FindAllStringSubmatch(page, -1) {
 			if all[row[1]] == nil {
-				t.Errorf("there is a row for %s, which there is not", row[1])
+				t.Errorf("docs/metrics.md has a row for %s, which does not exist", row[1])
 			}
 		}
 	})
-	t.Run("the dashboard asks for nothing else", func(t *testing.T) {
-		asked := asksOnlyFor(t, all, expressions(t, read("monitoring", "dashboard.json")))
+	t.Run("the dashboard queries existing metrics only", func(t *testing.T) {
+		asked := checkMetricNames(t, all, expressions(t, read("monitoring", "dashboard.json")))
 		if asked < 35 {
 			t.Errorf("only %d metrics are asked for", asked)
 		}
 	})
 	rules := read("monitoring", "alerts.yaml")
-	t.Run("nor do the alert rules", func(t *testing.T) {
-		// Every word of ours in them, comments and descriptions included.
-		if asked := asksOnlyFor(t, all, regexp.MustCompile(`mirrorstate_\w+`).FindAllString(rules, -1)); asked < 15 {
+	t.Run("the alert rules name existing metrics only", func(t *testing.T) {
+		// Every metric's name in the file, also in comments and descriptions.
+		if asked := checkMetricNames(t, all, regexp.MustCompile(`mirrorstate_\w+`).FindAllString(rules, -1)); asked < 15 {
 			t.Errorf("only %d metrics are asked for", asked)
 		}
 	})
-	t.Run("each label they match has that value somewhere", func(t *testing.T) {
+	t.Run("every label value that they match exists", func(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(\w+)=~?"([^"]*)"`).FindAllStringSubmatch(rules, -1) {
 			for value := range strings.SplitSeq(m[2], "|") {
 				if m[1] != "job" && !strings.Contains(text, m[1]+`="`+value+`"`) {
-					t.Errorf("nothing has %s=%q", m[1], value)
+					t.Errorf("no metric has %s=%q", m[1], value)
 				}
 			}
 		}
 	})
-	t.Run("promtool takes the rules, and the metrics", func(t *testing.T) {
+	t.Run("promtool accepts the rules and the metrics", func(t *testing.T) {
 		promtool, err := exec.LookPath("promtool")
 		if err != nil {
-			t.Skip("there is no promtool here, so the alert rules are not checked by it; Debian has it in the package prometheus")
+			t.Skip("promtool is not installed (Debian's package prometheus): the alert rules are not checked by it")
 		}
 		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", filepath.Join(docs, "monitoring", "alerts.yaml")).CombinedOutput(); err != nil {
 			t.Errorf("check rules: %v\n%s", err, out)
@@ -148,7 +149,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// What happened is what the metrics say.
+// The metrics count what happened.
 func TestMetrics_Count(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	sessions := p.api + "/v1/apps/default/sessions"
@@ -189,37 +190,37 @@ func TestMetrics_Count(t *testing.T) {
 	} {
 		if !strings.Contains(text, line+"\n") {
 			name, _, _ := strings.Cut(line, "{")
-			t.Errorf("there is no %s, but\n%s", line, regexp.MustCompile(`(?m)^`+name+`\b.* [^0]+\n`).FindAllString(text, -1))
+			t.Errorf("%s is missing; got\n%s", line, regexp.MustCompile(`(?m)^`+name+`\b.* [^0]+\n`).FindAllString(text, -1))
 		}
 	}
-	// The call after the failover, and beside it the fleet's secret, which is read again then, and on a slow machine the expiry job.
+	// The call after the failover, the fleet's secret, which is read again then, and on a slow machine the expiry job.
 	if attempts := regexp.MustCompile(`mirrorstate_sql_attempts_total\{outcome="done",partner="b"\} ([1-3])\n`).FindStringSubmatch(text); attempts == nil {
 		t.Error("the attempts on partner b are not 1 to 3")
 	}
 	if h, _ := must(t, []int{200}, "GET", p.admin+"/healthz", ""); h.Get("Mirrorstate-Version") != buildVersion() {
-		t.Errorf("the operators' listener does not say its version: %v", h)
+		t.Errorf("the answer of the operators' listener lacks the version: %v", h)
 	}
 }
 
-// metricWord is a metric in an expression.
+// metricWord matches the name of a metric in an expression.
 var metricWord = regexp.MustCompile(`\b(mirrorstate|process|go)_[a-z_]+`)
 
-// asksOnlyFor wants every metric in the expressions to be there, and says how many there are.
-func asksOnlyFor(t *testing.T, all map[string]*served, expressions []string) int {
+// checkMetricNames checks that every metric in the expressions exists, and returns their number.
+func checkMetricNames(t *testing.T, all map[string]*served, expressions []string) int {
 	t.Helper()
 	asked := map[string]bool{}
 	for _, e := range expressions {
 		for _, name := range metricWord.FindAllString(e, -1) {
 			asked[name] = true
 			if all[name] == nil && (all[suffix.ReplaceAllString(name, "")] == nil || all[suffix.ReplaceAllString(name, "")].kind != "histogram") {
-				t.Errorf("%s is asked for in %s, and there is no such metric", name, e)
+				t.Errorf("no such metric: %s, in %s", name, e)
 			}
 		}
 	}
 	return len(asked)
 }
 
-// expressions are all queries of a dashboard.
+// expressions returns all queries of a dashboard.
 func expressions(t *testing.T, dashboard string) (all []string) {
 	t.Helper()
 	var root any

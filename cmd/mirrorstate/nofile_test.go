@@ -19,15 +19,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// fewFiles is the program as a command that may open so many files. The shell sets the
-// limit, soft and hard, before it becomes the program.
+// fewFiles returns a command that runs the program with a limit of open files. The shell sets the soft and the hard
+// limit, then replaces itself by the program.
 func fewFiles(ctx context.Context, files int, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(files), os.Args[0]}, args...)...)
 }
 
-// TestServe_FewFiles: with few files the program takes few connections. Those that it
-// takes are served, through a failover too, and its operators are answered: it never runs
-// out of files for the database.
+// TestServe_FewFiles: with a low limit of files the server accepts few connections. It answers them, also during a
+// failover, and it answers its operators. It always has files left for the database.
 func TestServe_FewFiles(t *testing.T) {
 	for _, c := range []struct {
 		files    int
@@ -46,27 +45,26 @@ func TestServe_FewFiles(t *testing.T) {
 			p := startProgram(t, cmd)
 			served, wrong := crowd(t, p)
 			if served == 0 || len(wrong) > 0 {
-				t.Errorf("%d requests were served; wrong: %q", served, wrong)
+				t.Errorf("%d requests served; unexpected answers: %q", served, wrong)
 			}
-			if said := p.stderr.String(); strings.Contains(said, "too many open files") || !strings.Contains(said, "may not open as many files") {
-				t.Errorf("the program says:\n%s", said)
+			if said := p.stderr.String(); strings.Contains(said, "too many open files") || !strings.Contains(said, "the limit of open files is too low") {
+				t.Errorf("standard error:\n%s", said)
 			}
 			p.stop(t)
 		})
 	}
 }
 
-// crowd is many more clients than there may be connections, each request on a new one,
-// until a failover has come to its end among them. It gives how many were answered, and the
-// answers that should not be.
+// crowd runs many more clients than connections are allowed, with a new connection for each request, until a failover
+// is complete. It returns how many requests were answered, and the unexpected answers.
 func crowd(t *testing.T, p *program) (served int64, wrong []string) {
 	var (
 		mu      sync.Mutex
 		n       atomic.Int64
 		clients sync.WaitGroup
-		one     = make(chan struct{}, 1) // holds one token if a request has been served just now
+		one     = make(chan struct{}, 1) // holds one token if a request was served recently
 	)
-	ctx, stop := context.WithTimeout(t.Context(), patience)
+	ctx, stop := context.WithTimeout(t.Context(), waitLimit)
 	defer stop()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for range 40 {
@@ -116,8 +114,7 @@ func crowd(t *testing.T, p *program) (served int64, wrong []string) {
 	return n.Load(), wrong
 }
 
-// openIdle opens connections to the API and sends nothing: whoever leaves them so has his
-// own closed first.
+// openIdle opens connections to the API and sends nothing on them. The server closes such connections first.
 func openIdle(t *testing.T, p *program, n int) (all []net.Conn) {
 	t.Helper()
 	for range n {
@@ -130,14 +127,14 @@ func openIdle(t *testing.T, p *program, n int) (all []net.Conn) {
 	return all
 }
 
-// TestServe_TooFewFiles: with fewer than it needs the program does not start, and says how many it needs.
+// TestServe_TooFewFiles: with fewer files than it needs the server does not start. The error says how many it needs.
 func TestServe_TooFewFiles(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	cmd := fewFiles(ctx, 60, "serve", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.CombinedOutput()
-	if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "raise LimitNOFILE, or ulimit -n") {
+	if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "raise LimitNOFILE (systemd) or ulimit -n") {
 		t.Errorf("exit %d, %v: %s", cmd.ProcessState.ExitCode(), err, out)
 	}
 }

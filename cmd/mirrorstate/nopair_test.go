@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A command that goes to the servers and is told of none says what to type, and that can be typed.
-func TestNoPair_SaysWhatToType(t *testing.T) {
+// A command that needs a pair, and has none, says what to type. The advice can be typed as it stands.
+func TestNoPair_Advice(t *testing.T) {
 	t.Setenv("MIRRORSTATE_PAIR_PASSWORD", "secret")
 	for _, args := range []string{"doctor", "webconfig", "install", "uninstall", "pair setup", "pair logins", "pair remove", "pair status --direct", "pair failover --direct", "sweep --direct"} {
 		code, stdout, stderr := call(t, strings.Fields(args)...)
@@ -20,7 +20,7 @@ func TestNoPair_SaysWhatToType(t *testing.T) {
 			continue
 		}
 		if code, stdout, stderr := call(t, "webconfig", "--connection-string", typed[1]); code != exitDone || !strings.Contains(stdout, "SQL2") {
-			t.Errorf("webconfig as %s says it: exit %d, %s%s", args, code, stdout, stderr)
+			t.Errorf("webconfig with the advice of %s: exit %d, %s%s", args, code, stdout, stderr)
 		}
 	}
 }

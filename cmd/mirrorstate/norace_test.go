@@ -2,8 +2,8 @@
 
 package main
 
-// What the abuse suite does to the program: ten thousand idle connections, and a
-// flood of many times what there is room for.
+// The size of the abuse tests: ten thousand idle connections, and a flood of many more requests than the server can
+// answer.
 const (
 	idleConnections = 10_000
 	flooders        = 300

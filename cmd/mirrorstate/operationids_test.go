@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-// Nothing that leaves a busy server has an operation id in it, in any form, nor the handle of a lock but the one answer
-// that grants it: no answer's headers or body, no log at debug level, no metric, no span, no event. The ids are read from
-// the rows of both partners while the server works, and with them the fleet's secret.
-func TestServe_TellsNoOperationIDs(t *testing.T) {
+// A server's output contains no operation id in any form, and a lock's handle only in the answer that grants the lock.
+// Output is: headers and bodies of answers, the log at debug level, metrics, spans, events. The test reads the ids, and
+// the fleet's secret, from the rows of both partners while the server is busy.
+func TestServe_NoOperationIDInOutput(t *testing.T) {
 	dir := t.TempDir()
 	configuration := filepath.Join(dir, "mirrorstate.yaml")
 	if err := os.WriteFile(configuration, []byte("log: {format: json, level: debug}\nsweep: {interval: 1s}\n"), 0o600); err != nil {
@@ -35,7 +35,7 @@ func TestServe_TellsNoOperationIDs(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 	p := startServe(t, filepath.Join(dir, "data"), "--config", configuration)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 
 	o := &observed{handles: map[string]bool{}}
@@ -72,7 +72,7 @@ func TestServe_TellsNoOperationIDs(t *testing.T) {
 	told["the spans"] = c.raw.String()
 	c.mu.Unlock()
 	if len(ids) < 100 || len(o.handles) < 40 || !strings.Contains(told["the events"], "principal") || strings.Count(told["standard error"], `"msg":"request"`) < 300 || told["the spans"] == "" {
-		t.Errorf("too little was looked at: %d operation ids, %d handles, events %q", len(ids), len(o.handles), told["the events"])
+		t.Errorf("too little to search for: %d operation ids, %d handles, events %q", len(ids), len(o.handles), told["the events"])
 	}
 	var n needles
 	for id := range ids {
@@ -85,7 +85,7 @@ func TestServe_TellsNoOperationIDs(t *testing.T) {
 	for where, text := range told {
 		if what := n.in(text); what != "" {
 			if found++; found <= 10 {
-				t.Errorf("%s has %s", where, what)
+				t.Errorf("%s: found %s", where, what)
 			}
 		}
 	}
@@ -94,17 +94,17 @@ func TestServe_TellsNoOperationIDs(t *testing.T) {
 	}
 }
 
-// observed is what callers of a server were answered.
+// observed collects the answers of a server.
 type observed struct {
 	mu      sync.Mutex
 	answers []answered
 	handles map[string]bool
 }
 
-// answered is one answer as text: status, headers, body.
+// answered is one answer as text: status, headers and body.
 type answered struct{ what, text string }
 
-// answer keeps an answer. The handle of a lock that it grants is taken out: there it belongs.
+// answer adds an answer. It removes the handle of a lock that the answer grants, which is allowed there.
 func (o *observed) answer(what string, status int, h http.Header, body string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -123,7 +123,7 @@ func (o *observed) answer(what string, status int, h http.Header, body string) {
 	o.answers = append(o.answers, answered{what, text.String() + "\n" + body})
 }
 
-// busy goes through the verbs with one session. It leaves the session locked.
+// busy sends every kind of request for one session. It leaves the session locked.
 func (o *observed) busy(ctx context.Context, t *testing.T, sessions, n string) {
 	send := func(method, u, body string, header ...string) http.Header {
 		status, h, text, err := request(ctx, method, u, body, header...)
@@ -143,7 +143,7 @@ func (o *observed) busy(ctx context.Context, t *testing.T, sessions, n string) {
 	send("PUT", u, "no", "If-Match", tag)
 	send("PUT", u, "no", "If-None-Match", "*")
 	send("PUT", u, "three", "If-Match", "*", "Idempotency-Key", "store-"+n)
-	for range 2 { // found again the second time
+	for range 2 { // the second time the operation is found
 		send("POST", u+"/lock", "", "Idempotency-Key", "lock-"+n)
 	}
 	lock := send("POST", u+"/lock", "", "Idempotency-Key", "lock-"+n).Get("Session-Lock")
@@ -157,7 +157,7 @@ func (o *observed) busy(ctx context.Context, t *testing.T, sessions, n string) {
 	send("POST", u+"/lock", "")
 }
 
-// watchRows reads the operation ids in the rows of both partners, and the fleet's secret, until what it gives is called.
+// watchRows reads the operation ids in the rows of both partners, and the fleet's secret, until stop is called.
 func watchRows(ctx context.Context, t *testing.T, p *program, password string) (stop func() map[[16]byte]bool) {
 	t.Helper()
 	partners := regexp.MustCompile(`partner [ab] +(server=\S.*)`).FindAllStringSubmatch(p.stdout.String(), -1)
@@ -180,7 +180,7 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 		for _, db := range dbs {
 			rows, err := db.QueryContext(ctx, "SELECT LockOperationId, OperationId1, OperationId2, OperationId3, OperationId4 FROM dbo.ASPStateTempSessions")
 			if err != nil {
-				missed = err // of the mirror; shown where no partner had rows
+				missed = err // of the mirror; reported if no partner had rows
 				continue
 			}
 			for rows.Next() {
@@ -196,7 +196,7 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 			rows.Close()
 			var secret []byte
 			if db.QueryRowContext(ctx, "SELECT FleetSecret FROM dbo.MirrorStateEpoch").Scan(&secret) == nil && len(secret) == 32 {
-				ids[[16]byte(secret[:16])], ids[[16]byte(secret[16:])] = true, true // looked for as if it were two ids
+				ids[[16]byte(secret[:16])], ids[[16]byte(secret[16:])] = true, true // searched for like two ids
 				secrets++
 			}
 		}
@@ -219,13 +219,13 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 		close(over)
 		<-ended
 		if len(ids) == 0 || secrets == 0 {
-			t.Errorf("no row was read, or no secret (%d): %v", secrets, missed)
+			t.Errorf("no row or no secret was read (%d secrets): %v", secrets, missed)
 		}
 		return ids
 	}
 }
 
-// watchEvents follows the pair's events until what it gives is called.
+// watchEvents collects the pair's events until stop is called.
 func watchEvents(ctx context.Context, t *testing.T, p *program) (stop func() string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
@@ -243,10 +243,10 @@ func watchEvents(ctx context.Context, t *testing.T, p *program) (stop func() str
 	return func() string { cancel(); <-ended; resp.Body.Close(); return text.String() }
 }
 
-// needles are texts to look for, all at once, by their first bytes.
+// needles are texts to search for, indexed by their first bytes.
 type needles struct{ by map[string]string }
 
-// needle is how many bytes are compared: those of an operation id as it is.
+// needle is the number of bytes that are compared: the length of a binary operation id.
 const needle = 16
 
 func (n *needles) plant(what, text string) {
@@ -256,8 +256,8 @@ func (n *needles) plant(what, text string) {
 	n.by[text[:needle]] = what + ", " + text
 }
 
-// plantID plants an operation id in every form that one would meet: as it is, in hexadecimal, with hyphens as a GUID,
-// and in base64 of both alphabets, at each place within what is encoded together with it.
+// plantID adds an operation id in every likely form: binary, in hexadecimal, as a GUID, and in base64 of both
+// alphabets, at each offset within the encoded text.
 func (n *needles) plantID(id [16]byte) {
 	n.plant("an operation id as it is", string(id[:]))
 	for _, text := range []string{hex.EncodeToString(id[:]), fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])} {
@@ -275,7 +275,7 @@ func (n *needles) plantID(id [16]byte) {
 	n.plant("an operation id in Go's syntax", strings.Trim(fmt.Sprint(id), "[]"))
 }
 
-// in is what a text has, or nothing.
+// in returns which needle a text contains; "" if it contains none.
 func (n *needles) in(text string) string {
 	for i := 0; i+needle <= len(text); i++ {
 		if what, ok := n.by[text[i:i+needle]]; ok {
@@ -285,7 +285,7 @@ func (n *needles) in(text string) string {
 	return ""
 }
 
-// The search finds an id in each form that it is there for.
+// The search finds an id in each form.
 func TestNeedles(t *testing.T) {
 	var n needles
 	id := [16]byte{0xfb, 0xef, 0xbe, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff}
@@ -300,6 +300,6 @@ func TestNeedles(t *testing.T) {
 		}
 	}
 	if what := n.in(strings.Repeat("AAAAAAAAAAAAAAAAAAAAAAAA 00000000000000000000", 10)); what != "" {
-		t.Errorf("found %s where there is none", what)
+		t.Errorf("found %s in a text without one", what)
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 )
 
-// TestOperatorsCommands runs the commands against a server: what they print, and
-// how they end.
+// TestOperatorsCommands runs the operators' commands against a server, and checks their output and exit codes.
 func TestOperatorsCommands(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	must(t, []int{201}, "PUT", p.api+"/v1/apps/default/sessions/one", "hello", "Session-Timeout", "7")
@@ -22,7 +21,7 @@ func TestOperatorsCommands(t *testing.T) {
 	}{
 		{"session get one --json", exitDone, `"timeout":7,"uninitialized":false,"size":5,"item":"aGVsbG8="}`, ""},
 		{"session get one --raw", exitDone, "hello", ""},
-		{"session get one --raw --json", exitMisuse, "", "exclude each other"},
+		{"session get one --raw --json", exitMisuse, "", "used together"},
 		{"session get two", exitFailed, "", "404 No such session"},
 		{"session list", exitDone, "7 min    no      5", ""},
 		{"session list", exitDone, "90 s     no      6", ""},
@@ -42,13 +41,13 @@ func TestOperatorsCommands(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d; stdout:\n%s\nstderr:\n%s", c.args, code, c.code, &stdout, &stderr)
 		}
 		if lines := strings.Count(stderr.String(), "\n"); code != exitDone && (stdout.Len() > 0 || lines != 1) {
-			t.Errorf("%s: a failure prints %d lines of errors, and on standard output %q", c.args, lines, &stdout)
+			t.Errorf("%s: got %d lines on standard error, want 1; standard output %q, want none", c.args, lines, &stdout)
 		}
 	}
 	p.stop(t)
 }
 
-// A pair that lets nobody in is a failure that says so, and not a state to be shown.
+// If both partners refuse the login, pair status fails with that error. It does not show a status.
 func TestPairStatus_WrongPassword(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	_, body := must(t, []int{200}, "GET", p.admin+"/v1/pair", "")

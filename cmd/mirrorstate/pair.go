@@ -5,20 +5,18 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
-	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// pairVerbs are the operators' verbs beside accept.
+// pairVerbs are the operators' verbs, except accept.
 var pairVerbs = []struct{ name, short, example string }{
 	{"setup", "Make two servers a mirrored pair, or an availability group without a cluster", `setup --connection-string "data source=SQL1;failover partner=SQL2;user id=sa"`},
-	{"status", "Show both partners and who is principal", "status"},
+	{"status", "Show both partners and which one is the principal", "status"},
 	{"failover", "Make the mirror the principal, with nothing lost", "failover"},
-	{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
-	{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
-	{"resume", "Go on mirroring", "resume"},
-	{"logins", "Give the mirror the principal's logins, with their SIDs, passwords and rights", "logins --login web"},
+	{"force", "Make the mirror the principal while the principal is down; may lose data", "force --allow-data-loss"},
+	{"suspend", "Suspend mirroring; the principal runs exposed", "suspend"},
+	{"resume", "Resume mirroring", "resume"},
+	{"logins", "Copy the principal's logins to the mirror, with their SIDs, passwords and rights", "logins --login web"},
 	{"remove", "End mirroring, or take the database out of its group", "remove --copy drop"},
 }
 
@@ -26,14 +24,16 @@ func newPair(s *settings) *cobra.Command {
 	c := &pairCommand{settings: s}
 	pair := &cobra.Command{
 		Use:   "pair",
-		Short: "See the pair, set it up, and make it fail over",
-		Long: "Shows the pair and carries out the operators' verbs, through a running server's operators'\n" +
-			"listener, or directly with --connection-string. setup, logins and remove always go to the\n" +
-			"servers themselves.\n" +
-			"Whether it is mirroring or an availability group, is recognised. --dry-run prints the T-SQL instead.",
+		Short: "Show the pair, set it up, and make it fail over",
+		Long: "Shows the pair and carries out the operators' verbs, through the operators' listener of a running\n" +
+			"server, or directly with --connection-string. setup, logins and remove always connect to the two\n" +
+			"SQL Servers directly. The command finds out whether the pair uses mirroring or an availability group.\n" +
+			"--dry-run prints the T-SQL instead of running it.",
 		Example: "  mirrorstate pair status\n  mirrorstate pair failover --dry-run",
 		Args:    exactly(0, "setup, status, failover, force, suspend, resume, logins, remove or accept"),
-		RunE:    func(*cobra.Command, []string) error { return misuse.Errorf("pair wants a verb; see pair --help") },
+		RunE: func(*cobra.Command, []string) error {
+			return misuse.Errorf("pair requires a command, such as status; see pair --help")
+		},
 	}
 	c.target.Add(pair.PersistentFlags())
 	pair.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print JSON")
@@ -43,15 +43,15 @@ func newPair(s *settings) *cobra.Command {
 			Args: exactly(0, "no arguments"), RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, v.name, flags) }}
 		flags.Add(cmd.Flags(), v.name)
 		if v.name == "force" {
-			cmd.Flags().BoolVar(&flags.AllowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
+			cmd.Flags().BoolVar(&flags.AllowDataLoss, "allow-data-loss", false, "accept the loss of everything that the mirror has not received")
 		}
 		pair.AddCommand(cmd)
 	}
-	pair.AddCommand(newAccept(&c.verb, func(cmd *cobra.Command, _ []string) error { return c.ask(cmd, "accept") }))
+	pair.AddCommand(newAccept(&c.verb, func(cmd *cobra.Command, _ []string) error { return c.do(cmd, "accept") }))
 	return pair
 }
 
-// pairCommand is mirrorstate pair.
+// pairCommand holds what all pair commands share.
 type pairCommand struct {
 	settings *settings
 	target   operator.Target
@@ -59,10 +59,10 @@ type pairCommand struct {
 	verb     operator.Verb
 }
 
-// run carries out a verb: by T-SQL of its own, or by a running server.
+// run carries out a verb: directly on the servers, or by a running server.
 func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags) error {
 	if name == "status" && !flags.DryRun {
-		return c.ask(cmd, name)
+		return c.status(cmd)
 	}
 	o, configured, err := flags.Complete(c.settings.load, c.target.PairFlags)
 	if err != nil {
@@ -80,29 +80,25 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags
 		defer op.Close()
 		return op.Run(cmd.Context(), o)
 	case direct:
-		return misuse.Errorf("pair %s goes to the servers themselves, and none are configured: %s", name, misuse.NamePair)
+		return misuse.Errorf("pair %s connects to the servers directly, but no pair is configured: %s", name, misuse.NamePair)
 	}
 	c.verb.AllowDataLoss = flags.AllowDataLoss
-	return c.ask(cmd, name)
+	return c.do(cmd, name)
 }
 
-// ask has who carries out verbs do one, and prints the pair's state after it.
-func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
-	var change []func(*partner.Config)
-	if name == "status" {
-		change = append(change, operator.Observing)
-	}
-	op, done, err := c.target.Operator(cmd.Context(), c.settings.load, change...)
+// status prints the status of the pair.
+func (c *pairCommand) status(cmd *cobra.Command) error {
+	status, err := c.target.Status(cmd.Context(), c.settings.load)
 	if err != nil {
 		return err
 	}
-	defer done()
-	var status server.PairStatus
-	if c.verb.Name = name; name == "status" {
-		status, err = op.Status(cmd.Context())
-	} else {
-		status, err = op.Do(cmd.Context(), c.verb)
-	}
+	return operator.PrintPair(cmd.OutOrStdout(), status, c.asJSON)
+}
+
+// do carries out a verb, and prints the status of the pair after it.
+func (c *pairCommand) do(cmd *cobra.Command, name string) error {
+	c.verb.Name = name
+	status, err := c.target.Do(cmd.Context(), c.settings.load, c.verb)
 	if err != nil {
 		return err
 	}

@@ -9,26 +9,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 )
 
-// newAccept is pair accept, the one verb that has an argument; it goes into v.
+// newAccept returns pair accept, the only verb with an argument. It puts its argument and flag into v.
 func newAccept(v *operator.Verb, run func(*cobra.Command, []string) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept a|b",
-		Short: "Say which partner is the principal, over all that is remembered",
-		Long: "The operator's word, for when both partners claim to be principal and the wrong one, or neither, is\n" +
-			"used. The partner must be a writable principal. What was written to the other one since they parted is\n" +
+		Short: "Decide which partner is the principal, whatever servers have accepted before",
+		Long: "For an operator's decision when both partners claim to be principal, and mirrorstate uses the wrong\n" +
+			"one or neither. The partner must be a writable principal. Writes that only the other partner has are\n" +
 			"not used any more. The reason is logged.",
 		Example: `  mirrorstate pair accept b --reason "a was restored from Monday's backup"`,
 		Args:    exactly(1, "one partner, a or b"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch v.Partner = args[0]; {
 			case v.Partner != "a" && v.Partner != "b":
-				return misuse.Errorf("partner %q is neither a nor b", v.Partner)
+				return misuse.Errorf("the partner must be a or b, not %q", v.Partner)
 			case strings.TrimSpace(v.Reason) == "":
-				return misuse.Errorf(`pair accept wants --reason "…": it is logged, for those who ask later`)
+				return misuse.Errorf(`pair accept requires --reason "…": it is logged`)
 			}
 			return run(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&v.Reason, "reason", "", "why, in a few `WORDS`; required")
+	cmd.Flags().StringVar(&v.Reason, "reason", "", "the reason, in a few `WORDS`; required")
 	return cmd
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// patience bounds everything a test waits for.
-const patience = 2 * time.Minute
+// waitLimit bounds every wait of a test.
+const waitLimit = 2 * time.Minute
 
 // program is mirrorstate serve in a process of its own.
 type program struct {
@@ -25,14 +25,14 @@ type program struct {
 	api, admin string
 	stdout     *lockedBuffer
 	stderr     *lockedBuffer
-	auth       []string // the header with which the pair is asked for; none where no key is wanted
+	auth       []string // the header with the key for /v1/pair; empty if the server needs no key
 }
 
-// lockedBuffer collects a process' standard error while others read it.
+// lockedBuffer collects the output of a process while other goroutines read it.
 type lockedBuffer struct {
 	mu      sync.Mutex
 	b       bytes.Buffer
-	written chan struct{} // closed at the next write; nil: nobody waits
+	written chan struct{} // closed at the next write; nil if nobody waits
 }
 
 // Write implements io.Writer.
@@ -49,12 +49,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 // await waits until text has been written.
 func (l *lockedBuffer) await(ctx context.Context, text string) error {
 	if err := l.awaitThat(ctx, func(all string) bool { return strings.Contains(all, text) }); err != nil {
-		return fmt.Errorf("%q is not written: %w", text, err)
+		return fmt.Errorf("no %q in the output: %w", text, err)
 	}
 	return nil
 }
 
-// awaitThat waits until what has been written is as cond wants it.
+// awaitThat waits until the text written so far satisfies cond.
 func (l *lockedBuffer) awaitThat(ctx context.Context, cond func(all string) bool) error {
 	for {
 		l.mu.Lock()
@@ -86,16 +86,15 @@ var (
 	adminLine = regexp.MustCompile(`operators\s+(https?://\S+)`)
 )
 
-// startServe starts the program on ports of its own choosing and waits until it
-// has said where it listens. It is killed at the end if nobody did before. more are
-// further flags.
+// startServe starts serve on free ports, with more flags, and waits until it has printed its addresses. The process is
+// killed at the end of the test, unless it has ended before.
 func startServe(t *testing.T, dir string, more ...string) *program {
 	t.Helper()
 	args := []string{"serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0"}
 	return startProgram(t, exec.Command(os.Args[0], append(args, more...)...))
 }
 
-// startProgram is startServe with a command of the caller's.
+// startProgram is like startServe, with a command of the caller.
 func startProgram(t *testing.T, cmd *exec.Cmd) *program {
 	t.Helper()
 	p := &program{cmd: cmd, stdout: &lockedBuffer{}, stderr: &lockedBuffer{}}
@@ -111,7 +110,7 @@ func startProgram(t *testing.T, cmd *exec.Cmd) *program {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("serve's errors:\n%s", p.stderr)
+			t.Logf("standard error of serve:\n%s", p.stderr)
 		}
 	})
 	lines := bufio.NewScanner(io.TeeReader(out, p.stdout))
@@ -127,19 +126,19 @@ func startProgram(t *testing.T, cmd *exec.Cmd) *program {
 		}
 	}
 	if p.api == "" || p.admin == "" {
-		t.Fatalf("serve did not say where it listens; its errors:\n%s", p.stderr)
+		t.Fatalf("serve did not print its addresses; its standard error:\n%s", p.stderr)
 	}
 	go io.Copy(p.stdout, out)
 	return p
 }
 
-// kill ends the process as kill -9 does.
+// kill kills the process as kill -9 does.
 func (p *program) kill() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
 }
 
-// stop ends the process as an operator does, and returns its error.
+// stop stops the process as an operator does. It must exit without an error.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
 	p.cmd.Process.Signal(os.Interrupt)
@@ -148,15 +147,15 @@ func (p *program) stop(t *testing.T) {
 	select {
 	case err := <-done:
 		if err != nil {
-			t.Errorf("serve ended with %v; its errors:\n%s", err, p.stderr)
+			t.Errorf("serve exited with %v; its standard error:\n%s", err, p.stderr)
 		}
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		p.cmd.Process.Kill()
-		t.Errorf("serve does not stop; its errors:\n%s", p.stderr)
+		t.Errorf("serve does not stop; its standard error:\n%s", p.stderr)
 	}
 }
 
-// request makes one HTTP request and returns its status, headers and body.
+// request sends one HTTP request and returns the status, headers and body of the answer.
 func request(ctx context.Context, method, url, body string, header ...string) (int, http.Header, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -174,10 +173,10 @@ func request(ctx context.Context, method, url, body string, header ...string) (i
 	return resp.StatusCode, resp.Header, string(text), err
 }
 
-// must makes a request that has to be answered with one of the statuses.
+// must sends a request and checks that the answer has one of the statuses.
 func must(t *testing.T, statuses []int, method, url, body string, header ...string) (http.Header, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	status, h, text, err := request(ctx, method, url, body, header...)
 	if err != nil {
@@ -192,7 +191,7 @@ func must(t *testing.T, statuses []int, method, url, body string, header ...stri
 	return nil, ""
 }
 
-// counters makes n sessions that each hold the number 0.
+// counters creates n sessions that each hold the number 0.
 func counters(t *testing.T, p *program, n int) []string {
 	t.Helper()
 	var urls []string
@@ -203,8 +202,7 @@ func counters(t *testing.T, p *program, n int) []string {
 	return urls
 }
 
-// cycle locks a session, adds one to the number in it, and releases it. It says
-// whether the addition was acknowledged.
+// cycle locks a session, adds one to its number, and releases it. It reports whether the addition was acknowledged.
 func cycle(ctx context.Context, url string) (acknowledged bool, err error) {
 	status, h, body, err := request(ctx, "POST", url+"/lock?wait=30s", "")
 	if err != nil || status != http.StatusOK {

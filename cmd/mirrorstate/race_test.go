@@ -2,7 +2,7 @@
 
 package main
 
-// The race detector makes this program several times slower and larger: the abuse is less then.
+// The size of the abuse tests with the race detector, which makes the program several times slower and larger.
 const (
 	idleConnections = 1000
 	flooders        = 80

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// step is a command of a page and what the page says that it prints.
+// step is a command of a page, with the output that the page shows.
 type step struct {
 	command string
 	printed []string
@@ -43,7 +43,7 @@ func pageSteps(t *testing.T, page string) []step {
 	return steps
 }
 
-// volatile is what differs from run to run: ids, tags and times.
+// volatile matches what differs in every run: ids, tags and times.
 var volatile = []struct {
 	found *regexp.Regexp
 	shown string
@@ -54,7 +54,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`(lock_age":|Lock-Age: )[01]`), "AGE"},
 }
 
-func steady(text string) string {
+func withoutVolatile(text string) string {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r", ""))
 	for _, v := range volatile {
 		text = v.found.ReplaceAllString(text, v.shown)
@@ -62,18 +62,18 @@ func steady(text string) string {
 	return text
 }
 
-// TestReadme runs every command of the console blocks of the README, and of the page with every call of the API,
-// each against a fresh server, in one shell, and compares what they print.
+// TestReadme runs every command in the console blocks of the README and of docs/api.md, each page against a new server
+// and in one shell. It compares the output with the page.
 func TestReadme(t *testing.T) {
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("no %s here; the README's commands need it", tool)
+			t.Skipf("%s is not installed; the README's commands need it", tool)
 		}
 	}
 	for _, page := range []struct {
 		name string
 		path string
-		min  int // commands there
+		min  int // smallest number of commands
 	}{
 		{"README", "README.md", 7},
 		{"every call of the API", filepath.Join("docs", "api.md"), 15},
@@ -88,7 +88,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// typeSteps runs the commands against a fresh server and compares what they print with what the page says.
+// typeSteps runs the commands against a new server and compares their output with the page.
 func typeSteps(t *testing.T, page string, steps []step) {
 	t.Helper()
 	p := startServe(t, t.TempDir())
@@ -97,7 +97,7 @@ func typeSteps(t *testing.T, page string, steps []step) {
 		fmt.Fprintf(&script, "printf '\\001%d\\n'\n%s\n", i, s.command)
 	}
 	at := strings.NewReplacer("http://127.0.0.1:8080", p.api, "http://127.0.0.1:8081", p.admin)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "sh", "-u")
 	shell.Stdin = strings.NewReader(at.Replace(script.String()))
@@ -109,8 +109,8 @@ func typeSteps(t *testing.T, page string, steps []step) {
 	printed := strings.Split(out.String(), "\x01")[1:]
 	for i, s := range steps {
 		_, got, _ := strings.Cut(printed[i], "\n")
-		if got, want := steady(got), steady(strings.Join(s.printed, "\n")); got != want {
-			t.Errorf("$ %s\nprints\n%s\nand %s says\n%s", s.command, got, page, want)
+		if got, want := withoutVolatile(got), withoutVolatile(strings.Join(s.printed, "\n")); got != want {
+			t.Errorf("$ %s\nprints\n%s\n%s shows\n%s", s.command, got, page, want)
 		}
 	}
 	p.stop(t)

@@ -16,9 +16,9 @@ func newReady(s *settings) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "ready",
-		Short: "Ask a running server whether it takes calls, as for a container's health check",
+		Short: "Check whether a running server is ready, for a container's health check",
 		Long: "Asks the operators' listener of a running server (/readyz). Exit code 0: a principal is known, or calls are held for one;\n" +
-			"1: there has been none for longer than the hold window, or nobody answers.",
+			"1: there has been no principal for longer than the hold window, or the server does not answer.",
 		Example: "  mirrorstate ready\n  mirrorstate ready --config mirrorstate.yaml\n  mirrorstate ready --admin http://10.0.0.5:8081",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,9 +30,9 @@ func newReady(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			said, err := operator.AskReady(cmd.Context(), url, by)
+			answer, err := operator.AskReady(cmd.Context(), url, by)
 			if err == nil {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), answer)
 			}
 			return err
 		},

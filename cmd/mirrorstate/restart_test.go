@@ -15,22 +15,23 @@ import (
 	"time"
 )
 
-// member is a server of a fleet, with addresses that it keeps over restarts.
+// member is a server of a fleet. It keeps its addresses over restarts.
 type member struct {
 	api, admin string // host:port
 	ready      atomic.Bool
-	*program   // replaced at a restart, while nobody else looks
+	*program   // replaced at a restart, while nobody else reads it
 }
 
-// balancer sends requests to members that say they are ready, in turn. It looks every 20 ms, and remembers nothing else.
+// balancer sends requests in turn to the members that are ready. It asks each member every 20 ms and knows nothing
+// else.
 type balancer struct {
 	members []*member
 	next    atomic.Int64
-	refused atomic.Int64 // connections; the only thing that is tried again
+	refused atomic.Int64 // refused connections; only these are retried
 	to      http.RoundTripper
 }
 
-// watch looks at a member until ctx ends.
+// watch asks a member whether it is ready, until ctx ends.
 func (b *balancer) watch(ctx context.Context, m *member) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -45,12 +46,12 @@ func (b *balancer) watch(ctx context.Context, m *member) {
 	}
 }
 
-// awaitReady waits until a member takes requests.
+// awaitReady waits until a member is ready.
 func (b *balancer) awaitReady(t *testing.T, m *member) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(patience)
+	late := time.After(waitLimit)
 	for !m.ready.Load() {
 		select {
 		case <-tick.C:
@@ -60,7 +61,7 @@ func (b *balancer) awaitReady(t *testing.T, m *member) {
 	}
 }
 
-// readyOne is the next member that is ready, or nil.
+// readyOne returns the next member that is ready, or nil.
 func (b *balancer) readyOne() *member {
 	n := int(b.next.Add(1))
 	for i := range b.members {
@@ -100,7 +101,7 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// freePort is an address that nobody has at the moment.
+// freePort returns an address that is not in use now.
 func freePort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,13 +112,13 @@ func freePort(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// Each of two servers on one pair is restarted under load, behind a balancer that knows no more of them than /readyz:
-// no request fails, and no addition is lost.
+// Each of two servers on one pair is restarted under load. The balancer before them knows only /readyz. No request
+// fails, and no addition is lost.
 func TestServe_RestartUnderLoad(t *testing.T) {
 	ado, _ := startPair(t)
 	t.Setenv("MIRRORSTATE_PAIR_CONNECTION_STRING", ado)
 	t.Setenv("MIRRORSTATE_DRAIN_PAUSE", "1s")
-	t.Setenv("MIRRORSTATE_API_HOSTS", "fleet") // the balancer's name, which it passes on
+	t.Setenv("MIRRORSTATE_API_HOSTS", "fleet") // the host name in the requests that the balancer forwards
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
 	b := &balancer{to: transport}
@@ -187,10 +188,10 @@ func TestServe_RestartUnderLoad(t *testing.T) {
 			t.Error(err)
 		}
 		if err := m.cmd.Wait(); err != nil {
-			t.Errorf("a member ended with %v; its errors:\n%s", err, m.stderr)
+			t.Errorf("a member exited with %v; its standard error:\n%s", err, m.stderr)
 		}
 		if n := requests.Load() - before; n < 20 {
-			t.Errorf("only %d requests while a member ended", n)
+			t.Errorf("only %d requests while a member stopped", n)
 		}
 		start(m)
 		b.awaitReady(t, m)

@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A request that need not wait is one call at the database, with the tags and handles that are made for it; the
-// fleet's secret and the application's id are asked for once.
+// A request that does not wait takes one call to the database, including its tags and handles. The fleet's secret and
+// the application's id are read only once.
 func TestHandler_OneRoundTrip(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	for key, value := range map[string]string{
@@ -27,13 +27,13 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	st, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	st.Start()
 	defer st.Close()
-	if err := operator.Look(t.Context(), st.Pair); err != nil {
+	if err := operator.AwaitPrincipal(t.Context(), st.Pair); err != nil {
 		t.Fatal(err)
 	}
 	api, err := proxy.NewAPI(proxy.Config{Store: st.Store, FleetSecret: st.Store.FleetSecret})

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// A command tells of a key that others can read, and shows nobody one that they can change.
+// A command warns of a key file that other users can read. It does not use one that they can change.
 func TestKeyFile_Exposed(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		t.Skip("file modes exist on Unix only")
 	}
 	key := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(key, []byte("ms_secret\n"), 0o600); err != nil {
@@ -29,14 +29,14 @@ func TestKeyFile_Exposed(t *testing.T) {
 		if err := os.Chmod(key, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		code, _, stderr := call(t, "pair", "status", "--admin", "http://127.0.0.1:1", "--key-file", key) // nobody is there
+		code, _, stderr := call(t, "pair", "status", "--admin", "http://127.0.0.1:1", "--key-file", key) // no server there
 		if code != c.code || !strings.Contains(stderr, c.want) || c.want == "" && strings.Contains(stderr, "has a secret") {
 			t.Errorf("mode %04o: code %d, %s", c.mode, code, stderr)
 		}
 	}
 }
 
-// A key is written into the file that was made for it, which nobody else can read; without a key nothing is left.
+// --out creates a file with the key, which no other user can read. If no key is created, no file is left.
 func TestKey_NewOut(t *testing.T) {
 	dir := t.TempDir()
 	keys, out := filepath.Join(dir, "keys.json"), filepath.Join(dir, "ops.key")
@@ -52,9 +52,9 @@ func TestKey_NewOut(t *testing.T) {
 	}
 	left := filepath.Join(dir, "left.key")
 	if code, _, stderr := call(t, "key", "new", "ops", "--operator", "--keys-file", keys, "--out", left); code == exitDone {
-		t.Errorf("a key was made in a broken file: %s", stderr)
+		t.Errorf("a key was added to an invalid file: %s", stderr)
 	}
 	if _, err := os.Stat(left); err == nil {
-		t.Error("an empty file is left of a key that was not made")
+		t.Error("no key was created, but its empty file is left")
 	}
 }

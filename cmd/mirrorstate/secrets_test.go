@@ -15,13 +15,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// planted are things that must be in nothing that is printed, by what they are.
+// planted are values that must not be in any output, by their descriptions.
 type planted struct {
 	mu   sync.Mutex
 	what map[string]string
 }
 
-// plant gives value back, to be looked for later.
+// plant adds a value to search for, and returns it.
 func (p *planted) plant(what, value string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,9 +29,9 @@ func (p *planted) plant(what, value string) string {
 	return value
 }
 
-// Nothing of what a busy server prints, tells or sends to collectors has an id, a lock's handle, an item, a key or a
-// password in it: at debug level, through failovers, faults, clients that leave, and input that is wrong.
-func TestServe_TellsNoSecrets(t *testing.T) {
+// No output of a busy server contains a session's id, a lock's handle, an item, a key or a password: at debug level,
+// during failovers and faults, with clients that leave and with invalid input.
+func TestServe_NoSecretInOutput(t *testing.T) {
 	pl := &planted{what: map[string]string{}}
 	dir := t.TempDir()
 	configuration := filepath.Join(dir, "mirrorstate.yaml")
@@ -48,7 +48,7 @@ func TestServe_TellsNoSecrets(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 	p := startServe(t, filepath.Join(dir, "data"), "--config", configuration)
 
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	apps := p.api + "/v1/apps/default/sessions"
 	var clients sync.WaitGroup
@@ -65,7 +65,7 @@ func TestServe_TellsNoSecrets(t *testing.T) {
 	must(t, []int{200, 409}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	fault(`{"partner":"principal","fault":"sever"}`)
 	clients.Wait()
-	// Clients that leave while nobody answers.
+	// Clients that leave while there is no principal.
 	fault(`{"partner":"principal","fault":"freeze"}`)
 	leaving, leave := context.WithTimeout(ctx, 300*time.Millisecond)
 	for _, method := range []string{"PUT", "GET", "DELETE"} {
@@ -78,17 +78,17 @@ func TestServe_TellsNoSecrets(t *testing.T) {
 	fault(`{"partner":"a","fault":"none"}`)
 	fault(`{"partner":"b","fault":"none"}`)
 
-	// A configuration that can't be read, and one that changes what can't be changed, with secrets in both.
+	// An invalid configuration, and one with a change that needs a restart, both with secrets.
 	for _, text := range []string{
 		"pair: {connection_string: 'data source=x;user id=web;password=" + pl.plant("a password in a broken string", "Br0ken-planted") + ";nonsense=1'}\n",
 		"pair: {connection_string: 'data source=x;failover partner=y;user id=web;password=" + pl.plant("a password in a string", "G00d-planted") + "'}\n",
 		"pair: {a: {address: x}, b: {address: y}, user: web, password: " + pl.plant("a password", "An0ther-planted") + "}\nlog: {level: debug}\n",
 	} {
 		write(text)
-		before := strings.Count(p.stderr.String(), `"msg":"the configuration is not taken over`) + strings.Count(p.stderr.String(), `"msg":"configuration read again"`)
+		before := strings.Count(p.stderr.String(), `"msg":"configuration not applied`) + strings.Count(p.stderr.String(), `"msg":"configuration read again"`)
 		p.cmd.Process.Signal(syscall.SIGHUP)
 		if err := p.stderr.awaitThat(ctx, func(all string) bool {
-			return strings.Count(all, `"msg":"the configuration is not taken over`)+strings.Count(all, `"msg":"configuration read again"`) > before
+			return strings.Count(all, `"msg":"configuration not applied`)+strings.Count(all, `"msg":"configuration read again"`) > before
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -104,14 +104,14 @@ func TestServe_TellsNoSecrets(t *testing.T) {
 	c.mu.Unlock()
 	pl.search(t, told)
 	if n := strings.Count(told["standard error"], `"msg":"request"`); n < 300 {
-		t.Errorf("the log has %d requests; it was not at debug", n)
+		t.Errorf("the log has %d requests: its level is not debug", n)
 	}
 	if !strings.Contains(told["standard error"], `"msg":"client left"`) || !strings.Contains(told["standard error"], `"effect":"after a restart"`) {
-		t.Error("not all that was to be logged was")
+		t.Error("the log lacks a client that left, or a change that needs a restart")
 	}
 }
 
-// busy goes through the verbs with one session, and through mistakes.
+// busy sends every kind of request for one session, also invalid ones.
 func (p *planted) busy(ctx context.Context, t *testing.T, apps, n string) {
 	send := func(method, u, body string, header ...string) (h map[string][]string) {
 		_, h, _, err := request(ctx, method, u, body, header...)
@@ -153,18 +153,18 @@ func (p *planted) busy(ctx context.Context, t *testing.T, apps, n string) {
 		send("DELETE", u, "")
 	}
 	if session.ID(made).ShortHash() == "" {
-		t.Error("an id without a hash")
+		t.Error("the id of a new session has no short hash")
 	}
 }
 
-// search looks for everything planted, as it is and percent-encoded.
+// search checks that no text contains a planted value, plain or percent-encoded.
 func (p *planted) search(t *testing.T, told map[string]string) {
 	t.Helper()
 	for where, text := range told {
 		for value, what := range p.what {
 			for _, form := range []string{value, url.PathEscape(value)} {
 				if i := strings.Index(text, form); i >= 0 {
-					t.Errorf("%s has %s, %q: …%q", where, what, value, text[max(0, i-200):min(len(text), i+100)])
+					t.Errorf("%s contains %s, %q: …%q", where, what, value, text[max(0, i-200):min(len(text), i+100)])
 				}
 			}
 		}

@@ -1,35 +1,16 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
-	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
-
-// embeddedFlags choose the embedded pair's place and addresses.
-type embeddedFlags struct{ server.Embedded }
-
-func (f *embeddedFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Dir, "data", "", "`DIR` of the embedded pair's data, and of what is remembered of any pair (default: mirrorstate in the user's state directory)")
-	cmd.Flags().StringVar(&f.AddrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks one")
-	cmd.Flags().StringVar(&f.AddrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks one")
-	cmd.Flags().BoolVar(&f.Expose, "expose-partners", false, "let other machines reach the embedded partners: whoever has their password is sysadmin there")
-	cmd.Flags().StringVar(&f.Witness, "witness", "on", "`on|off`: whether the embedded pair has a witness, and fails over by itself")
-	cmd.Flags().DurationVar(&f.PartnerTimeout, "partner-timeout", 5*time.Second, "after what silence an embedded partner counts as gone; at least 5s")
-}
 
 func newServe(s *settings) *cobra.Command {
 	var (
@@ -41,15 +22,15 @@ func newServe(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the session-state server",
-		Long: "Runs the server: the session API, and the operators' listener beside it.\n" +
-			"Where neither the configuration nor a flag names a pair it brings up an embedded mirrored one, with a\n" +
-			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
-			"an operator, or pair.watchdog of the configuration, forces service there.",
+		Long: "Runs the server: the session API and the operators' listener.\n" +
+			"If neither the configuration nor a flag names a pair, it starts an embedded pair with a witness: if the\n" +
+			"principal is lost, the mirror becomes principal automatically. With --witness off only an operator, or\n" +
+			"pair.watchdog of the configuration, forces service on the mirror.",
 		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --config /etc/mirrorstate/mirrorstate.yaml --api 0.0.0.0:8080\n" +
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			said := pair.Said()
+			said := pair.Settings()
 			if api != "" {
 				said = append(said, config.Flag("--api", "api.listen", api))
 			}
@@ -72,15 +53,15 @@ func newServe(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
-	cmd.Flags().BoolVar(&insecure, "insecure", false, "let other machines reach listeners that have no authentication")
+	cmd.Flags().BoolVar(&insecure, "insecure", false, "allow listeners without authentication that other machines can reach")
 	pair.Add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
 }
 
-// serve runs the server until the command's context ends, and has it read its configuration again at SIGHUP.
+// serve runs the server until the command's context ends. At SIGHUP the server reads its configuration again.
 func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
-	defer server.CollectLess()()
+	defer server.ReduceGC()()
 	reload := make(chan os.Signal, 1)
 	o.Reload = reload
 	s, err := server.New(cmd.Context(), cfg, o)
@@ -89,44 +70,6 @@ func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
 	}
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	greet(cmd.OutOrStdout(), s, shownAlias(cfg.Apps))
+	printStart(cmd.OutOrStdout(), s, exampleAlias(cfg.Apps))
 	return s.Run(cmd.Context())
-}
-
-// shownAlias is the application in the commands to try: one that is configured.
-func shownAlias(apps map[string]config.App) string {
-	if _, ok := apps["default"]; ok {
-		return "default"
-	}
-	return slices.Min(slices.Collect(maps.Keys(apps)))
-}
-
-// greet says where everything is and what to try.
-func greet(out io.Writer, s *server.Server, alias string) {
-	key := "" // what curl needs besides, to be let in
-	if s.Keyed() {
-		key = ` -H "Authorization: Bearer $` + credential.Variable + `"`
-	}
-	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
-	fmt.Fprintf(out, "  session API   %s\n", s.APIURL())
-	fmt.Fprintf(out, "  operators     %s\n", s.AdminURL())
-	if servers := s.Servers(); servers != nil {
-		greetEmbedded(out, servers)
-	}
-	base := s.APIURL() + "/v1/apps/" + alias + "/sessions"
-	fmt.Fprintf(out, "\nTry:\n")
-	fmt.Fprintf(out, "  curl -i%s --data-binary hello %s\n", key, base)
-	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, s.AdminURL())
-	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, s.AdminURL())
-}
-
-// greetEmbedded prints both connection strings; the password only once, when it was made.
-func greetEmbedded(out io.Writer, servers *embedded.Pair) {
-	fmt.Fprintln(out)
-	for _, name := range []string{"a", "b"} {
-		fmt.Fprintf(out, "  partner %s     %s\n", name, shownConnectionString(servers, name))
-	}
-	if !servers.FreshPassword() {
-		fmt.Fprintf(out, "  password      in %s, unless MIRRORSTATE_EMBEDDED_PASSWORD gives it\n", servers.PasswordFile())
-	}
 }

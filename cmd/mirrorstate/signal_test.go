@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The first signal waits for a request under way; the second does not.
+// After the first signal serve finishes the request under way; the second signal ends it at once.
 func TestServe_SecondSignal(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
@@ -18,7 +18,7 @@ func TestServe_SecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	// The server says that it reads the item, which never comes.
+	// The server announces that it reads the item, which is never sent.
 	io.WriteString(conn, "PUT /v1/apps/default/sessions/slow HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
 	if _, err := conn.Read(make([]byte, 64)); err != nil {
 		t.Fatal(err)
@@ -26,10 +26,10 @@ func TestServe_SecondSignal(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.cmd.Wait() }()
 	p.cmd.Process.Signal(os.Interrupt)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	if err := p.stderr.await(ctx, "another signal stops at once"); err != nil {
-		t.Fatalf("serve does not say that it stops: %v", err)
+		t.Fatalf("serve does not log that it stops: %v", err)
 	}
 	select {
 	case err := <-done:
@@ -40,9 +40,9 @@ func TestServe_SecondSignal(t *testing.T) {
 	select {
 	case err := <-done:
 		if err == nil {
-			t.Error("serve that was cut short says it is done")
+			t.Error("serve exited with 0 after the second signal")
 		}
-	case <-time.After(10 * time.Second): // less than the drain's own bound
-		t.Fatal("the second signal does not end serve")
+	case <-time.After(10 * time.Second): // less than drain.timeout
+		t.Fatal("serve still runs after the second signal")
 	}
 }

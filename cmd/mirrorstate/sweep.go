@@ -13,9 +13,9 @@ func newSweep(s *settings) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "sweep",
-		Short: "Delete the sessions that have expired, now",
-		Long: "Deletes expired sessions in small batches, through a running server's operators' listener, or directly with\n" +
-			"--connection-string, as for cron. A server does so by itself once a minute (sweep.interval); both at once do no harm.",
+		Short: "Delete expired sessions now",
+		Long: "Deletes expired sessions in small batches, through the operators' listener of a running server, or directly with\n" +
+			"--connection-string, for example from cron. A server does the same once a minute (sweep.interval); both may run at the same time.",
 		Example: "  mirrorstate sweep\n  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate sweep --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\"",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

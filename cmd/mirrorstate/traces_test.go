@@ -21,7 +21,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// collector takes spans as an OpenTelemetry collector does.
+// collector receives spans as an OpenTelemetry collector does.
 type collector struct {
 	url string
 
@@ -31,7 +31,7 @@ type collector struct {
 	res    map[string]string
 	header http.Header
 	came   chan struct{} // closed and replaced at every delivery
-	refuse int           // deliveries to be answered 503
+	refuse int           // number of deliveries to answer with 503
 }
 
 func startCollector(t *testing.T) *collector {
@@ -69,10 +69,10 @@ func startCollector(t *testing.T) *collector {
 	return c
 }
 
-// await waits until so many spans have come that match.
+// await waits until n matching spans have arrived.
 func (c *collector) await(t *testing.T, n int, match func(*tracepb.Span) bool) []*tracepb.Span {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	for {
 		c.mu.Lock()
@@ -90,7 +90,7 @@ func (c *collector) await(t *testing.T, n int, match func(*tracepb.Span) bool) [
 		select {
 		case <-came:
 		case <-ctx.Done():
-			t.Fatalf("%d of %d spans came", len(found), n)
+			t.Fatalf("%d of %d spans arrived", len(found), n)
 		}
 	}
 }
@@ -110,8 +110,8 @@ func values(attributes []*commonpb.KeyValue) map[string]string {
 	return all
 }
 
-// wantValues wants these attributes among those of a span.
-func wantValues(t *testing.T, s *tracepb.Span, want map[string]string) {
+// checkAttributes checks that a span has these attributes.
+func checkAttributes(t *testing.T, s *tracepb.Span, want map[string]string) {
 	t.Helper()
 	got := values(s.Attributes)
 	for k, v := range want {
@@ -121,17 +121,17 @@ func wantValues(t *testing.T, s *tracepb.Span, want map[string]string) {
 	}
 }
 
-// A call with a traceparent is a span below the caller's, and each of its attempts a span below that one. The ids and
-// items of sessions are in none.
+// A call with a traceparent has a span that is a child of the caller's span. Each attempt has a child span of that. No
+// span contains a session's id or item.
 func TestTraces(t *testing.T) {
 	c := startCollector(t)
-	c.refuse = 1 // delivered again
+	c.refuse = 1 // the spans are sent again
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20collector-key")
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
 	p := startServe(t, t.TempDir())
-	// Where little is known of the principal's clock yet, a lock on what was just made takes a second attempt.
+	// While the principal's clock is not known well, locking a new session takes a second attempt.
 	p.until(t, "looked at quickly", func(st server.PairStatus) bool { return st.Principal == "a" && st.Partners[0].LatencyMS < 5 })
 	h, _ := must(t, []int{201}, "POST", p.api+"/v1/apps/default/sessions", "item-in-no-trace")
 	url := p.api + h.Get("Location")
@@ -150,24 +150,24 @@ func TestTraces(t *testing.T) {
 	if fmt.Sprintf("%x", call.ParentSpanId) != parent || call.Kind != tracepb.Span_SPAN_KIND_SERVER || call.Name != "POST "+route {
 		t.Errorf("the call's span: %v", call)
 	}
-	wantValues(t, call, map[string]string{
+	checkAttributes(t, call, map[string]string{
 		"http.request.method": "POST", "http.route": route, "http.response.status_code": "200", "url.scheme": "http",
 		"mirrorstate.outcome": "ok", "mirrorstate.application": "/lm/w3svc/1/root", "mirrorstate.session_hash": session.ID(id).ShortHash(),
 	})
 	if !bytes.Equal(attempt.ParentSpanId, call.SpanId) || attempt.Kind != tracepb.Span_SPAN_KIND_CLIENT || attempt.Name != "acquire ASPState" {
 		t.Errorf("the attempt's span: %v", attempt)
 	}
-	wantValues(t, attempt, map[string]string{
+	checkAttributes(t, attempt, map[string]string{
 		"db.system.name": "microsoft.sql_server", "db.namespace": "ASPState", "db.operation.name": "acquire",
 		"mirrorstate.partner": "a", "mirrorstate.epoch": "1", "mirrorstate.attempt": "1", "mirrorstate.outcome": "done",
 	})
 	if attempt.StartTimeUnixNano < call.StartTimeUnixNano || attempt.EndTimeUnixNano > call.EndTimeUnixNano || attempt.EndTimeUnixNano <= attempt.StartTimeUnixNano {
-		t.Errorf("the attempt is not within the call: %v, %v", attempt, call)
+		t.Errorf("the attempt is not within the call's time: %v, %v", attempt, call)
 	}
 
 	must(t, []int{423}, "POST", url+"/lock", "")
 	refused := c.await(t, 1, func(s *tracepb.Span) bool { return values(s.Attributes)["http.response.status_code"] == "423" })[0]
-	wantValues(t, refused, map[string]string{"mirrorstate.outcome": "session-locked"})
+	checkAttributes(t, refused, map[string]string{"mirrorstate.outcome": "session-locked"})
 	if len(refused.ParentSpanId) != 0 || refused.Status.GetCode() != tracepb.Status_STATUS_CODE_UNSET {
 		t.Errorf("the refused call's span: %v", refused)
 	}
@@ -176,22 +176,22 @@ func TestTraces(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.res["service.name"] != "mirrorstate" || c.res["service.version"] == "" || c.res["deployment.environment.name"] != "test" {
-		t.Errorf("the resource is %v", c.res)
+		t.Errorf("got resource %v", c.res)
 	}
 	if c.header.Get("Authorization") != "Bearer collector-key" {
-		t.Errorf("the collector was sent %v", c.header)
+		t.Errorf("the collector got %v", c.header)
 	}
 	for _, secret := range []string{id, "item-in-no-trace", lock.Get("Session-Lock")} {
 		if bytes.Contains(c.raw.Bytes(), []byte(secret)) {
-			t.Errorf("%q is in the spans", secret)
+			t.Errorf("the spans contain %q", secret)
 		}
 	}
 	if strings.Contains(p.stderr.String(), "level=WARN msg=\"tracing error\"") {
-		t.Errorf("a delivery that was repeated is an error:\n%s", p.stderr)
+		t.Errorf("a repeated delivery is logged as an error:\n%s", p.stderr)
 	}
 }
 
-// A collector that is not there costs a line in the log now and then, and no request.
+// Without a collector the server logs a warning now and then, and no request fails.
 func TestTraces_NoCollector(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
@@ -200,7 +200,7 @@ func TestTraces_NoCollector(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
 	p := startServe(t, t.TempDir())
 	must(t, []int{201}, "POST", p.api+"/v1/apps/default/sessions", "x")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	if err := p.stderr.await(ctx, "level=WARN msg=\"tracing error\""); err != nil {
 		t.Error(err)
@@ -208,7 +208,7 @@ func TestTraces_NoCollector(t *testing.T) {
 	began := time.Now()
 	p.stop(t)
 	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("stopping took %v", took)
 	}
 	if strings.Contains(p.stderr.String(), "s3cret-in-url") {
 		t.Errorf("the collector's password is in the log:\n%s", p.stderr)

@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 )
 
-// Two keys are never the same, and are as long as their algorithms make use of.
+// Each key is new, and as long as its algorithm can use.
 func TestWebConfig_MachineKey(t *testing.T) {
 	var runs []map[string]map[string]any
 	for range 2 {
@@ -41,9 +41,9 @@ func TestWebConfig_MachineKey(t *testing.T) {
 func TestWebConfig_Misuse(t *testing.T) {
 	for args, want := range map[string]string{
 		"webconfig":                                                       "no pair is configured: ",
-		"webconfig --mode inproc":                                         `--mode "inproc" is neither sqlserver nor stateserver`,
-		"webconfig --mode stateserver --app shop":                         `--app "shop" is no alias of the configuration`,
-		"webconfig --mode stateserver --state-server a;b":                 "--state-server: give HOST or HOST:PORT of mirrorstate",
+		"webconfig --mode inproc":                                         `--mode must be sqlserver or stateserver, not "inproc"`,
+		"webconfig --mode stateserver --app shop":                         `--app "shop" is not an alias of the configuration`,
+		"webconfig --mode stateserver --state-server a;b":                 "--state-server must be HOST or HOST:PORT of mirrorstate",
 		"webconfig --connection-string server=a;failoverpartner=b":        "--connection-string: pair.user: is missing",
 		"pair status --web-config /nowhere/web.config":                    "--web-config: pair.web_config: read the web.config: open /nowhere/web.config: no such file or directory",
 		"session list --connection-string server=a;failoverpartner=b;x=y": "unknown keyword in part 3, at character",
@@ -56,8 +56,8 @@ func TestWebConfig_Misuse(t *testing.T) {
 	}
 }
 
-// A variable that nothing reads is refused, and not silently ignored.
-func TestUnknownVariable(t *testing.T) {
+// An unknown variable is refused.
+func TestRun_UnknownVariable(t *testing.T) {
 	t.Setenv("MIRRORSTATE_PAIR_HOLD_WINDWO", "5s")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"webconfig", "--mode", "stateserver"}, &stdout, &stderr)
@@ -66,8 +66,8 @@ func TestUnknownVariable(t *testing.T) {
 	}
 }
 
-// A .NET application's web.config, and partners given one by one, reach a pair that is there.
-func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
+// A pair can be named by a .NET application's web.config, and by separate keys for each partner.
+func TestPairStatus_WaysToNameAPair(t *testing.T) {
 	t.Setenv("MIRRORSTATE_EMBEDDED_PASSWORD", "p4ss;word")
 	p := startServe(t, t.TempDir())
 	defer p.stop(t)
@@ -99,13 +99,13 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	direct, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
 	direct.Start()
 	defer direct.Close()
-	if err := operator.Look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
-		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)
+	if err := operator.AwaitPrincipal(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
+		t.Errorf("separate keys: %+v, %v", direct.Pair.Status(), err)
 	}
 }

@@ -1,4 +1,4 @@
-// Package certtest makes certificates for tests, and saves texts in the ways in which Windows does.
+// Package certtest makes certificates for tests, and encodes texts as Windows programs do.
 package certtest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// AsWindowsSaves are the ways in which an ASCII text comes from editors and shells.
+// AsWindowsSaves are the encodings in which editors and shells save an ASCII text.
 var AsWindowsSaves = map[string]func(string) string{
 	"plain":             func(s string) string { return s },
 	"UTF-8 with a mark": func(s string) string { return "\xef\xbb\xbf" + s + "\r\n" },
@@ -31,7 +31,7 @@ var AsWindowsSaves = map[string]func(string) string{
 	},
 }
 
-// SelfMade makes a certificate for localhost, and gives it in PEM too.
+// SelfMade returns a self-signed certificate for localhost, also in PEM.
 func SelfMade(t *testing.T) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -46,7 +46,7 @@ func SelfMade(t *testing.T) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// Handshake speaks TLS with a server that has the certificate.
+// Handshake does a TLS handshake with a server that has the certificate, and returns the client's error.
 func Handshake(t *testing.T, own tls.Certificate, cfg *tls.Config) error {
 	t.Helper()
 	near, far := net.Pipe()
@@ -63,7 +63,8 @@ func Handshake(t *testing.T, own tls.Certificate, cfg *tls.Config) error {
 	return err
 }
 
-// Files makes a certificate for this machine, as files for a server, and what a client believes it by.
+// Files writes a certificate for this machine and its key to files, and returns the TLS settings of a client that
+// trusts it.
 func Files(t *testing.T) (certificate, key string, known *tls.Config) {
 	t.Helper()
 	own, text := SelfMade(t)

@@ -30,41 +30,40 @@ var (
 	netFlag       = flag.Bool("chaos.net", true, "two .NET clients on the same sessions, where the pair has a witness")
 )
 
-// The short run: how long each of its three parts lasts, and with which seed: one that soon has a proxy killed and one
-// ended in order, and the principal lost in several ways (TestShortSeed).
+// The short run: the duration of each of its three parts, and the seed. With this seed a proxy is soon killed, another
+// is restarted, and the principal is lost in several ways (TestShortSeed).
 const (
 	shortRun  = 14 * time.Second
 	shortSeed = 17052
 )
 
-// sessionTurns is how many turns a session lives, and clientsPerSession how many
-// clients meet at one, on average.
+// sessionTurns is the number of turns of a session, and clientsPerSession the average number of clients on one session.
 const (
 	sessionTurns      = 150
 	clientsPerSession = 3
 )
 
-// rudeness: every so manieth mutation is a rude one, on average.
+// rudeness: on average, one mutation in this many is rude.
 const rudeness = 5
 
-// netClients is how many .NET clients there are.
+// netClients is the number of .NET clients.
 const netClients = 2
 
-// maxUnknown: of so many requests, one may end with an outcome that is unknown because
-// the session saw more operations than it remembers while the call was sent again.
+// maxUnknown: one request in this many may end with an unknown outcome, because the session has had more operations
+// than it remembers before the call was sent again.
 const maxUnknown = 1000
 
-// unknownWhereRude is how many times as many that is where clients hang up or relays lose answers: there are
-// many times as many calls sent again, and a call that was told so once is told so each time it comes.
+// unknownWhereRude is the factor by which more unknown outcomes are allowed if clients hang up or relays lose answers.
+// Many more calls are sent again then, and a call whose outcome is unknown once is unknown each time it is sent.
 const unknownWhereRude = 5
 
-// leastUnknown is how many there may be of those in a short run, in which few requests are made.
+// leastUnknown is the number of unknown outcomes that is always allowed, for a short run with few requests.
 const leastUnknown = 60
 
-// progressEvery is how often a run says how it goes.
+// progressEvery is the interval at which a run logs its progress.
 const progressEvery = 10 * time.Second
 
-// TestChaos is the promise: slow, never failed; never lost; never held twice.
+// TestChaos checks the promise: a call may be slow, but it never fails; no write is lost; no lock is held twice.
 func TestChaos(t *testing.T) {
 	seed, duration := *seedFlag, *durationFlag
 	switch {
@@ -86,7 +85,7 @@ func TestChaos(t *testing.T) {
 	t.Run("three proxies that are the witness", func(t *testing.T) { runChaos(t, seed, duration, 3, false) })
 }
 
-// TestShortSeed: what the short run does soon.
+// TestShortSeed checks that the first steps of the short run include the important faults.
 func TestShortSeed(t *testing.T) {
 	for _, proxies := range []int{1, 3} {
 		r := random(shortSeed, 0)
@@ -103,7 +102,7 @@ func TestShortSeed(t *testing.T) {
 }
 
 func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, witness bool) {
-	kinds, wires := among(t), amongWires(t)
+	kinds, wires := chosenKinds(t), chosenWires(t)
 	tl := newTally()
 	f := startFleet(t, tl, fleetOptions{proxies: proxies, witness: witness, relay: *relayFlag, seed: seed, clear: 1})
 	run := newRun(t, f, tl, seed)
@@ -118,11 +117,11 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 	}
 	d := &director{
 		fleet: f, tally: run.tally, random: random(seed, 0), among: kinds,
-		wires: random(seed, wireActor), amongWires: wires,
+		wires: random(seed, wireActor), chosenWires: wires,
 		most: *failoversFlag, requests: *requestsFlag, trace: t.Logf,
 	}
 	if err := d.run(ctx); err != nil {
-		t.Errorf("the pair did not come back: %v", err)
+		t.Errorf("the pair did not recover: %v", err)
 	}
 	tl.server += ", " + f.lastSweep()
 	cancel()
@@ -132,8 +131,8 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 	run.verdict(t, proxies)
 }
 
-// among are the kinds of steps that are wanted.
-func among(t *testing.T) []chance {
+// chosenKinds returns the kinds of steps that the flag selects.
+func chosenKinds(t *testing.T) []chance {
 	kinds := listed(*kindsFlag)
 	c := chances(kinds)
 	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
@@ -142,8 +141,8 @@ func among(t *testing.T) []chance {
 	return c
 }
 
-// amongWires are the kinds of disturbances that are wanted.
-func amongWires(t *testing.T) []wireChance {
+// chosenWires returns the kinds of disturbances that the flag selects.
+func chosenWires(t *testing.T) []wireChance {
 	kinds := listed(*wiresFlag)
 	c := wireChances(kinds)
 	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
@@ -152,30 +151,30 @@ func amongWires(t *testing.T) []wireChance {
 	return c
 }
 
-// listed are the words of a flag.
+// listed returns the words of a flag.
 func listed(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }
 
-// The actors that are no clients: what is disturbed, and each relay.
+// The numbers of the actors that are not clients: the schedule, the disturbances, and the relays.
 const (
 	wireActor  = -1
 	relayActor = -2
 	netActor   = 100
 )
 
-// random is the numbers of one of the run's actors.
+// random returns the random numbers of one actor of the run.
 func random(seed uint64, actor int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(actor))) }
 
 // run is one run of clients against stores.
 type run struct {
 	t       *testing.T
 	seed    uint64
-	doors   []door
+	targets []target
 	tally   *tally
 	checker *checker
 	stage   *stage
-	reader  *client // reads each session once more when it is over
+	reader  *client // reads each session once more at its end
 	reading sync.Mutex
 	began   time.Time
 }
@@ -183,7 +182,7 @@ type run struct {
 func newRun(t *testing.T, f *fleet, tl *tally, seed uint64) *run {
 	r := &run{t: t, seed: seed, tally: tl, began: time.Now()}
 	for _, p := range f.proxies {
-		r.doors = append(r.doors, p.door)
+		r.targets = append(r.targets, p.target)
 	}
 	r.checker = startChecker(t, r.tally)
 	r.reader = r.client(-1)
@@ -191,9 +190,9 @@ func newRun(t *testing.T, f *fleet, tl *tally, seed uint64) *run {
 	return r
 }
 
-// client makes a client; its number is also which random numbers are its own.
+// client returns a client. Its number also selects its random numbers.
 func (r *run) client(n int) *client {
-	return &client{number: n + 1, waits: 3, random: random(r.seed, n+2), doors: r.doors, tally: r.tally, epoch: r.began}
+	return &client{number: n + 1, waits: 3, random: random(r.seed, n+2), targets: r.targets, tally: r.tally, epoch: r.began}
 }
 
 func (r *run) startClients(ctx context.Context, n int) *sync.WaitGroup {
@@ -208,8 +207,7 @@ func (r *run) startClients(ctx context.Context, n int) *sync.WaitGroup {
 	return &running
 }
 
-// finish reads a session for the last time, which shows what is lost, and has its
-// history checked.
+// finish reads a session for the last time, which shows lost writes, and sends its history to the checker.
 func (r *run) finish(sub *subject) {
 	r.reading.Lock()
 	r.reader.get(sub, true)
@@ -217,13 +215,13 @@ func (r *run) finish(sub *subject) {
 	r.checker.queue <- sub
 }
 
-// end finishes the sessions that are still on, and waits for every verdict.
+// end finishes the sessions that are still in use, and waits for all results.
 func (r *run) end() {
 	r.stage.close()
 	r.checker.stop()
 }
 
-// report says how it goes, until ctx ends.
+// report logs the progress until ctx ends.
 func (r *run) report(ctx context.Context) {
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
@@ -237,7 +235,7 @@ func (r *run) report(ctx context.Context) {
 	}
 }
 
-// verdict is the end of the run.
+// verdict logs the summary of the run, and fails the test if the promise was broken.
 func (r *run) verdict(t *testing.T, proxies int) {
 	t.Logf("seed %d, %d proxies, %d clients, %v:%s", r.seed, proxies, *clientsFlag, time.Since(r.began).Round(time.Millisecond), r.tally.summary())
 	for _, f := range r.tally.failures {
@@ -255,6 +253,6 @@ func (r *run) verdict(t *testing.T, proxies int) {
 		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", r.seed, doubt, requests)
 	}
 	if requests == 0 || sum(r.tally.verdicts) == 0 {
-		t.Error("the clients did nothing")
+		t.Error("the clients sent no request")
 	}
 }

@@ -14,30 +14,29 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// searchLimit bounds porcupine's search in one session's history. A history that
-// takes longer counts as "Unknown", which fails nothing and is reported.
+// searchLimit bounds porcupine's search in one session's history. A history that takes longer counts as "Unknown",
+// which is reported but is not a failure.
 const searchLimit = 20 * time.Second
 
-// maxIllegal is how many broken histories are written out in full.
+// maxIllegal is the largest number of illegal histories that are written out in full.
 const maxIllegal = 5
 
-// judge is the verdict on one history: porcupine's, and what the rules find.
+// judge checks one history. It returns porcupine's result and the findings of the rules.
 func judge(history []record) (porcupine.CheckResult, []finding) {
 	history = withoutForgotten(history)
 	return search(history, searchLimit), findings(history)
 }
 
-// search is porcupine's verdict.
+// search returns porcupine's result.
 func search(history []record, limit time.Duration) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(sessionModel(), operations(doneTwice(history)), limit)
 }
 
-// checker judges the histories of sessions that are over, one after the other,
-// while the run goes on.
+// checker checks the histories of finished sessions, one after the other, while the run continues.
 type checker struct {
 	t       *testing.T
 	tally   *tally
-	dir     string // where broken histories go
+	dir     string // the folder for illegal histories
 	queue   chan *subject
 	running sync.WaitGroup
 	broken  int // owned by the goroutine
@@ -53,7 +52,7 @@ func startChecker(t *testing.T, tl *tally) *checker {
 	return c
 }
 
-// stop waits for every verdict.
+// stop waits until all histories are checked.
 func (c *checker) stop() {
 	close(c.queue)
 	c.running.Wait()
@@ -68,10 +67,10 @@ func (c *checker) check(sub *subject) {
 	if c.broken++; c.broken > maxIllegal {
 		return
 	}
-	c.t.Errorf("session %s: porcupine says %s; %s\n%s\n%s", sub.ref.ID, verdict, spell(found), c.write(sub), tail(sub.history))
+	c.t.Errorf("session %s: porcupine says %s; %s\n%s\n%s", sub.ref.ID, verdict, describeFindings(found), c.write(sub), tail(sub.history))
 }
 
-func spell(found []finding) string {
+func describeFindings(found []finding) string {
 	parts := []string{fmt.Sprintf("%d findings", len(found))}
 	for _, f := range found[:min(3, len(found))] {
 		parts = append(parts, f.Kind+": "+f.Text)
@@ -79,8 +78,7 @@ func spell(found []finding) string {
 	return strings.Join(parts, "\n  ")
 }
 
-// tail is what porcupine could not place and what led there: the last calls before
-// the first that has no place, as lines.
+// tail returns the first call that porcupine could not place, and the last calls before it, one on each line.
 func tail(history []record) string {
 	low, high := 0, len(history)
 	for low < high {
@@ -98,8 +96,8 @@ func tail(history []record) string {
 	return strings.Join(lines, "\n")
 }
 
-// until is the history as it was known when its first n calls had ended: what had been
-// called by then and not ended is unknown. What was legal then, if all is legal.
+// until returns the history as it was known when its first n calls had ended. The outcome of a call that had begun by
+// then, but not ended, is unknown. If the whole history is legal, so is each of these.
 func until(history []record, n int) []record {
 	out := slices.Clone(history[:n])
 	now := int64(0)
@@ -117,7 +115,7 @@ func until(history []record, n int) []record {
 	return out
 }
 
-// write leaves the history and porcupine's picture of it, and says where.
+// write writes the history and porcupine's visualization of it to files, and returns their names.
 func (c *checker) write(sub *subject) string {
 	base := filepath.Join(c.dir, string(sub.ref.ID))
 	text, err := json.MarshalIndent(sub.history, "", " ")
@@ -125,11 +123,11 @@ func (c *checker) write(sub *subject) string {
 		err = os.WriteFile(base+".json", text, 0o600)
 	}
 	if err != nil {
-		return fmt.Sprintf("its history could not be written: %v", err)
+		return fmt.Sprintf("history not written: %v", err)
 	}
 	_, info := porcupine.CheckOperationsVerbose(sessionModel(), operations(doneTwice(withoutForgotten(sub.history))), searchLimit)
 	if err := porcupine.VisualizePath(sessionModel(), info, base+".html"); err != nil {
-		return fmt.Sprintf("its picture could not be written: %v", err)
+		return fmt.Sprintf("visualization not written: %v", err)
 	}
-	return fmt.Sprintf("history and picture: %s.json and .html (kept with go test -artifacts)", base)
+	return fmt.Sprintf("history and visualization: %s.json and .html (kept with go test -artifacts)", base)
 }

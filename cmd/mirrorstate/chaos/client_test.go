@@ -13,36 +13,36 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// callTimeout is how long a client waits for one answer: longer than any proxy may take.
+// callTimeout is how long a client waits for one answer. It is longer than any proxy may take.
 const callTimeout = 60 * time.Second
 
-// resends is how often a client sends a call again whose outcome it does not know,
-// with the same operation id, as everybody should.
+// resends is how often a client sends a call again if its outcome is unknown. It uses the same operation id, as every
+// client should.
 const resends = 3
 
-// door is a proxy as a client sees it.
-type door struct {
-	now   session.Store // calls that meet a lock fail at once
-	waits session.Store // they queue for it, for lockWait
+// target is a proxy as a client sees it, or a store in this process.
+type target struct {
+	now   session.Store // a call that finds the session locked fails at once
+	waits session.Store // it queues for the lock, for lockWait
 	proxy *instance     // nil: a store in this process
 
-	waiting func(time.Duration) session.Store // queues so long
+	waiting func(time.Duration) session.Store // a store whose calls queue for this time
 }
 
-// closed tells whether the proxy is dead, or about to end, so that a balancer sends it nothing.
-func (d door) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
+// closed reports whether the proxy is dead or stopping, so that a balancer sends it nothing.
+func (d target) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
 
-// name is the proxy's.
-func (d door) name() string {
+// name returns the proxy's name.
+func (d target) name() string {
 	if d.proxy == nil {
 		return ""
 	}
 	return d.proxy.app
 }
 
-// enter notes that a call begins there; leave says whether the proxy was killed meanwhile: one that
-// ends in order answers.
-func (d door) enter() (leave func() (died bool)) {
+// enter records that a call to the proxy begins. leave reports whether the proxy was killed meanwhile; a proxy that is
+// restarted answers the call.
+func (d target) enter() (leave func() (died bool)) {
 	if d.proxy == nil {
 		return func() bool { return false }
 	}
@@ -54,20 +54,20 @@ func (d door) enter() (leave func() (died bool)) {
 	}
 }
 
-// client does what web servers do, at random. It belongs to one goroutine.
+// client does at random what web servers do. One goroutine uses it.
 type client struct {
-	number int
-	waits  int // every so manieth call queues for a lock, on average; 0: none
-	rude   int // every so manieth mutation is sent as rude clients do, on average; 0: none
-	random *rand.Rand
-	doors  []door // of each proxy; every call takes one at random
-	plans  []plan // of the next rounds, where a test wants them so; then as they come
-	tally  *tally
-	epoch  time.Time // when the run began
-	seq    int
+	number  int
+	waits   int // on average, one call in this many queues for a lock; 0: none
+	rude    int // on average, one mutation in this many is rude; 0: none
+	random  *rand.Rand
+	targets []target // all proxies; every call uses a random one
+	plans   []plan   // of the next rounds, if a test sets them; later ones are random
+	tally   *tally
+	epoch   time.Time // when the run began
+	seq     int
 }
 
-// run takes turns until ctx ends; a turn that has begun is ended.
+// run takes turns until ctx ends. It finishes a turn that has begun.
 func (c *client) run(ctx context.Context, s *stage) {
 	for ctx.Err() == nil {
 		sub := s.take(c.random.IntN(len(s.slots)))
@@ -76,7 +76,7 @@ func (c *client) run(ctx context.Context, s *stage) {
 	}
 }
 
-// turn is one thing that a web server does with a session.
+// turn does one thing that a web server does with a session.
 func (c *client) turn(sub *subject) {
 	switch n := c.random.IntN(100); {
 	case n < 55:
@@ -100,8 +100,8 @@ func (c *client) turn(sub *subject) {
 	}
 }
 
-// cycle is acquire, perhaps store and keep, and store, release or remove. Each of
-// these may go through another proxy.
+// cycle acquires the lock, may store and keep it, and then stores, releases or removes. Each call may use another
+// proxy.
 func (c *client) cycle(sub *subject) {
 	out, lock := c.acquire(sub)
 	switch out.Result {
@@ -127,12 +127,11 @@ func (c *client) cycle(sub *subject) {
 		end = c.remove(sub, lock)
 	}
 	if end.Result != done {
-		sub.retireBusy() // the lock may be held for ever now
+		sub.retireBusy() // the lock may be held forever now
 	}
 }
 
-// value is a new value and the item it is stored as: now and then a large one,
-// which has a column of its own in the database.
+// value returns a new value and its item. Some items are large: these have a column of their own in the database.
 func (c *client) value() (string, []byte) {
 	c.seq++
 	v := fmt.Sprintf("%d.%d", c.number, c.seq)
@@ -144,7 +143,7 @@ func (c *client) value() (string, []byte) {
 
 const largeItem = 7500
 
-// valueOf is the value of an item that was read; what nobody has stored is its own value.
+// valueOf returns the value of an item that was read. An item that no client has stored is its own value.
 func valueOf(item []byte) string {
 	v, rest, _ := strings.Cut(string(item), " ")
 	if rest != "" && rest != strings.Repeat("x", largeItem) {
@@ -153,8 +152,8 @@ func valueOf(item []byte) string {
 	return v
 }
 
-// grant is a lock and its name in the history: the operation id that the client gave
-// its acquire. The one in the lock is the proxy's.
+// grant is a lock and its name in the history: the operation id of the client's acquire. The operation id in the lock
+// is the proxy's.
 type grant struct {
 	session.Lock
 	name string
@@ -219,7 +218,7 @@ func (c *client) touch(sub *subject) output {
 	}).output
 }
 
-// answer is what one request is answered.
+// answer is the answer to one request.
 type answer struct {
 	output
 	lock session.Lock // of an acquire that was granted
@@ -228,12 +227,11 @@ type answer struct {
 // sendFunc sends a call's request, with the same operation id each time. Any number of goroutines may use it.
 type sendFunc func(ctx context.Context, st session.Store) (answer, error)
 
-// call sends one call, round by round while its outcome is unknown, and notes what became of it.
-// A round is one request, or two at the same moment to two proxies. The next goes to another proxy
-// than the last, if there is one.
+// call sends one call, in rounds while its outcome is unknown, and records the result. A round is one request, or two
+// at the same moment to two proxies. The next round goes to another proxy, if there is one.
 func (c *client) call(sub *subject, in input, send sendFunc) answer {
-	// A read beside the holder has nothing to wait for, and a wait says less: who did
-	// not get its turn is told "locked" for what was seen last.
+	// A read with Beside never waits. A call that waited in vain says less about the session: its "locked" is the state
+	// when it last looked.
 	in.Waits = !in.Beside && c.waits > 0 && c.random.IntN(c.waits) == 0
 	rude := c.isRude(in)
 	r := record{Client: c.number, In: in, Call: c.since()}
@@ -257,8 +255,8 @@ func (c *client) call(sub *subject, in input, send sendFunc) answer {
 	return end
 }
 
-// settled is what a round says of its call, and whether that is the call's outcome. Done is, whatever
-// another request of the round was answered; the lock that was found last is the lock.
+// settled returns the answer that decides a round, and whether it is the outcome of the call. The answer "done" always
+// is, whatever the other request of the round got. Of two locks the one found last counts.
 func settled(sent []attempt) (a attempt, known bool) {
 	for _, x := range sent {
 		switch {
@@ -274,23 +272,22 @@ func settled(sent []attempt) (a attempt, known bool) {
 	return a, known
 }
 
-// settles tells whether the refusal speaks for the round's other requests: for those that had begun
-// before. One that begins later is a new one to its proxy.
+// settles reports whether the refusal is valid for the round's other requests too, because they had begun before. A
+// request that begins later is a new one for its proxy.
 func (a attempt) settles(round []attempt) bool {
 	return !slices.ContainsFunc(round, func(x attempt) bool { return x.doubtful() && (x.Begun == 0 || x.Begun >= a.Begun) })
 }
 
-// round sends a round's requests, and returns when each is answered or its client has hung up.
+// round sends the requests of a round, and returns when each is answered or its client has hung up.
 func (c *client) round(in input, p plan, before []attempt, send sendFunc) []attempt {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	sent := make([]attempt, len(p.requests))
 	for i := range sent {
-		sent[i].door = c.door(ctx, before, sent[:i])
+		sent[i].target = c.pickTarget(ctx, before, sent[:i])
 	}
 	c.tally.round(len(before) > 0, len(sent))
-	// Of two that are sent at once, the one that is not answered yet is hung up on when the other is: a client that
-	// has its answer waits for nothing more.
+	// If two requests are sent at once, the client hangs up one of them when the other is answered: it has its answer.
 	twins, answered := context.WithCancel(ctx)
 	defer answered()
 	one := func(i int) {
@@ -298,7 +295,7 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 		if p.requests[i].twin {
 			until = twins
 		}
-		sent[i] = c.sendOnce(until, sent[i].door, in, p.requests[i], send)
+		sent[i] = c.sendOnce(until, sent[i].target, in, p.requests[i], send)
 		if sent[i].Result != unknown && sent[i].Result != nothing {
 			answered()
 		}
@@ -312,8 +309,8 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 	return sent
 }
 
-// sendOnce sends a request of a call, and hangs up if that is its manner.
-func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send sendFunc) attempt {
+// sendOnce sends one request of a call, and hangs up if its mode says so.
+func (c *client) sendOnce(ctx context.Context, d target, in input, m sendMode, send sendFunc) attempt {
 	ctx, t := newTry(ctx)
 	t.hangsUp = m.hangsUp || m.twin
 	ctx, cancel := context.WithCancel(ctx)
@@ -339,7 +336,7 @@ func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send 
 		store = d.waits
 	}
 	leave, began := d.enter(), time.Now()
-	a := attempt{Proxy: d.name(), door: d, try: t, From: c.since()}
+	a := attempt{Proxy: d.name(), target: d, try: t, From: c.since()}
 	var err error
 	a.answer, err = send(ctx, store)
 	a.To, a.Died = c.since(), leave()
@@ -366,12 +363,12 @@ func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send 
 	return a
 }
 
-// door is a proxy at random of those that live, another than the last ones if there is one; it waits
-// for one, if none lives.
-func (c *client) door(ctx context.Context, before, now []attempt) door {
-	open := slices.DeleteFunc(slices.Clone(c.doors), door.closed)
-	others := slices.DeleteFunc(slices.Clone(open), func(d door) bool {
-		used := func(a attempt) bool { return a.door.now == d.now }
+// pickTarget returns a random running proxy: one that the call has not used before, if there is one. It waits if none
+// is running.
+func (c *client) pickTarget(ctx context.Context, before, now []attempt) target {
+	open := slices.DeleteFunc(slices.Clone(c.targets), target.closed)
+	others := slices.DeleteFunc(slices.Clone(open), func(d target) bool {
+		used := func(a attempt) bool { return a.target.now == d.now }
 		return len(before) > 0 && used(before[len(before)-1]) || slices.ContainsFunc(now, used)
 	})
 	switch {
@@ -380,7 +377,7 @@ func (c *client) door(ctx context.Context, before, now []attempt) door {
 	case len(open) > 0:
 		return open[c.random.IntN(len(open))]
 	}
-	d := c.doors[c.random.IntN(len(c.doors))]
+	d := c.targets[c.random.IntN(len(c.targets))]
 	select {
 	case <-d.proxy.alive():
 	case <-ctx.Done():
@@ -388,7 +385,7 @@ func (c *client) door(ctx context.Context, before, now []attempt) door {
 	return d
 }
 
-// resultOf is an error as an answer.
+// resultOf returns the result for an error.
 func resultOf(err error) result {
 	switch {
 	case errors.Is(err, session.ErrNotFound):
@@ -405,9 +402,8 @@ func resultOf(err error) result {
 	return unknown
 }
 
-// note adds the call to the history. A refusal says that none of the call's requests has done
-// anything, or ever will. Only what said nothing at all leaves the call open for ever: no answer, or
-// one that speaks of its own request alone.
+// note adds the call to the history. A refusal means that no request of the call has had an effect or ever will. The
+// call stays open forever only if its requests got no answer, or answers about a single request.
 func (c *client) note(sub *subject, r record) {
 	r.Tries = len(r.Attempts)
 	doubts := r.doubts()
@@ -423,11 +419,11 @@ func (c *client) note(sub *subject, r record) {
 	if r.Out.Result == unknown {
 		c.tally.doubtful.Add(1)
 		r.Return = forever
-		sub.retireBusy() // what comes then is hard to search, and a lock may be held for ever
+		sub.retireBusy() // a longer history is hard to search, and a lock may be held forever
 	}
 	if r.In.Verb == verbAcquire {
 		if r.Out.Result == lockLost {
-			doubts++ // granted to a request of the proxy's own that lost its answer
+			doubts++ // the lock may have been granted to a request of the proxy itself whose answer was lost
 		}
 		for i := range doubts {
 			c.noteGhost(sub, r, i)
@@ -436,8 +432,8 @@ func (c *client) note(sub *subject, r record) {
 	sub.note(r)
 }
 
-// noteGhost adds that an acquire may have been granted to a request whose client had hung up, and
-// was given back then: two things, each at its own time, and both before the call was answered.
+// noteGhost adds that an acquire may have been granted to a request whose client had hung up, and that the proxy then
+// released the lock. These are two events at two times, both before the answer of the call.
 func (c *client) noteGhost(sub *subject, r record, i int) {
 	c.tally.ghosts.Add(1)
 	ghost := record{Client: r.Client, In: input{Verb: verbAcquire, Lock: fmt.Sprintf("%s#%d", r.In.Lock, i)},

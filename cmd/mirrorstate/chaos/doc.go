@@ -1,83 +1,83 @@
-// Package chaos is the test that the promise holds: many clients drive proxies on
-// one embedded pair while a seeded schedule of faults and failovers breaks it, and
-// what they saw is checked afterwards. There is nothing to import.
+// Package chaos tests the promise: many clients use proxies on one embedded pair, while a seeded schedule injects
+// faults and causes failovers. Afterwards the test checks what the clients saw. The package exports nothing.
 //
-// The history of each session is checked with porcupine against the model of a
-// session with a lock (model_test.go), and, by rules that need no search, for
-// acknowledged writes that are gone, reads of what had been replaced, locks held twice,
-// effects of calls that were refused, locks that nobody holds, and answers "unknown"
-// that nothing explains (invariants_test.go). Calls that fail are
-// counted; 404, 409, 412 and 423 are answers and no failures. From the moment a partner
-// has become principal to each proxy's first answer it is timed (resume).
+// The history of each session is checked in two ways. Porcupine compares it with the model of a session with a lock
+// (model_test.go). Rules that need no search (invariants_test.go) find acknowledged writes that are lost, reads of
+// replaced items, locks held twice, effects of refused calls, locks that nobody holds, and answers "unknown" without a
+// reason. Failed calls are counted; 404, 409, 412 and 423 are answers, not failures. The time from a partner becoming
+// principal to each proxy's first answer is measured (resume).
 //
 //	make chaos SEED=7 FOR=5m
 //	make chaos PROXIES=1 CLIENTS=24 FOR=30s
 //	make chaos PROXIES=3 WITNESS=false FOR=2h FAILOVERS=1000
 //	make chaos FOR=12h FAILOVERS=500 REQUESTS=500000
 //
-// The last ends when it has seen that many failovers and that many requests, and its
-// summary says what came of them.
+// The last run ends after that many failovers and that many requests. Its summary shows the results.
 //
-// make test runs three short runs: one proxy; three side by side, each with faults of
-// its own, so that they disagree; and three on a pair without a witness, where their
-// watchdogs force service. It also runs what proves that the check itself can fail:
-// stores that lie in each way the promise forbids, on small histories. late_test.go has
-// the late deliveries and the retries that are known to have broken the promise, one by
-// one, without chance.
+// make test does three short runs: with one proxy; with three proxies, each with faults of its own, so that they
+// disagree; and with three proxies on a pair without a witness, where their watchdogs force service. It also proves
+// that the checks can fail: it checks small histories of stores that each break one part of the promise. late_test.go
+// has the late deliveries and the retries that have broken the promise in the past, one by one and without random
+// numbers.
 //
 // # What runs
 //
 // Each proxy is the server of mirrorstate serve (package server), opened by server.New with a configuration and
 // run by its Run: both listeners, limits, sweeper, observers and drain. The API of all but one has TLS. The watchdogs
-// ask the operators' listeners of the other proxies. Between the API and its store, and before the API, a test
-// notes when a request begins and ends. The summary says what server it was.
+// ask the operators' listeners of the other proxies. In front of the API, and between the API and its store, the test
+// records when a request begins and ends. The summary describes the server.
 //
-// # What disturbs
+// # Disturbances
 //
-// A proxy is killed in this process (Server.Kill): its connections and its way to the servers end at
-// one moment, nothing is drained or given back, and what it remembers on disk is all that
-// it starts with again. Calls that were open on it end without an answer, and no others.
+// A proxy is killed in this process (Server.Kill). Its connections to clients and servers close at the same moment, it
+// drains nothing and releases no lock. It starts again with only its files on disk. Only the calls that were open on it
+// end without an answer.
 //
-// A proxy is restarted: the context of its Run ends as by SIGTERM. Clients send it nothing more, it answers what it has
-// within its drain, and starts again. No call may fail by that.
+// A proxy is restarted: the context of its Run ends as by SIGTERM. Clients send it no more calls, it answers the open
+// ones within its drain, and it starts again. No call may fail because of a restart.
 //
-// Clients are rude (RUDE=false: they are not): they hang up in the middle of a call and send it again to another
-// proxy with the same Idempotency-Key, or send it to two proxies at the same moment; a few
-// never ask again. They hang up before the proxy has begun or soon after.
+// Clients are rude (RUDE=false turns this off). They hang up during a call and send it again to another proxy with the
+// same Idempotency-Key, or they send it to two proxies at the same moment. A few never send it again. They hang up
+// before the proxy has begun with the request, or soon after.
 //
-// Between each proxy and each server is a relay (RELAY=false: none). During each step of the
-// schedule, from before the step until it is lifted, it does one thing to some of the requests: it resets the proxy's side and
-// delivers the request late (0.2 to 3 s), or when the proxy has given up; it holds one back for a time, or until others have passed on
-// other connections; it cuts a connection after the request, or in the middle of the answer; it loses
-// the answers. Tests aim it at the next request that calls a procedure.
+// Between each proxy and each server is a relay (RELAY=false: none). During each step of the schedule it does one thing
+// to some of the requests:
 //
-// Two .NET clients use the same sessions by the stock procedures (NET=false: none). They are not in runs
-// without a witness: what .NET writes past the proxies is not fenced, so forcing service may lose it.
+//   - It resets the proxy's connection, and delivers the request late (0.2 to 3 s).
+//   - It delivers the request only after the proxy has given up.
+//   - It delays the request, or holds it back until requests on other connections have passed.
+//   - It cuts the connection after the request, or in the middle of the answer.
+//   - It loses the answers.
+//
+// Tests can aim a relay at the next request that calls a procedure.
+//
+// Two .NET clients use the same sessions by the stock procedures (NET=false: none). Runs without a witness have no .NET
+// clients: .NET's writes bypass the proxies and are not fenced, so forcing service may lose them.
 //
 // # What histories know
 //
-// A call is over when one of its requests is answered. A refusal (404, 409, 412, 423) says
-// that none of its requests has had an effect or ever will, also those whose client hung
-// up. An acquire that was answered may have been granted to an earlier request and given
-// back before, and not after.
+// A call is over when one of its requests is answered. A refusal (404, 409, 412, 423) means that none of its requests
+// has had an effect or ever will, including those whose client hung up. When an acquire is answered, an earlier request
+// of it may have been granted the lock and released it before, but not after.
 //
-// Three things leave a call open for ever: outcome-unknown, no answer, and an answer that
-// did not come to the database (no-principal, overloaded) beside requests that were not
-// answered. A request that its proxy has not begun with when the call is sent again
-// is struck out (rude_test.go): of what sits unread in a socket nothing is promised.
+// Three results leave a call open forever: outcome-unknown; no answer; and an answer from before the database was
+// reached (no-principal, overloaded) if other requests of the call were not answered. If a proxy has not begun with a
+// request when the call is sent again, that request is cancelled (rude_test.go): nothing is promised for a request that
+// nobody has read from its socket.
 //
-// A session remembers its last four operations. On a session that many clients use at
-// once, a call that has to be sent again can find that ring overrun: its outcome is
-// unknown. That is allowed to one request in a thousand (in 200 with rude clients or relays), and only where the history has
-// four other operations on the session meanwhile, or .NET has removed it. The entity tag
-// that answers a write sent again may be one that no version has, which matches nothing.
+// A session remembers its last four operations. If many clients use a session at once, a call that is sent again may
+// find its operation forgotten: its outcome is unknown. This is allowed for one request in a thousand (one in 200 with
+// rude clients or relays), and only if the history has four other operations on the session meanwhile, or .NET has
+// removed it. The entity tag in the answer to a write that is sent again may belong to no version; such a tag matches
+// nothing.
 //
-// A removal of .NET's leaves no trace of what the session remembered. A put that was done before and is sent again
-// after, unanswered yet, makes the session anew: histories allow that. They do not allow it once the put is answered.
+// If .NET removes a session, the session's operations are forgotten. If a put was done before, and is sent again
+// afterwards because it was not answered, it creates the session again. Histories allow this, but not after the put is
+// answered.
 //
-// A client that hung up and never asks again may leave a lock behind: the answer may have been in the
-// socket. Such a session is retired.
+// A client that hung up and never asks again may leave a lock behind, because the answer may have been in the socket.
+// Such a session is retired.
 //
-// A seed decides what is done to whom, in which order and for how long, and what each
-// client wants; which call meets which fault is up to the machine.
+// The seed decides what is done to whom, in which order and for how long, and what each client does. Which call meets
+// which fault depends on the machine.
 package chaos

@@ -22,30 +22,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// holdWindow is the proxies'; every outage of a schedule is shorter.
+// holdWindow is the hold window of the proxies. Every outage of a schedule is shorter.
 const holdWindow = 30 * time.Second
 
-// partnerTimeout is the pair's: SQL Server's least.
+// partnerTimeout is the partner timeout of the pair: SQL Server's minimum.
 const partnerTimeout = 5 * time.Second
 
-// application is whose sessions they are. Its locks are never abandoned while a test
-// runs, so that a lock that is lost is a fault of ours.
+// application is the application of the sessions. Its locks are not abandoned during a test, so a lost lock is always a
+// bug.
 var application = session.Application{Name: proxy.DefaultApplicationName, LockTimeout: 24 * time.Hour}
 
-// fleet is a pair of servers and the proxies beside each other on it.
+// fleet is a pair of servers with several proxies.
 type fleet struct {
 	servers *embedded.Pair
 	proxies []*instance
-	witness bool // of SQL Server's own; without, the proxies' watchdog takes over
+	witness bool // the pair has a witness; without one, the proxies' watchdogs force service
 	tally   *tally
 }
 
-// fleetOptions is what a fleet is like.
+// fleetOptions are the options of a fleet.
 type fleetOptions struct {
 	proxies int
 	witness bool
-	relay   bool   // between each proxy and each server is a relay
-	clear   int    // this proxy's API is asked in the clear; the others' have TLS
+	relay   bool   // put a relay between each proxy and each server
+	clear   int    // the number of the proxy whose API has no TLS
 	seed    uint64 // of the relays
 }
 
@@ -73,15 +73,15 @@ func startFleet(t *testing.T, tl *tally, o fleetOptions) *fleet {
 	return f
 }
 
-// described says what server the proxies are.
+// described describes the server that the proxies run.
 func described(in *instance, secure, proxies int) string {
 	api, admin, sql := in.current().Limits()
 	return fmt.Sprintf("cmd/mirrorstate/server: TLS at %d of %d, limits of %d, %d and %d connections (API, operators, each SQL Server) and %d requests, sweeper every %v, drain after %v for %v",
 		secure, proxies, api, admin, sql, in.cfg.Limits.Requests, in.cfg.Sweep.Interval, in.cfg.Drain.Pause, in.cfg.Drain.Timeout)
 }
 
-// newInstance makes a proxy that does not live yet. Its addresses are its own for all its lives: what is taken from the start is not
-// given away.
+// newInstance returns a proxy that is not started yet. It reserves the proxy's addresses, which stay the same over
+// restarts.
 func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance {
 	t.Helper()
 	in := &instance{app: fmt.Sprintf("chaos-%d", number), relays: map[partner.Name]*relay{}, t: t, up: make(chan struct{})}
@@ -99,7 +99,7 @@ func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance 
 		}
 	}
 	in.opts = server.Options{
-		Embedded: server.Embedded{Dir: t.TempDir()}, // what it remembers
+		Embedded: server.Embedded{Dir: t.TempDir()}, // keeps the accepted principal
 		Logs:     server.Logs{Logger: faultsOf(t, in.app), Level: new(slog.LevelVar)},
 		Version:  "chaos",
 		Pair:     f.reached(in),
@@ -109,13 +109,13 @@ func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance 
 	return in
 }
 
-// reached changes how a proxy reaches the pair: by way of its relays, and with watchdogs that wait less than the
+// reached changes how a proxy reaches the pair: through its relays, and with watchdogs that wait for less time than the
 // configuration allows.
 func (f *fleet) reached(in *instance) func(*partner.Config) {
 	return func(pc *partner.Config) {
 		for i := range pc.Partners {
 			p := &pc.Partners[i]
-			p.Address = f.servers.Partner(string(p.Name)).Addr() // its own, as the others know it
+			p.Address = f.servers.Partner(string(p.Name)).Addr() // the partner's own address, by which the other proxies know it
 			if r := in.relays[p.Name]; r != nil {
 				p.DSN.Port = r.port()
 			}
@@ -126,13 +126,13 @@ func (f *fleet) reached(in *instance) func(*partner.Config) {
 	}
 }
 
-// What a proxy's configuration has other than the defaults.
+// Settings of a proxy that differ from the defaults.
 const (
 	sweepEvery = time.Second
 	drainPause = 400 * time.Millisecond
 )
 
-// configure is a proxy's configuration. secure: its API has a certificate.
+// configure returns the configuration of a proxy. With secure, its API has a certificate.
 func (f *fleet) configure(t *testing.T, in *instance, secure bool) config.Config {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "mirrorstate.yaml")
@@ -161,20 +161,20 @@ func (f *fleet) configure(t *testing.T, in *instance, secure bool) config.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.door = doorTo(t, scheme+in.addr, known)
-	in.door.proxy = in
+	in.target = newTarget(t, scheme+in.addr, known)
+	in.target.proxy = in
 	return cfg
 }
 
-// connectionString is the pair's, in the words of ADO.NET.
+// connectionString returns the ADO.NET connection string of the pair.
 func (f *fleet) connectionString() string {
 	at := func(name string) string { return strings.Replace(f.servers.Partner(name).Addr(), ":", ",", 1) }
 	return fmt.Sprintf("data source=%s;failover partner=%s;initial catalog=%s;user id=%s;password=%s;encrypt=disable",
 		at("a"), at("b"), embedded.DatabaseName, f.servers.User(), f.servers.Password())
 }
 
-// watchdog is how a proxy forces service where there is no witness: with the others as
-// observers, by their operators' listeners, or, alone, by the operator's leave.
+// watchdog returns the settings of a proxy's watchdog, for a pair without a witness. The other proxies are its
+// observers, by their operators' listeners. A single proxy has allow_data_loss instead.
 func (f *fleet) watchdog(self *instance) []config.Setting {
 	said := []config.Setting{config.Flag("", "pair.watchdog.enabled", "true"), config.Flag("", "pair.watchdog.after", "1s"), config.Flag("", "pair.watchdog.cool_down", "1s")}
 	if len(f.proxies) == 1 {
@@ -189,7 +189,7 @@ func (f *fleet) watchdog(self *instance) []config.Setting {
 	return append(said, observers)
 }
 
-// lastSweep says when the expiry job last ran, by what the proxies that live tell.
+// lastSweep returns when the expiry job last ran, as the running proxies report it.
 func (f *fleet) lastSweep() string {
 	var last time.Time
 	for _, in := range f.proxies {
@@ -205,7 +205,7 @@ func (f *fleet) lastSweep() string {
 	return fmt.Sprintf("last swept %v before the end", time.Since(last).Round(100*time.Millisecond))
 }
 
-// serving follows who is principal, and tells f when a partner begins to serve, until ctx ends.
+// serving calls begins whenever a partner becomes principal, until ctx ends.
 func (f *fleet) serving(ctx context.Context, begins func(at time.Time)) {
 	events, unsubscribe := f.servers.Events()
 	defer unsubscribe()
@@ -221,7 +221,7 @@ func (f *fleet) serving(ctx context.Context, begins func(at time.Time)) {
 	}
 }
 
-// disturb puts a disturbance in force at the relays; nil lifts it.
+// disturb starts a disturbance at the relays; nil ends it.
 func (f *fleet) disturb(d *disturbance) {
 	for i, in := range f.proxies {
 		for _, r := range in.relays {
@@ -232,8 +232,7 @@ func (f *fleet) disturb(d *disturbance) {
 	}
 }
 
-// await notes at every proxy with calls under way that a new principal serves, so that the next
-// answer is timed.
+// await starts timing the next answer of every proxy with calls under way, because there is a new principal.
 func (f *fleet) await(at time.Time) {
 	for _, in := range f.proxies {
 		if in.calls.Load() > 0 && in.current() != nil {
@@ -242,8 +241,8 @@ func (f *fleet) await(at time.Time) {
 	}
 }
 
-// stopTiming has nobody's next answer timed, and says how many had not come yet: what comes next
-// is not the last failover's doing.
+// stopTiming stops timing answers, because later ones do not depend on the last failover. It returns how many had not
+// come.
 func (f *fleet) stopTiming() (n int) {
 	for _, in := range f.proxies {
 		if in.served.Swap(0) != 0 {
@@ -253,7 +252,7 @@ func (f *fleet) stopTiming() (n int) {
 	return n
 }
 
-// whole tells whether the pair can lose its principal, and nobody would notice.
+// whole reports whether the pair can lose its principal without a failure.
 func (f *fleet) whole() bool {
 	if f.servers.State() != "SYNCHRONIZED" || f.servers.Principal() == "" {
 		return false
@@ -267,10 +266,10 @@ func (f *fleet) whole() bool {
 	return true
 }
 
-// readyToForce is what a watchdog says that would force service, were the principal lost.
+// readyToForce is the status of a watchdog that would force service if the principal were lost.
 const readyToForce = "a principal serves"
 
-// watchdogs is what they say, for an error.
+// watchdogs returns the status of all watchdogs, for an error.
 func (f *fleet) watchdogs() string {
 	text := ""
 	for _, in := range f.proxies {

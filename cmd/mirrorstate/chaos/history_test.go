@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// forever is when a call returns that nobody answered.
+// forever is the return time of a call without an answer.
 const forever = math.MaxInt64
 
 // record is one call and its answer.
@@ -21,7 +21,7 @@ type record struct {
 	In       input     `json:"in"`
 	Out      output    `json:"out"`
 	Call     int64     `json:"call"`   // nanoseconds since the run began
-	Return   int64     `json:"return"` // the same; forever if the outcome is unknown
+	Return   int64     `json:"return"` // in the same unit; forever if the outcome is unknown
 	Tries    int       `json:"tries"`
 	Attempts []attempt `json:"attempts,omitempty"`
 }
@@ -31,30 +31,30 @@ type attempt struct {
 	Proxy  string `json:"proxy,omitempty"`
 	From   int64  `json:"from"`
 	To     int64  `json:"to"`
-	Begun  int64  `json:"begun,omitempty"` // when the proxy asked the store; 0: not that we know
+	Begun  int64  `json:"begun,omitempty"` // when the proxy called the store; 0 if not known
 	Result result `json:"result"`
 	Left   bool   `json:"left,omitempty"` // its client hung up before the answer
-	Died   bool   `json:"died,omitempty"` // its proxy died
+	Died   bool   `json:"died,omitempty"` // its proxy was killed
 
 	answer answer
-	door   door
+	target target
 	try    *try
 }
 
-// doubtful tells whether nobody knows what became of the request.
+// doubtful reports whether the outcome of the request is unknown.
 func (a attempt) doubtful() bool {
 	return a.Result == unknown || a.Died && a.Result == nothing
 }
 
-// refused tells whether the proxy answered that nothing was done and why.
+// refused reports whether the proxy answered with a refusal: nothing was done.
 func (a attempt) refused() bool {
 	return a.Result != done && a.Result != unknown && a.Result != nothing
 }
 
-// askedInVain tells whether the proxy answered that it does not know the outcome.
-func (a attempt) askedInVain() bool { return a.Result == unknown && !a.Died && !a.Left }
+// answeredUnknown reports whether the proxy answered that the outcome is unknown.
+func (a attempt) answeredUnknown() bool { return a.Result == unknown && !a.Died && !a.Left }
 
-// doubts is how many of the requests are doubtful.
+// doubts returns how many of the requests are doubtful.
 func (r record) doubts() (n int) {
 	for _, a := range r.Attempts {
 		if a.doubtful() {
@@ -64,7 +64,7 @@ func (r record) doubts() (n int) {
 	return n
 }
 
-// String is the record as a line of a report.
+// String returns the record as one line of a report.
 func (r record) String() string {
 	end := "-"
 	if r.Return != forever {
@@ -87,7 +87,7 @@ func (r record) String() string {
 	return line
 }
 
-// operations is a history as porcupine takes it.
+// operations returns a history in porcupine's type.
 func operations(history []record) []porcupine.Operation {
 	out := make([]porcupine.Operation, 0, len(history))
 	for _, r := range history {
@@ -96,9 +96,9 @@ func operations(history []record) []porcupine.Operation {
 	return out
 }
 
-// doneTwice adds to a history the puts that may have been done twice. A removal of .NET's leaves no trace of the session
-// and of what it remembered: a put that was done before, and whose request is sent again after, makes it anew. That can
-// be only while the put is not answered yet. So may one whose client sent it again, if the session forgot it.
+// doneTwice adds the puts to a history that may have been done twice. If .NET removes a session, its operations are
+// forgotten: a put that was done before and is sent again creates the session again. This is possible only until the
+// put is answered. A put that its client sent again may also be done twice if the session has forgotten it.
 func doneTwice(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {
@@ -106,7 +106,7 @@ func doneTwice(history []record) []record {
 			removed := x.In.Net && x.In.Verb == verbRemove && (x.Out.Result == done || x.Out.Result == unknown)
 			return removed && x.Call <= r.Return && x.Return >= r.Call
 		}
-		// A client's own retry is recognised as long as the session remembers it.
+		// A client's retry is recognised as long as the session remembers the operation.
 		forgotten := r.Tries > 1 && othersBetween(history, i, r.Call, r.Return) >= ringSize
 		if r.In.Verb == verbPut && !r.In.Net && r.Out.Result == done && (forgotten || slices.ContainsFunc(history, meanwhile)) {
 			r.Out = output{Result: unknown}
@@ -116,23 +116,23 @@ func doneTwice(history []record) []record {
 	return out
 }
 
-// subject is one session and its history. It lives for a limited number of turns,
-// so that histories stay short enough to be checked while the run goes on.
+// subject is one session and its history. It has a limited number of turns, so that its history stays short enough to
+// be checked during the run.
 type subject struct {
 	ref session.Ref
 
 	mu      sync.Mutex
 	history []record
-	turns   int  // clients that may still begin with it
-	active  int  // clients that have begun and not ended
-	retired bool // nobody begins any more
+	turns   int  // turns that are left
+	active  int  // turns under way
+	retired bool // no more turns begin
 }
 
 func newSubject(app *session.Application, turns int) *subject {
 	return &subject{ref: session.Ref{App: app, ID: session.NewID()}, turns: turns}
 }
 
-// begin takes a turn; false if the subject has none left.
+// begin takes a turn. It returns false if no turn is left.
 func (s *subject) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func (s *subject) begin() bool {
 	return true
 }
 
-// end gives the turn back and tells whether it was the subject's last.
+// end ends a turn and reports whether it was the subject's last one.
 func (s *subject) end() (last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,8 +152,8 @@ func (s *subject) end() (last bool) {
 	return s.active == 0 && (s.retired || s.turns == 0)
 }
 
-// retire ends the subject early: nobody begins with it any more. It tells whether
-// nobody is at it, and nobody has been told so before.
+// retire ends the subject early: no more turns begin. It reports whether no turn is under way. It reports that only
+// once.
 func (s *subject) retire() (idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +162,7 @@ func (s *subject) retire() (idle bool) {
 	return !over && s.active == 0
 }
 
-// retireBusy is retire by a client that is at it and ends later.
+// retireBusy retires the subject during a client's turn.
 func (s *subject) retireBusy() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,12 +175,12 @@ func (s *subject) note(r record) {
 	s.history = append(s.history, r)
 }
 
-// stage is the subjects that are on, one a slot; whoever is over is replaced by a
-// new one and handed to finished.
+// stage holds the present subjects, one for each slot. It replaces a subject without turns by a new one, and passes it
+// to finished.
 type stage struct {
 	app      *session.Application
 	turns    int
-	finished func(*subject) // called by the client that ended last
+	finished func(*subject) // called by the client with the last turn
 
 	mu    sync.Mutex
 	slots []*subject
@@ -194,7 +194,7 @@ func newStage(app *session.Application, slots, turns int, finished func(*subject
 	return s
 }
 
-// take begins a turn with the slot's subject.
+// take begins a turn with the subject of a slot.
 func (s *stage) take(slot int) *subject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func (s *stage) put(sub *subject) {
 	}
 }
 
-// close retires what is still on. Nobody may be at it.
+// close retires the present subjects. No turn may be under way.
 func (s *stage) close() {
 	s.mu.Lock()
 	slots := s.slots

@@ -21,46 +21,46 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// lockWait is how long calls queue for a session's lock; much shorter than an outage,
-// so that both ends of a wait are seen.
+// lockWait is how long calls queue for a session's lock. It is much shorter than an outage, so that some calls get the
+// lock and some do not.
 const lockWait = 100 * time.Millisecond
 
-// instance is one proxy with everything of its own, as if in its own process: it is
-// killed, or ended in order, and started again. What it remembers on disk is all that outlives it.
+// instance is one proxy, separate as if in its own process. It is killed or stopped, and started again. Only its files
+// on disk survive that.
 type instance struct {
-	app    string // the application name it logs in with, which its faults go by
+	app    string // the application name of its logins, by which faults select it
 	relays map[partner.Name]*relay
 	cfg    config.Config
 	opts   server.Options
-	addr   string              // of its session API, in all its lives
+	addr   string              // of its session API; the same after each start
 	admin  string              // of its operators' listener
-	asked  *proxyclient.Client // of its operators' listener
-	door   door                // clients of it
+	asked  *proxyclient.Client // a client of its operators' listener
+	target target              // clients of it
 	t      *testing.T
 
-	reserved []net.Listener // its addresses, until its first life; owned by start
+	reserved []net.Listener // its addresses, until its first start; owned by start
 	deaths   atomic.Int64
-	killed   atomic.Bool  // it is dead, and did not end in order
-	calls    atomic.Int64 // under way, of the clients
-	served   atomic.Int64 // since when a new principal serves that it has not answered on yet, Unix nanoseconds; 0: it has
+	killed   atomic.Bool  // it was killed
+	calls    atomic.Int64 // clients' calls under way
+	served   atomic.Int64 // when the new principal began to serve, in Unix nanoseconds; 0 after the proxy's first answer on it
 
-	mu   sync.Mutex
-	life *proxyLife    // nil: it is dead, or takes no more calls
-	up   chan struct{} // closed while it lives
+	mu      sync.Mutex
+	running *runningProxy // nil: killed or stopping
+	up      chan struct{} // closed while it runs
 }
 
-// proxyLife is what ends with a proxy: a server as mirrorstate serve runs it.
-type proxyLife struct {
+// runningProxy is a proxy from its start to its end: a server as mirrorstate serve runs it.
+type runningProxy struct {
 	*server.Server
 	stop  context.CancelCauseFunc
-	ended chan error // gets what Run returns
+	ended chan error // receives the result of Run
 }
 
-// startTime is how long a proxy may try to take its addresses back. Somebody may have one for a moment, as the near end
+// startTime is how long a proxy tries to open its addresses again. For a moment one may be in use as the local address
 // of a connection.
 const startTime = 5 * time.Second
 
-// start begins a life.
+// start starts the proxy.
 func (in *instance) start() error {
 	for _, ln := range in.reserved {
 		_ = ln.Close()
@@ -75,30 +75,31 @@ func (in *instance) start() error {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	l := &proxyLife{Server: s, stop: stop, ended: make(chan error, 1)}
+	l := &runningProxy{Server: s, stop: stop, ended: make(chan error, 1)}
 	go func() { l.ended <- s.Run(ctx) }()
 	in.killed.Store(false)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.life = l
+	in.running = l
 	close(in.up)
 	return nil
 }
 
-// leave has the proxy take no more of the clients' calls; nil: it is dead.
-func (in *instance) leave() *proxyLife {
+// leave makes the proxy accept no more calls of the clients, and returns it. It returns nil if the proxy is not
+// running.
+func (in *instance) leave() *runningProxy {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	l := in.life
-	in.life = nil
+	l := in.running
+	in.running = nil
 	if l != nil {
 		in.up = make(chan struct{})
 	}
 	return l
 }
 
-// kill ends the life as kill -9 does, as far as anybody outside can tell: nothing is
-// drained, given back or said. It returns when all of it is gone.
+// kill kills the proxy as kill -9 does, as seen from outside: it drains nothing and releases no lock. It returns when
+// everything of the proxy has ended.
 func (in *instance) kill() {
 	in.killed.Store(true)
 	l := in.leave()
@@ -108,18 +109,18 @@ func (in *instance) kill() {
 	in.deaths.Add(1)
 	select {
 	case err := <-l.ended:
-		in.t.Errorf("%s had ended by itself: %v", in.app, err)
+		in.t.Errorf("%s had already ended: %v", in.app, err)
 	default:
 		l.Kill()
 		if err := <-l.ended; !errors.Is(err, net.ErrClosed) {
-			in.t.Errorf("%s did not end as it was killed: %v", in.app, err)
+			in.t.Errorf("%s did not end after Kill: %v", in.app, err)
 		}
 	}
 	l.stop(nil)
 }
 
-// end ends the life as a service manager does: /readyz says so, and clients send nothing more; what is under way is
-// answered. It returns when all of it is gone: nil, or what was not answered.
+// end stops the proxy as a service manager does: /readyz reports it, clients send nothing more, and calls under way are
+// answered. It returns when everything has ended; an error says what was not answered.
 func (in *instance) end() error {
 	l := in.leave()
 	if l == nil {
@@ -127,42 +128,43 @@ func (in *instance) end() error {
 	}
 	l.stop(server.StoppedBy{Signal: syscall.SIGTERM})
 	if err := <-l.ended; err != nil {
-		return fmt.Errorf("%s did not end in order: %w", in.app, err)
+		return fmt.Errorf("%s did not stop cleanly: %w", in.app, err)
 	}
 	return nil
 }
 
-// current is the life there is, or nil.
-func (in *instance) current() *proxyLife {
+// current returns the running proxy, or nil.
+func (in *instance) current() *runningProxy {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.life
+	return in.running
 }
 
-// alive is closed while the proxy lives.
+// alive returns a channel that is closed while the proxy runs.
 func (in *instance) alive() <-chan struct{} {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.up
 }
 
-// faultsOf logs what a proxy says went wrong, in the test's output.
+// faultsOf returns a logger that writes a proxy's errors to the test's output.
 func faultsOf(t *testing.T, app string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})).With("proxy", app)
 }
 
-// doorTo makes clients of a proxy, which believe it by known; nil: it is asked in the clear. They send nothing again by themselves: what fails is to be seen.
-func doorTo(t *testing.T, url string, known *tls.Config) door {
+// newTarget returns the clients of a proxy. They use the TLS settings known; nil for no TLS. They do not retry: the
+// test must see each failure.
+func newTarget(t *testing.T, url string, known *tls.Config) target {
 	t.Helper()
 	c := clientOf(t, url, &http.Client{Transport: newTransport(known)})
-	return door{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
+	return target{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
 }
 
 func clientOf(t *testing.T, url string, by *http.Client) *proxyclient.Client {
 	t.Helper()
 	c, err := proxyclient.New(proxyclient.Config{URL: url, Retries: -1, HTTP: by})
 	if err != nil {
-		t.Fatalf("make a client: %v", err)
+		t.Fatalf("create a client: %v", err)
 	}
 	t.Cleanup(c.Close)
 	return c

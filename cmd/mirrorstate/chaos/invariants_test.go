@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// finding is a broken promise, found without a search.
+// finding is a violation of the promise that a rule has found.
 type finding struct {
 	Kind string // lost, stale, double-grant, taken, after-refusal, held-by-nobody or unexplained
 	Text string
 }
 
-// findings checks the history of one session. The last read of it says what is
-// lost; earlier ones only what was stale.
+// findings checks the history of one session. A write that the last read misses is lost; a write that an earlier read
+// misses makes that read stale.
 func findings(history []record) []finding {
 	out := slices.Concat(doubleGrants(history), taken(history), unexplained(history), afterRefusals(history), heldByNobody(history))
 	for i, r := range history {
@@ -35,8 +35,8 @@ func findings(history []record) []finding {
 	return out
 }
 
-// missedBy is a change that was acknowledged before the read began and after what the
-// read saw had been; nil if there is none.
+// missedBy returns a change that the read should have seen: it was acknowledged before the read began, and it came
+// after the item that the read saw. It returns nil if there is none.
 func missedBy(read record, history []record) *record {
 	origin := originsOf(read, history)
 	for i := range history {
@@ -45,7 +45,7 @@ func missedBy(read record, history []record) *record {
 			continue
 		}
 		after := func(i int) bool { x := history[i]; return x.Out.Result == done && x.Return < y.Call }
-		// Before anything was stored there is no session, and nothing is its origin.
+		// Before the first write there is no session, so a read that finds none has no origin.
 		if !slices.ContainsFunc(origin, func(i int) bool { return !after(i) }) && sawOther(read, y.In) {
 			return y
 		}
@@ -53,7 +53,7 @@ func missedBy(read record, history []record) *record {
 	return nil
 }
 
-// originsOf are the places of the calls that can have made what the read saw.
+// originsOf returns the indexes of the calls that may have stored what the read saw.
 func originsOf(read record, history []record) (places []int) {
 	for i, r := range history {
 		if r.Out.Result != done && r.Out.Result != unknown {
@@ -71,7 +71,7 @@ func changesItem(in input) bool {
 	return in.Verb == verbUpdate || in.Verb == verbPut || in.Verb == verbRemove
 }
 
-// sawOther tells whether the read saw something else than what the change leaves.
+// sawOther reports whether the read saw something else than the result of the change.
 func sawOther(read record, change input) bool {
 	if change.Verb == verbRemove {
 		return read.Out.Result != notFound
@@ -79,14 +79,14 @@ func sawOther(read record, change input) bool {
 	return read.Out.Result == notFound || read.Out.Value != change.Value
 }
 
-// tenure is the time in which a client knew that it held the lock: from the
-// answer of its acquire to the call that gave it up.
+// tenure is the time during which a client knew that it held the lock: from the answer of its acquire to the call that
+// released it.
 type tenure struct {
 	lock       string
 	begin, end int64
 }
 
-// doubleGrants finds two tenures of one session that overlap.
+// doubleGrants finds overlapping tenures of one session.
 func doubleGrants(history []record) (out []finding) {
 	var all []tenure
 	for _, r := range history {
@@ -106,7 +106,7 @@ func doubleGrants(history []record) (out []finding) {
 	return out
 }
 
-// taken finds locks that were taken from their holder: it is told so, and has not given the lock up before.
+// taken finds locks that a holder lost without releasing them: it is answered that the lock is lost.
 func taken(history []record) (out []finding) {
 	for _, grant := range history {
 		if grant.In.Verb != verbAcquire || grant.Out.Result != done {
@@ -122,7 +122,7 @@ func taken(history []record) (out []finding) {
 	return out
 }
 
-// endOf is when the holder called to give its lock up.
+// endOf returns when the holder called to release its lock.
 func endOf(grant record, history []record) int64 {
 	end := int64(forever)
 	for _, r := range history {
@@ -133,17 +133,17 @@ func endOf(grant record, history []record) int64 {
 	return end
 }
 
-// lateness is how long after its answer a request may still come to the servers: longer than any attempt.
+// lateness is how long after its answer a request may still arrive at the servers. It is longer than any attempt.
 const lateness = int64(6 * time.Second)
 
-// mayRemoveLate tells whether it is a removal that was refused, and not long before the read.
+// mayRemoveLate reports whether the record is a removal that was refused shortly before the read.
 func (r record) mayRemoveLate(read record) bool {
 	refused := r.Out.Result == locked || r.Out.Result == lockLost
 	return r.In.Verb == verbRemove && refused && r.Call <= read.Return && r.Return >= read.Call-lateness
 }
 
-// afterRefusals finds what calls have done that were refused: what they stored was read, or another of
-// their requests that had begun before was answered "done".
+// afterRefusals finds effects of refused calls: an item that they stored was read, or another request of the call,
+// which had begun before, was answered "done".
 func afterRefusals(history []record) (out []finding) {
 	for i, r := range history {
 		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
@@ -159,16 +159,16 @@ func afterRefusals(history []record) (out []finding) {
 				return yes.Result == done && yes.Begun > 0 && yes.Begun < no.Begun && !forgotten
 			}
 			if no.refused() && slices.ContainsFunc(r.Attempts, before) {
-				out = append(out, finding{"after-refusal", fmt.Sprintf("one request is refused, and another that had begun before it was done: %v", r)})
+				out = append(out, finding{"after-refusal", fmt.Sprintf("one request was refused, but another one that had begun before was done: %v", r)})
 			}
 		}
 	}
 	return out
 }
 
-// heldByNobody finds answers that somebody holds the lock, though nobody does: who had it gave it back.
+// heldByNobody finds answers "locked" at a time when no client can hold the lock, because all have released it.
 func heldByNobody(history []record) (out []finding) {
-	var all []tenure // as long as they can be
+	var all []tenure // each with its longest possible time
 	for _, r := range history {
 		if r.In.Verb != verbAcquire || r.Out.Result != done && r.Out.Result != unknown {
 			continue
@@ -193,39 +193,39 @@ func heldByNobody(history []record) (out []finding) {
 	return out
 }
 
-// gives tells whether the call ends the tenure of its lock.
+// gives reports whether the call ends the tenure of its lock.
 func (r record) gives() bool {
 	return r.In.Verb == verbRelease || r.In.Verb == verbRemove || r.In.Verb == verbUpdate && !r.In.Keep
 }
 
-// ringSize is how many operations a session remembers, and slack how wrong a proxy may be
-// about a server's clock when it says since when.
+// ringSize is the number of operations that a session remembers. slack is the largest error of a proxy's estimate of a
+// server's clock.
 const (
 	ringSize = 4
 	slack    = int64(20 * time.Millisecond)
-	// relaySlack is the same where relays delay what a proxy reads of a server's clock.
+	// relaySlack is the same with relays, which delay the answers from which a proxy reads a server's clock.
 	relaySlack = int64(time.Second)
 )
 
-// unexplained finds answers that the outcome is unknown, though the session has seen
-// too few operations meanwhile to have forgotten whether it was done.
+// unexplained finds answers "unknown" that are wrong: the session has had too few other operations meanwhile to forget
+// this one.
 func unexplained(history []record) (out []finding) {
 	for i, r := range history {
 		for _, doubt := range r.Attempts {
-			if !doubt.askedInVain() {
+			if !doubt.answeredUnknown() {
 				continue
 			}
 			others := othersBetween(history, i, r.Call, doubt.To)
 			if others < ringSize {
-				out = append(out, finding{"unexplained", fmt.Sprintf("%v is unknown, and the session has seen %d other operations", r, others)})
+				out = append(out, finding{"unexplained", fmt.Sprintf("%v is unknown, but the session has had only %d other operations", r, others)})
 			}
 		}
 	}
 	return out
 }
 
-// othersBetween counts the operations of others that the session may have remembered between two times, and
-// forgotten the call at i for.
+// othersBetween counts the other operations that may have taken places in the session's ring between two times, and so
+// may have displaced the call at i.
 func othersBetween(history []record, i int, from, to int64) (others int) {
 	slack := slack
 	if *relayFlag {
@@ -235,7 +235,7 @@ func othersBetween(history []record, i int, from, to int64) (others int) {
 		switch {
 		case i == j || o.Return < from-slack || o.Call > to:
 		case o.In.Net && (o.In.Verb == verbRemove || o.In.Verb == verbPut) && (o.Out.Result == done || o.Out.Result == unknown):
-			return ringSize // with the session goes what it remembers; what .NET made may have had a predecessor
+			return ringSize // a removed session loses its ring; a session that .NET created may have replaced a removed one
 		case remembered(o):
 			others += o.Tries
 		}
@@ -243,8 +243,8 @@ func othersBetween(history []record, i int, from, to int64) (others int) {
 	return others
 }
 
-// readBefore is the first answer that shows what a refused store has stored, from before the refusal was told;
-// nil if there is none.
+// readBefore returns the first answer with the item of a refused write, if it came before the refusal; nil if there is
+// none.
 func readBefore(history []record, r record) *record {
 	i := slices.IndexFunc(history, func(x record) bool {
 		return x.Out.Result == done && x.Out.Value == r.In.Value && x.Return <= r.Return
@@ -255,14 +255,14 @@ func readBefore(history []record, r record) *record {
 	return &history[i]
 }
 
-// withoutForgotten is the history with those refusals taken back that nobody could know to be wrong: one request of
-// the call had been carried out, and the session may have forgotten it when the last one came. That is as far as a
-// client's own retry is recognised.
+// withoutForgotten returns the history without refusals that are wrong for an allowed reason: one request of the call
+// was carried out, but the session may have forgotten it when the next request arrived. A client's retry is only
+// recognised as long as the session remembers it.
 func withoutForgotten(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {
 		if r.In.OnlyCreate && r.Out.Result == precondition && removedByNet(history, r) {
-			// It may have been carried out, and somebody have made the session again before it was sent again.
+			// It may have been carried out, and another client may have created the session again before the retry.
 			out[i].Out.Result, out[i].Return = unknown, forever
 			continue
 		}
@@ -278,14 +278,14 @@ func withoutForgotten(history []record) []record {
 	return out
 }
 
-// removedByNet tells whether .NET may have removed the session while the call was under way.
+// removedByNet reports whether .NET may have removed the session while the call was under way.
 func removedByNet(history []record, r record) bool {
 	return slices.ContainsFunc(history, func(o record) bool {
 		return o.In.Net && o.In.Verb == verbRemove && o.Out.Result != nothing && o.Call < r.Return && o.Return > r.Call
 	})
 }
 
-// remembered tells whether the call may have taken a place in the session's ring.
+// remembered reports whether the call may have taken a place in the session's ring.
 func remembered(r record) bool {
 	return (r.Out.Result == done || r.Out.Result == unknown) && r.In.mutates() && r.In.Verb != verbRemove && r.In.Verb != verbNotHeld && !r.In.Net
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// patience bounds what these tests wait for.
-const patience = 20 * time.Second
+// waitLimit bounds every wait of these tests.
+const waitLimit = 20 * time.Second
 
-// refusedFor is how long somebody queues for a lock that is another's, to see that it stays so.
+// refusedFor is how long a caller queues for a held lock, to check that it is not released.
 const refusedFor = 500 * time.Millisecond
 
-// scene is two proxies on a pair, a relay between each proxy and each partner, and one session.
+// scene has two proxies on one pair, a relay between each proxy and each partner, and one session.
 type scene struct {
 	t     *testing.T
 	fleet *fleet
@@ -34,28 +34,28 @@ func newScene(t *testing.T, f *fleet) *scene {
 	return &scene{t: t, fleet: f, ref: session.Ref{App: &application, ID: session.NewID()}}
 }
 
-// sceneFleet is the fleet of these tests.
+// sceneFleet returns the fleet of these tests.
 func sceneFleet(t *testing.T) *fleet {
 	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1, clear: 0})
 }
 
-func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].door.now }
+func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].target.now }
 
-// aim has the proxy's next call of the procedure meet the aim, once release is closed.
+// aim applies a disturbance to the proxy's next call of the procedure. The call is held back until release is closed.
 func (s *scene) aim(proxy int, kind, procedure string) *aim {
 	a := newAim(kind, procedure)
 	a.release = make(chan struct{})
 	return s.fleet.proxies[proxy].relays[partner.Name(s.fleet.servers.Principal())].aimAt(a)
 }
 
-// letGo has what was held back go on, and waits until the server has answered it.
-func (s *scene) letGo(a *aim) {
+// resume delivers the request that was held back, and waits until the server has answered it.
+func (s *scene) resume(a *aim) {
 	s.t.Helper()
 	s.await(a.caught, "no request has met the aim at "+a.procedure)
 	close(a.release)
 	s.await(a.over, "the server has not answered "+a.procedure)
 	if !a.delivered {
-		s.t.Fatalf("%s did not come to the server", a.procedure)
+		s.t.Fatalf("the call of %s did not arrive at the server", a.procedure)
 	}
 }
 
@@ -63,12 +63,12 @@ func (s *scene) await(event <-chan struct{}, otherwise string) {
 	s.t.Helper()
 	select {
 	case <-event:
-	case <-time.After(patience):
-		s.t.Fatalf("within %v: %s", patience, otherwise)
+	case <-time.After(waitLimit):
+		s.t.Fatalf("within %v: %s", waitLimit, otherwise)
 	}
 }
 
-// must ends the test unless the call was answered as it should be.
+// must ends the test if the call's error is not want.
 func (s *scene) must(what string, got, want error) {
 	s.t.Helper()
 	if !errors.Is(got, want) {
@@ -105,7 +105,7 @@ func (s *scene) remove(proxy int, lock session.Lock, want error) {
 	s.must("remove", s.proxy(proxy).Remove(s.t.Context(), s.ref, lock, session.NewOperation()), want)
 }
 
-// holds checks the session's item; empty: there is no session.
+// holds checks the session's item. With "" there must be no session.
 func (s *scene) holds(item string) {
 	s.t.Helper()
 	got, err := s.proxy(1).Get(s.t.Context(), s.ref, session.GetOptions{AllowLocked: true})
@@ -113,19 +113,19 @@ func (s *scene) holds(item string) {
 		return
 	}
 	if err != nil || string(got.Item) != item {
-		s.t.Errorf("the session is %q, %v; want %q", got.Item, err, item)
+		s.t.Errorf("the session holds %q, %v; want %q", got.Item, err, item)
 	}
 }
 
-// free checks that nobody holds the lock.
+// free checks that the lock is not held.
 func (s *scene) free() {
 	s.t.Helper()
 	if _, _, err := s.proxy(1).Acquire(s.t.Context(), s.ref, session.NewOperation()); err != nil {
-		s.t.Errorf("the lock, which nobody holds, is not granted: %v", err)
+		s.t.Errorf("the free lock is not granted: %v", err)
 	}
 }
 
-// netRemove acquires and removes the session by the stock procedures.
+// netRemove locks and removes the session by the stock procedures.
 func (s *scene) netRemove() {
 	s.t.Helper()
 	server := startNet(s.t, s.fleet.servers)
@@ -137,13 +137,13 @@ func (s *scene) netRemove() {
 	s.must(".NET's remove", nc.Remove(s.t.Context(), key, item.LockCookie), nil)
 }
 
-// lates are calls whose first attempt the network delivers late: it resets the proxy's connection, the proxy
-// sends the call again and it is answered, others come, and then the server gets the first attempt.
+// lates are calls whose first attempt arrives late. The relay resets the proxy's connection, the proxy sends the call
+// again and it is answered, other calls follow, and then the server gets the first attempt.
 var lates = []struct {
 	name      string
 	procedure string         // of the call
-	first     func(s *scene) // what was before; nil: nothing
-	call      func(s *scene) // the call, by proxy 0, and what comes before the late delivery
+	first     func(s *scene) // the calls before; nil: none
+	call      func(s *scene) // the call, by proxy 0, and the calls before the late delivery
 	then      func(s *scene)
 }{
 	{"A an update that keeps the lock, and later ones", "MirrorState_Update", nil, func(s *scene) {
@@ -193,7 +193,7 @@ var lates = []struct {
 
 	{"D a create, and .NET removes the session", "MirrorState_Store", func(s *scene) {
 		s.remove(1, s.acquire(1, nil), nil)
-		s.ref.ID = session.NewID() // one that nobody has removed
+		s.ref.ID = session.NewID() // a session that was never removed
 	}, func(s *scene) {
 		s.put(0, "made", nil)
 		s.netRemove()
@@ -207,8 +207,8 @@ var lates = []struct {
 	}, func(s *scene) { s.holds("") }},
 }
 
-// TestLate: once a call was answered, none of its earlier attempts has an effect.
-func TestLate(t *testing.T) {
+// TestLateDelivery: after a call is answered, no earlier attempt of it has an effect.
+func TestLateDelivery(t *testing.T) {
 	f := sceneFleet(t)
 	for _, l := range lates {
 		t.Run(l.name, func(t *testing.T) {
@@ -219,19 +219,20 @@ func TestLate(t *testing.T) {
 			}
 			a := s.aim(0, wireLate, l.procedure)
 			l.call(s)
-			s.letGo(a)
+			s.resume(a)
 			l.then(s)
 		})
 	}
 }
 
-// holdsStill checks that nobody is granted the lock, that its holder can store, and that it is free then.
+// holdsStill checks that the lock is granted to nobody else, that its holder can store, and that the lock is free
+// afterwards.
 func (s *scene) holdsStill(lock session.Lock) {
 	s.t.Helper()
-	waits := s.fleet.proxies[1].door.waiting(refusedFor)
+	waits := s.fleet.proxies[1].target.waiting(refusedFor)
 	_, _, err := waits.Acquire(s.t.Context(), s.ref, session.NewOperation())
 	if !errors.Is(err, session.ErrLocked) {
-		s.t.Errorf("somebody else asks for the lock that is held: got %v, want %v", err, session.ErrLocked)
+		s.t.Errorf("another caller asks for the held lock: got %v, want %v", err, session.ErrLocked)
 	}
 	if _, err = s.proxy(0).Update(s.t.Context(), s.ref, lock, session.Write{Item: []byte("the holder's")}, false, session.NewOperation()); err != nil {
 		s.t.Fatalf("the holder can't store: %v", err)
@@ -240,8 +241,9 @@ func (s *scene) holdsStill(lock session.Lock) {
 	s.free()
 }
 
-// TestAcquire_againOnAnotherServer: a client asks a server for the lock and hangs up, and asks another with the same key. The first
-// server, which finds that its client has left, must not give back the lock that the other has told the client of.
+// TestAcquire_againOnAnotherServer: a client asks one server for the lock, hangs up, and asks another server with the
+// same key. The first server finds that its client has left. It must not release the lock that the other server has
+// granted to the client.
 func TestAcquire_againOnAnotherServer(t *testing.T) {
 	s := newScene(t, sceneFleet(t))
 	s.put(0, "before", nil)
@@ -262,14 +264,14 @@ func TestAcquire_againOnAnotherServer(t *testing.T) {
 	s.await(first.left, "the first server does not notice that its client has hung up")
 	_, lock, err := s.proxy(0).Acquire(t.Context(), s.ref, op)
 	s.must("acquire again", err, nil)
-	s.letGo(a)
+	s.resume(a)
 	s.await(first.ended, "the first server is not done with its client's call")
 	s.holdsStill(lock)
 }
 
-// TestAcquire_handledAfterItsRetry: a client sends a request, and one for the lock behind it on the same connection. It loses its
-// patience, asks again with the same key, and is granted the lock. Only then does the server come to the first request for the
-// lock, and the client hangs up there.
+// TestAcquire_handledAfterItsRetry: a client sends a request, and then a request for the lock on the same connection.
+// It does not wait, asks again with the same key, and is granted the lock. Only then does the server read the first
+// request for the lock, and the client hangs up there.
 func TestAcquire_handledAfterItsRetry(t *testing.T) {
 	s := newScene(t, sceneFleet(t))
 	s.put(0, "before", nil)
@@ -280,16 +282,16 @@ func TestAcquire_handledAfterItsRetry(t *testing.T) {
 	_, lock, err := s.proxy(0).Acquire(t.Context(), s.ref, op)
 	s.must("acquire again", err, nil)
 	again := s.aim(0, wireAnswer, "MirrorState_Acquire")
-	s.letGo(read)
+	s.resume(read)
 	s.await(again.held, "the server has not come to the request for the lock, or is not answered")
 	s.must("hang up", conn.CloseWrite(), nil)
 	s.await(first.left, "the server does not notice that its client has hung up")
-	s.letGo(again)
+	s.resume(again)
 	s.await(first.ended, "the server is not done with the request for the lock")
 	s.holdsStill(lock)
 }
 
-// pipeline sends a read and, once the server is at it, an acquire of the operation behind it.
+// pipeline sends a read and, when the server handles it, an acquire with the operation on the same connection.
 func (s *scene) pipeline(read *aim, op session.Operation) (*net.TCPConn, *try) {
 	s.t.Helper()
 	in := s.fleet.proxies[0]
@@ -309,13 +311,13 @@ func (s *scene) pipeline(read *aim, op session.Operation) (*net.TCPConn, *try) {
 	return conn.(*net.TCPConn), first
 }
 
-// TestRelay: what each kind of disturbance does to a request and its answer.
-func TestRelay(t *testing.T) {
+// TestRelay_Disturbances checks what each kind of disturbance does to a request and its answer.
+func TestRelay_Disturbances(t *testing.T) {
 	for _, c := range []struct {
 		kind     string
-		answered int  // bytes of the answer that come
-		reset    bool // the proxy's connection is
-		comes    bool // the server gets the request while the proxy is there
+		answered int  // bytes of the answer that the proxy gets
+		reset    bool // the proxy's connection is reset
+		comes    bool // the server gets the request while the proxy is still connected
 	}{
 		{"", 16, false, true},
 		{wireDelay, 16, false, true},
@@ -338,7 +340,7 @@ func testRelay(t *testing.T, kind string, answered int, isReset, comes bool) {
 		t.Fatal(err)
 	}
 	defer near.Close()
-	_ = near.SetDeadline(time.Now().Add(patience))
+	_ = near.SetDeadline(time.Now().Add(waitLimit))
 	a := newAim(kind, "Temp")
 	if kind != "" {
 		r.aimAt(a)
@@ -356,19 +358,19 @@ func testRelay(t *testing.T, kind string, answered int, isReset, comes bool) {
 		<-a.over
 	}
 	if kind == wireMute || kind == wireDeaf {
-		_ = near.(*net.TCPConn).CloseWrite() // it gives up
+		_ = near.(*net.TCPConn).CloseWrite() // the proxy gives up
 	}
 	answer, err := io.ReadAll(bufio.NewReader(near))
 	if len(answer) > answered || !isReset && len(answer) < answered {
-		t.Errorf("%d bytes of the answer come, want %d", len(answer), answered)
+		t.Errorf("got %d bytes of the answer, want %d", len(answer), answered)
 	}
-	if isReset != (err != nil) && kind != wireMute { // it has given up: how its own connection ends is nobody's matter
+	if isReset != (err != nil) && kind != wireMute { // with wireMute the proxy has given up: how its connection ends does not matter
 		t.Errorf("the connection ends with %v; reset: want %v", err, isReset)
 	}
 	if kind == wireLate {
 		select {
 		case <-server.got:
-			t.Error("the server gets the request before it is time")
+			t.Error("the server gets the request too early")
 		default:
 		}
 		close(a.release)
@@ -382,7 +384,7 @@ func testRelay(t *testing.T, kind string, answered int, isReset, comes bool) {
 	}
 }
 
-// rpc is a request of TDS that calls a procedure, in one packet.
+// rpc returns a TDS request that calls a procedure, in one packet.
 func rpc(procedure string) message {
 	m := message{tdsRPC, 1, 0, 0, 0, 0, 1, 0, 4, 0, 0, 0, byte(len(procedure)), 0}
 	for _, c := range procedure {
@@ -392,7 +394,8 @@ func rpc(procedure string) message {
 	return m
 }
 
-// answering answers each request with two packets of eight bytes, and closes after the first answer.
+// answering is a server that answers each request with two packets of eight bytes, and closes the connection after the
+// first answer.
 type answering struct {
 	addr string
 	got  chan string // the procedures that were called
@@ -422,7 +425,7 @@ func startAnswering(t *testing.T) *answering {
 	return s
 }
 
-// TestTry_struck: a request that its proxy has not begun with does not begin any more.
+// TestTry_struck: a cancelled request does not begin.
 func TestTry_struck(t *testing.T) {
 	_, sent := newTry(t.Context())
 	if !sent.begin() {
@@ -430,11 +433,11 @@ func TestTry_struck(t *testing.T) {
 	}
 	sent.strike()
 	if !sent.begin() {
-		t.Error("a try that has begun is struck out")
+		t.Error("a try that has begun is cancelled")
 	}
 	_, unread := newTry(t.Context())
 	unread.strike()
 	if unread.begin() || !unread.beganAt().IsZero() {
-		t.Error("a try that was struck out begins")
+		t.Error("a cancelled try begins")
 	}
 }

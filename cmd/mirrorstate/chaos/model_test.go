@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// verb is what a client asks for; the verbs of session.Store.
+// verb is a verb of session.Store.
 type verb string
 
 const (
@@ -20,24 +20,24 @@ const (
 	verbRemove  verb = "remove"
 	verbTouch   verb = "touch"
 
-	// verbNotHeld is no call: the lock that it names is not held at that time.
+	// verbNotHeld is not a call. It says that the lock it names is not held at that time.
 	verbNotHeld verb = "not-held"
 )
 
-// input is one call. Every stored value of a history is another one.
+// input is one call. All values that a history stores are different.
 type input struct {
 	Verb       verb        `json:"verb"`
-	Value      string      `json:"value,omitempty"`       // what update and put store
-	Lock       string      `json:"lock,omitempty"`        // operation id: of the acquire itself, or of the lock a call bears
+	Value      string      `json:"value,omitempty"`       // stored by update and put
+	Lock       string      `json:"lock,omitempty"`        // an operation id: of the acquire itself, or of the acquire that granted the call's lock
 	Keep       bool        `json:"keep,omitempty"`        // update: the lock is kept
-	Beside     bool        `json:"beside,omitempty"`      // get: also beside a holder
+	Beside     bool        `json:"beside,omitempty"`      // get: read even if another caller holds the lock
 	OnlyCreate bool        `json:"only_create,omitempty"` // put
 	Match      session.Tag `json:"match,omitempty"`       // put
-	Waits      bool        `json:"waits,omitempty"`       // it queues for the lock a moment
-	Net        bool        `json:"net,omitempty"`         // it is .NET's, by the stock procedures
+	Waits      bool        `json:"waits,omitempty"`       // the call queues for the lock
+	Net        bool        `json:"net,omitempty"`         // a call of .NET, by the stock procedures
 }
 
-// mutates tells whether the call has an operation id.
+// mutates reports whether the call has an operation id.
 func (in input) mutates() bool { return in.Verb != verbGet && in.Verb != verbTouch }
 
 // result is how a call ended.
@@ -49,27 +49,27 @@ const (
 	locked       result = "locked"
 	lockLost     result = "lock-lost"
 	precondition result = "precondition"
-	unknown      result = "unknown" // it takes effect at some time after its call, or never
-	nothing      result = "nothing" // it failed and says that nothing was applied: no part of a history
+	unknown      result = "unknown" // the call takes effect at some time after it began, or never
+	nothing      result = "nothing" // the call failed and nothing was applied; it is not part of the history
 )
 
 // output is the answer to one call.
 type output struct {
 	Result result      `json:"result"`
-	Value  string      `json:"value,omitempty"` // what get and acquire read
-	Tag    session.Tag `json:"tag,omitempty"`   // the version after the call; empty: not told
-	Made   bool        `json:"made,omitempty"`  // put: there was no such session
+	Value  string      `json:"value,omitempty"` // read by get and acquire
+	Tag    session.Tag `json:"tag,omitempty"`   // the version after the call; empty if the answer does not have it
+	Made   bool        `json:"made,omitempty"`  // put: the session was created
 }
 
-// state is a session: the zero value is none.
+// state is a session. The zero value is no session.
 type state struct {
 	exists bool
 	value  string
-	holder string      // the operation id of the acquire that holds the lock; empty: nobody
-	tag    session.Tag // empty: of a version whose tag nobody has seen yet
+	holder string      // the operation id of the acquire that holds the lock; empty: not locked
+	tag    session.Tag // empty: no client has seen the tag of this version yet
 }
 
-// mayDo tells whether the call can take effect in s, and what is there then.
+// mayDo returns the state after the call takes effect in s, and whether it can take effect.
 func (s state) mayDo(in input) (state, bool) {
 	next := s
 	next.tag = ""
@@ -91,27 +91,26 @@ func (s state) mayDo(in input) (state, bool) {
 	case verbPut:
 		return state{exists: true, value: in.Value}, s.holder == "" && s.meets(in)
 	case verbRemove:
-		return state{}, !s.exists || s.holder == in.Lock // the holder, or without a lock if nobody holds it
+		return state{}, !s.exists || s.holder == in.Lock // the holder, or a call without a lock if the session is not locked
 	}
 	return s, false
 }
 
 func (s state) heldBy(lock string) bool { return s.exists && s.holder == lock && lock != "" }
 
-// meets tells whether the state is as the put wants it.
+// meets reports whether the state satisfies the condition of the put.
 func (s state) meets(in input) bool {
 	switch {
 	case in.OnlyCreate:
 		return !s.exists
 	case in.Match != "":
-		// Whoever names a version has seen it, so one that nobody has seen is another.
+		// A client that names a version has seen its tag. A version whose tag nobody has seen is a different one.
 		return s.exists && s.tag == in.Match
 	}
 	return true
 }
 
-// after is what may be there after a call with this answer; nothing, if the answer
-// is impossible in s.
+// after returns the possible states after a call with this answer; none if the answer is impossible in s.
 func (s state) after(in input, out output) []state {
 	next, can := s.mayDo(in)
 	one := func(ok bool) []state {
@@ -134,8 +133,7 @@ func (s state) after(in input, out output) []state {
 	case notFound:
 		return one(!s.exists)
 	case locked:
-		// Who queued and did not get its turn may be told so although the lock is
-		// free by then.
+		// A call that queued in vain may be answered "locked" although the lock is free by then.
 		return one((s.exists && s.holder != "" || in.Waits) && in.Verb != verbTouch && !in.Beside)
 	case lockLost:
 		return one(!s.heldBy(in.Lock))
@@ -153,15 +151,15 @@ func (s state) afterDone(in input, out output, next state, can bool) []state {
 	case next.tag == "" && next.exists:
 		next.tag = out.Tag
 		if untagged := (state{next.exists, next.value, next.holder, ""}); out.Tag != "" {
-			return []state{next, untagged} // of a write that was sent again, the tag may be one that no version has
+			return []state{next, untagged} // the tag in the answer to a repeated write may belong to no version
 		}
 	case out.Tag != "" && out.Tag != next.tag:
-		return nil // a read or a touch: no new version
+		return nil // a read or a touch creates no version
 	}
 	return []state{next}
 }
 
-// sessionModel is the model of one session's history, which begins with no session.
+// sessionModel returns the model of one session's history. At the beginning there is no session.
 func sessionModel() porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{state{}} },
@@ -184,7 +182,7 @@ func sessionModel() porcupine.Model {
 	return m.ToModel()
 }
 
-// describe is a call and its answer in a few words.
+// describe returns a short text for a call and its answer.
 func describe(in input, out output) string {
 	text := string(in.Verb)
 	if in.Lock != "" {
@@ -217,5 +215,5 @@ func describe(in input, out output) string {
 	return text
 }
 
-// short is the end of an id, which differs most.
+// short returns the end of an id, which differs most.
 func short(id string) string { return id[max(0, len(id)-6):] }

@@ -18,24 +18,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// script is a store's history, made by calls one after the other.
+// script makes the history of a store, by calls one after the other.
 type script struct {
 	*client
 	sub *subject
 }
 
 func newScript(store session.Store) script {
-	c := &client{number: 1, random: random(1, 1), doors: []door{{now: store, waits: store}}, tally: newTally(), epoch: time.Now()}
+	c := &client{number: 1, random: random(1, 1), targets: []target{{now: store, waits: store}}, tally: newTally(), epoch: time.Now()}
 	return script{client: c, sub: newSubject(&application, 1)}
 }
 
-// verdict reads the session once more and judges.
+// verdict reads the session once more, and checks the history.
 func (s script) verdict() (porcupine.CheckResult, []finding) {
 	s.get(s.sub, true)
 	return judge(s.sub.history)
 }
 
-// everything is a history with every verb and every answer in it.
+// everything makes a history with every verb and every answer.
 func (s script) everything() {
 	s.acquire(s.sub) // not found
 	s.touch(s.sub)
@@ -65,12 +65,12 @@ func (s script) everything() {
 	s.put(s.sub, session.Condition{})
 }
 
-// TestModel_Sound: a store that keeps its promises is never accused.
+// TestModel_Sound: the history of a correct store has no findings.
 func TestModel_Sound(t *testing.T) {
 	s := newScript(memory.New(nil))
 	s.everything()
 	if v, found := s.verdict(); v != porcupine.Ok || len(found) > 0 {
-		t.Errorf("a sound store's history is %s, with %v\n%s", v, found, tail(s.sub.history))
+		t.Errorf("a correct store's history is %s, with %v\n%s", v, found, tail(s.sub.history))
 	}
 	if len(s.tally.answers) < 17 {
 		t.Errorf("the script has only these kinds of answers: %s", list(s.tally.answers))
@@ -80,33 +80,33 @@ func TestModel_Sound(t *testing.T) {
 	}
 }
 
-// TestModel_SoundTogether is the same of many clients at once.
-func TestModel_SoundTogether(t *testing.T) {
-	tl := together(memory.New(nil))
+// TestModel_SoundConcurrent: the same with many concurrent clients.
+func TestModel_SoundConcurrent(t *testing.T) {
+	tl := runConcurrent(memory.New(nil))
 	if tl.verdicts[porcupine.Ok] == 0 || tl.verdicts[porcupine.Ok] != sum(tl.verdicts) || sum(tl.findings) > 0 {
-		t.Errorf("sound sessions are judged %s, %s", list(tl.verdicts), list(tl.findings))
+		t.Errorf("the sessions of a correct store are judged %s, %s", list(tl.verdicts), list(tl.findings))
 	}
 }
 
-// TestModel_SoundWhenRude is the same of clients that hang up and ask again, or ask two proxies at once.
-func TestModel_SoundWhenRude(t *testing.T) {
+// TestModel_SoundWithRudeClients: the same with clients that hang up and ask again, or ask two proxies at once.
+func TestModel_SoundWithRudeClients(t *testing.T) {
 	var late sync.WaitGroup
 	store := newRemembers()
 	tl := drive(6, 100, func(c *client) {
 		c.rude = 2
 		for range 3 {
-			f := &face{Store: store, late: &late}
-			c.doors = append(c.doors, door{now: f, waits: f})
+			f := &detachedStore{Store: store, late: &late}
+			c.targets = append(c.targets, target{now: f, waits: f})
 		}
 	})
 	late.Wait()
-	soundAndRude(t, tl)
+	checkSoundWithRudeClients(t, tl)
 }
 
-// TestModel_SoundByHTTP is the same with real proxies, and what they give back.
+// TestModel_SoundByHTTP: the same with real proxies, which also release locks of clients that hung up.
 func TestModel_SoundByHTTP(t *testing.T) {
 	store := newRemembers()
-	var doors []door
+	var targets []target
 	for range 3 {
 		api, err := newAPI(begins{store}, func(context.Context) ([]byte, error) { return make([]byte, 32), nil }, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -115,16 +115,16 @@ func TestModel_SoundByHTTP(t *testing.T) {
 		server := httptest.NewServer(seesTries(api))
 		t.Cleanup(server.Close)
 		t.Cleanup(api.StopWaiting)
-		doors = append(doors, doorTo(t, server.URL, nil))
+		targets = append(targets, newTarget(t, server.URL, nil))
 	}
-	soundAndRude(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.doors = 2, 3, doors }))
+	checkSoundWithRudeClients(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.targets = 2, 3, targets }))
 }
 
-// soundAndRude checks that rude clients of a sound store are told the truth.
-func soundAndRude(t *testing.T, tl *tally) {
+// checkSoundWithRudeClients checks that a correct store with rude clients has no findings.
+func checkSoundWithRudeClients(t *testing.T, tl *tally) {
 	t.Helper()
 	if tl.verdicts[porcupine.Ok] == 0 || tl.verdicts[porcupine.Ok] != sum(tl.verdicts) || sum(tl.findings) > 0 {
-		t.Errorf("sound sessions are judged %s, %s", list(tl.verdicts), list(tl.findings))
+		t.Errorf("the sessions of a correct store are judged %s, %s", list(tl.verdicts), list(tl.findings))
 	}
 	if tl.failed.Load()+tl.unknown.Load() > 0 {
 		t.Errorf("requests failed: %s", strings.Join(tl.failures, "; "))
@@ -134,21 +134,20 @@ func soundAndRude(t *testing.T, tl *tally) {
 	}
 }
 
-// TestModel_LyingTogether: and of a store that grants locks that are held, which only
-// clients at the same time can notice.
-func TestModel_LyingTogether(t *testing.T) {
-	tl := together(&grantsTwice{Store: memory.New(nil), last: map[session.ID]session.Lock{}})
+// TestModel_ConcurrentDoubleGrant: a store that grants held locks is found. Only concurrent clients can notice it.
+func TestModel_ConcurrentDoubleGrant(t *testing.T) {
+	tl := runConcurrent(&grantsTwice{Store: memory.New(nil), last: map[session.ID]session.Lock{}})
 	if tl.verdicts[porcupine.Illegal] == 0 {
 		t.Errorf("locks granted twice are judged %s, %s", list(tl.verdicts), list(tl.findings))
 	}
 }
 
-// together drives a few clients over a store in this process.
-func together(store session.Store) *tally {
-	return drive(6, 40, func(c *client) { c.doors = []door{{now: yielding{store}, waits: yielding{store}}} })
+// runConcurrent runs a few clients on a store in this process.
+func runConcurrent(store session.Store) *tally {
+	return drive(6, 40, func(c *client) { c.targets = []target{{now: yielding{store}, waits: yielding{store}}} })
 }
 
-// drive has clients take turns with two sessions at a time, and judges.
+// drive makes clients take turns with two sessions at a time, and checks the histories.
 func drive(clients, turns int, set func(*client)) *tally {
 	tl := newTally()
 	began := time.Now()
@@ -179,12 +178,12 @@ func drive(clients, turns int, set func(*client)) *tally {
 	return tl
 }
 
-// lies are stores that break one promise each, and a script that meets it.
-var lies = []struct {
+// brokenStores are stores that each break one part of the promise, with a script that shows it.
+var brokenStores = []struct {
 	name   string
 	store  func(session.Store) session.Store
 	script func(script)
-	kind   string // what the rules find, besides porcupine
+	kind   string // the finding of the rules, in addition to porcupine's
 }{
 	{"acknowledges a put that it did not send", func(s session.Store) session.Store { return &forgetsPuts{Store: s} }, func(s script) {
 		s.put(s.sub, session.Condition{})
@@ -247,62 +246,61 @@ var lies = []struct {
 	}, "held-by-nobody"},
 	{"gives back a lock that was found again", func(s session.Store) session.Store { return &givesBackFound{Store: s} }, func(s script) {
 		s.put(s.sub, session.Condition{})
-		s.plans = []plan{{requests: []manner{{}, {}}}}
+		s.plans = []plan{{requests: []sendMode{{}, {}}}}
 		_, lock := s.acquire(s.sub)
 		_, other := s.acquire(s.sub)
 		s.update(s.sub, lock, false)
 		s.release(s.sub, other)
 	}, "double-grant"},
-	{"refuses what was done before", func(s session.Store) session.Store { return &losesFirst{Store: s, lies: true} }, func(s script) {
+	{"refuses what was done before", func(s session.Store) session.Store { return &losesFirst{Store: s, refuses: true} }, func(s script) {
 		s.put(s.sub, session.Condition{})
 		_, lock := s.acquire(s.sub)
-		s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+		s.plans = []plan{{requests: []sendMode{{hangsUp: true}}}}
 		s.update(s.sub, lock, true)
 		s.get(s.sub, true)
 	}, "after-refusal"},
 }
 
-// TestModel_Lies: each broken promise turns the verdict red. The same scripts are
-// green on the store beneath.
-func TestModel_Lies(t *testing.T) {
-	for _, lie := range lies {
-		t.Run(lie.name, func(t *testing.T) {
+// TestModel_BrokenStores: each broken store is found. The same script has no findings on the correct store.
+func TestModel_BrokenStores(t *testing.T) {
+	for _, broken := range brokenStores {
+		t.Run(broken.name, func(t *testing.T) {
 			sound := newScript(memory.New(nil))
-			lie.script(sound)
+			broken.script(sound)
 			if v, found := sound.verdict(); v != porcupine.Ok || len(found) > 0 {
-				t.Errorf("the store beneath is %s, with %v", v, found)
+				t.Errorf("the correct store's history is %s, with %v", v, found)
 			}
-			s := newScript(lie.store(memory.New(nil)))
-			lie.script(s)
+			s := newScript(broken.store(memory.New(nil)))
+			broken.script(s)
 			v, found := s.verdict()
 			if v != porcupine.Illegal {
-				t.Errorf("porcupine says %s\n%s", v, tail(s.sub.history))
+				t.Errorf("porcupine finds %s\n%s", v, tail(s.sub.history))
 			}
-			if lie.kind != "" && !slices.ContainsFunc(found, func(f finding) bool { return f.Kind == lie.kind }) {
-				t.Errorf("the rules find %v, no %s", found, lie.kind)
+			if broken.kind != "" && !slices.ContainsFunc(found, func(f finding) bool { return f.Kind == broken.kind }) {
+				t.Errorf("the rules find %v, want %s", found, broken.kind)
 			}
 		})
 	}
 }
 
-// TestModel_LostAnswer: what was done before its answer was lost is done.
+// TestModel_LostAnswer: an update whose answer was lost is done. Sent again, it is answered "done".
 func TestModel_LostAnswer(t *testing.T) {
 	s := newScript(&losesFirst{Store: memory.New(nil)})
 	s.put(s.sub, session.Condition{})
 	_, lock := s.acquire(s.sub)
-	s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+	s.plans = []plan{{requests: []sendMode{{hangsUp: true}}}}
 	if out := s.update(s.sub, lock, true); out.Result != done {
 		t.Errorf("the update sent again is answered %s", out.Result)
 	}
 	if v, found := s.verdict(); v != porcupine.Ok || len(found) > 0 {
-		t.Errorf("a sound store's history is %s, with %v\n%s", v, found, tail(s.sub.history))
+		t.Errorf("a correct store's history is %s, with %v\n%s", v, found, tail(s.sub.history))
 	}
 	if n := s.tally.hangUps["update"]; n != 1 {
 		t.Errorf("the client hung up %d times, want once", n)
 	}
 }
 
-// yielding makes calls of a store in this process overlap, as those of a network do.
+// yielding makes the calls of a store in this process overlap, as network calls do.
 type yielding struct{ session.Store }
 
 func (y yielding) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
@@ -335,8 +333,7 @@ func (f forgetsRemovals) Remove(context.Context, session.Ref, session.Lock, sess
 	return nil
 }
 
-// dropsOperation sends everything twice, as a proxy does that lost an answer, and
-// under two operation ids, as it should not.
+// dropsOperation sends every call twice, as a proxy does that lost an answer. It wrongly uses two operation ids.
 type dropsOperation struct{ session.Store }
 
 func (d dropsOperation) Acquire(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, session.Lock, error) {
@@ -349,7 +346,7 @@ func (d dropsOperation) Put(ctx context.Context, ref session.Ref, w session.Writ
 	return d.Store.Put(ctx, ref, w, cond, session.NewOperation())
 }
 
-// grantsTwice takes a lock away from its holder for whoever comes next.
+// grantsTwice takes the lock from its holder and grants it to the next caller.
 type grantsTwice struct {
 	session.Store
 	mu   sync.Mutex
@@ -359,7 +356,7 @@ type grantsTwice struct {
 func (g *grantsTwice) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_ = g.Release(ctx, ref, g.last[ref.ID], session.NewOperation()) // it may be free
+	_ = g.Release(ctx, ref, g.last[ref.ID], session.NewOperation()) // the lock may be free
 	s, lock, err := g.Store.Acquire(ctx, ref, op)
 	if err == nil {
 		g.last[ref.ID] = lock
@@ -373,7 +370,7 @@ func (i ignoresMatch) Put(ctx context.Context, ref session.Ref, w session.Write,
 	return i.Store.Put(ctx, ref, w, session.Condition{}, op)
 }
 
-// stale answers every read as the first, as a former principal would.
+// stale answers every read like the first one, as a former principal would.
 type stale struct {
 	session.Store
 	first *session.Session
@@ -390,7 +387,7 @@ func (r *stale) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 	return s, err
 }
 
-// appliesLate does what it refused once the lock is free.
+// appliesLate carries out a refused call when the lock is free.
 type appliesLate struct {
 	session.Store
 	late func(ctx context.Context)
@@ -437,12 +434,12 @@ func (a *appliesLate) Release(ctx context.Context, ref session.Ref, lock session
 	return a.Store.Release(ctx, ref, lock, op)
 }
 
-// givesBackFound releases a lock that was found again, when somebody else asks for it.
+// givesBackFound releases a lock that was granted again to the same acquire, when another caller asks for it.
 type givesBackFound struct {
 	session.Store
 	mu    sync.Mutex
 	lock  session.Lock // granted last
-	found bool         // and found again
+	found bool         // granted again to the same acquire
 }
 
 func (g *givesBackFound) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
@@ -458,11 +455,12 @@ func (g *givesBackFound) Acquire(ctx context.Context, ref session.Ref, op sessio
 	return s, lock, err
 }
 
-// losesFirst does not answer the first update, which is done. If it lies, the same again is refused.
+// losesFirst carries out the first update but does not answer it. If refuses is set, it refuses the same update when it
+// is sent again.
 type losesFirst struct {
 	session.Store
-	lies bool
-	seen int
+	refuses bool
+	seen    int
 }
 
 func (l *losesFirst) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
@@ -471,16 +469,16 @@ func (l *losesFirst) Update(ctx context.Context, ref session.Ref, lock session.L
 		<-ctx.Done()
 		return session.Session{}, ctx.Err()
 	}
-	if l.lies {
+	if l.refuses {
 		return session.Session{}, session.ErrLockLost
 	}
 	return s, err
 }
 
-// TestUnexplained: an outcome is unknown only where the session has forgotten enough.
+// TestUnexplained: an outcome may be unknown only if the session has had enough other operations.
 func TestUnexplained(t *testing.T) {
 	defer func(relays bool) { *relayFlag = relays }(*relayFlag)
-	*relayFlag = false // nothing delays what a proxy reads of a clock
+	*relayFlag = false // no relay delays the answers with a server's clock
 	doubted := record{In: input{Verb: verbUpdate}, Out: output{Result: unknown}, Call: 100e6, Return: forever, Tries: 1,
 		Attempts: []attempt{{From: 100e6, To: 200e6, Result: unknown}}}
 	other := func(v verb, r result, from, to int64) record {
@@ -515,7 +513,7 @@ func TestUnexplained(t *testing.T) {
 	}
 }
 
-// TestTaken: a lock is lost to its holder only after it gave the lock up.
+// TestTaken: a holder may lose its lock only after it has released it.
 func TestTaken(t *testing.T) {
 	call := func(v verb, r result, from, to int64) record {
 		return record{In: input{Verb: v, Lock: "1"}, Out: output{Result: r}, Call: from, Return: to}
@@ -537,7 +535,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// TestDoneTwice: a put may be done twice only if .NET has removed the session while it was not answered.
+// TestDoneTwice: a put may be done twice only if .NET has removed the session before the put was answered.
 func TestDoneTwice(t *testing.T) {
 	by := func(v verb, net bool, lock, value string, out output, from, to int64) record {
 		return record{In: input{Verb: v, Net: net, Lock: lock, Value: value}, Out: out, Call: from, Return: to}
@@ -561,7 +559,7 @@ func TestDoneTwice(t *testing.T) {
 			by(verbGet, false, "", "", seen, 70, 80),
 		}
 		if got := search(history, searchLimit); got != c.want {
-			t.Errorf("%s: porcupine says %s, want %s", c.name, got, c.want)
+			t.Errorf("%s: porcupine finds %s, want %s", c.name, got, c.want)
 		}
 	}
 }
@@ -570,7 +568,7 @@ func TestDoneTwice(t *testing.T) {
 func TestAfterRefusals_twoAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		done, no int64 // when each had begun
+		done, no int64 // when each request began
 		want     int
 	}{
 		{"the one that was done had begun before", 10, 20, 1},

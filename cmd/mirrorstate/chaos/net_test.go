@@ -16,21 +16,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// netTimeout bounds a call of .NET.
+// netTimeout bounds one call of .NET.
 const netTimeout = 5 * time.Second
 
 // netMinutes is the session timeout that .NET stores.
 const netMinutes = 20
 
-// netServer is the pair as .NET sees it: the stock procedures on whichever partner is principal. Nothing is
-// sent again there. Any number of goroutines may use it.
+// netServer is the pair as .NET uses it: the stock procedures on the present principal. It does not retry. Any number
+// of goroutines may use it.
 type netServer struct {
 	servers *embedded.Pair
 	app     session.AppID
 	dbs     map[string]*sql.DB
 }
 
-// startNet connects to both partners, and asks for the application's id as ASP.NET does.
+// startNet connects to both partners, and reads the application's id as ASP.NET does.
 func startNet(t *testing.T, servers *embedded.Pair) *netServer {
 	t.Helper()
 	s := &netServer{servers: servers, dbs: map[string]*sql.DB{}}
@@ -47,22 +47,22 @@ func startNet(t *testing.T, servers *embedded.Pair) *netServer {
 	defer cancel()
 	id, err := storetest.NewNetClient(s.dbs[servers.Principal()]).AppID(ctx, application.Name)
 	if err != nil {
-		t.Fatalf("ask for the application's id: %v", err)
+		t.Fatalf("read the application's id: %v", err)
 	}
 	s.app = id
 	return s
 }
 
-// key is the session's in the database.
+// key returns the key of the session's row.
 func (s *netServer) key(ref session.Ref) string { return ref.ID.Key(s.app) }
 
-// netClient does what .NET's session state module does, at random. It belongs to one goroutine.
+// netClient does at random what .NET's session state module does. One goroutine uses it.
 type netClient struct {
 	*client
 	server *netServer
 }
 
-// run takes turns until ctx ends; a turn that has begun is ended.
+// run takes turns until ctx ends. It finishes a turn that has begun.
 func (c *netClient) run(ctx context.Context, s *stage) {
 	for pause(ctx, between(c.random, 0, 100*time.Millisecond)) {
 		sub := s.take(c.random.IntN(len(s.slots)))
@@ -71,7 +71,7 @@ func (c *netClient) run(ctx context.Context, s *stage) {
 	}
 }
 
-// turn is a page's request: of one that writes the session, reads it, or begins it.
+// turn does what one page request does: write the session, read it, or create it.
 func (c *netClient) turn(sub *subject) {
 	switch n := c.random.IntN(10); {
 	case n < 7:
@@ -119,7 +119,7 @@ func (c *netClient) get(sub *subject) {
 	})
 }
 
-// readByNet is what a read says.
+// readByNet returns the output of a read.
 func readByNet(item storetest.NetItem) output {
 	switch {
 	case !item.Found:
@@ -168,15 +168,15 @@ func (c *netClient) remove(sub *subject, lock grant) {
 	})
 }
 
-// call calls a procedure once, and notes what became of it. .NET learns of no row that was touched, and
-// does not ask again.
+// call calls a procedure once and records the result. .NET does not learn whether a row was changed, and does not
+// retry.
 func (c *netClient) call(sub *subject, in input, send func(ctx context.Context, nc storetest.NetClient, key string) (output, error)) output {
 	in.Net = true
 	r := record{Client: c.number, In: in, Call: c.since(), Tries: 1}
 	principal := c.server.servers.Principal()
 	if principal == "" {
 		c.tally.answeredNet(in, nothing)
-		sub.retireBusy() // a lock may be held for ever now
+		sub.retireBusy() // a lock may be held forever now
 		return output{Result: nothing}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), netTimeout)
@@ -200,7 +200,7 @@ func (c *netClient) call(sub *subject, in input, send func(ctx context.Context, 
 	return r.Out
 }
 
-// startNet has .NET clients run beside the others.
+// startNet starts the .NET clients.
 func (r *run) startNet(ctx context.Context, f *fleet, running *sync.WaitGroup) {
 	server := startNet(r.t, f.servers)
 	for i := range netClients {

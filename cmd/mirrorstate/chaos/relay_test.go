@@ -15,33 +15,30 @@ import (
 	"unicode/utf16"
 )
 
-// The kinds of disturbances of a relay. All but the last two end the connection of the exchange
-// that they meet.
+// The kinds of disturbances of a relay. All but the last three end the connection of the exchange.
 const (
-	wireLate    = "late"    // the proxy's side is reset; the server gets the request later
-	wireCut     = "cut"     // the server gets the request, and the proxy's side is reset before the answer
-	wireHalf    = "half"    // the proxy's side is reset in the middle of the answer
-	wireDeaf    = "deaf"    // what the proxy sends comes to the server when the proxy has given up
-	wireMute    = "mute"    // what the server answers never comes
+	wireLate    = "late"    // the proxy's connection is reset; the server gets the request later
+	wireCut     = "cut"     // the server gets the request; the proxy's connection is reset before the answer
+	wireHalf    = "half"    // the proxy's connection is reset in the middle of the answer
+	wireDeaf    = "deaf"    // the server gets the request after the proxy has given up
+	wireMute    = "mute"    // the proxy never gets the answer
 	wireDelay   = "delay"   // the request is held back for a time
 	wireReorder = "reorder" // the request is held back until others have passed on other connections
 	wireAnswer  = "answer"  // the answer is held back; only for aims
 )
 
-// giveUp bounds what a relay waits for: an answer to a request that nobody waits for any more, or
-// other connections' requests.
+// giveUp bounds the waits of a relay: for the answer to a request whose proxy has given up, and for requests of other
+// connections.
 const giveUp = 10 * time.Second
 
-// overtaken is how many other requests pass before one that is reordered, and overtakenIn how long
-// it waits for them.
+// overtaken is the number of requests that pass before a reordered one, and overtakenIn how long it waits for them.
 const (
 	overtaken   = 3
 	overtakenIn = time.Second
 )
 
-// relay is the network between one proxy and one partner: a port on loopback whose connections lead
-// to the partner. It reads whole messages of TDS, so that what is done to a request is done to all
-// of it. Logins pass as they are.
+// relay is the network between one proxy and one partner: a port on loopback that forwards connections to the partner.
+// It reads whole TDS messages, so that a disturbance applies to a whole request. Logins pass without a change.
 type relay struct {
 	to    string // the partner's address
 	ln    *net.TCPListener
@@ -52,37 +49,37 @@ type relay struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
-	aims   []*aim // met by nothing yet
+	aims   []*aim // not applied yet
 	random *rand.Rand
-	now    *disturbance  // what befalls requests that no aim is for; nil: nothing
-	passed chan struct{} // closed, and made anew, when a request has passed
+	now    *disturbance  // applies to requests without an aim; nil: none
+	passed chan struct{} // closed and replaced when a request has passed
 }
 
-// disturbance is what a relay does to some of the requests, until it is lifted.
+// disturbance is what a relay does to some of the requests, until it ends.
 type disturbance struct {
 	kind        string
-	proxy       int           // the one proxy whose relays do it; -1: all
-	oneIn       int           // of so many requests one meets it, on average
+	proxy       int           // only the relays of this proxy do it; -1: all
+	oneIn       int           // on average, one request in this many is disturbed
 	least, most time.Duration // how long late and delay hold a request back
 }
 
-// aim is one disturbance of one exchange: of the next request that calls the procedure.
+// aim is a disturbance of one exchange: the next request that calls the procedure.
 type aim struct {
 	kind      string
-	procedure string        // the name begins so; empty: any
-	after     time.Duration // how long the request is held back; not with release
-	release   chan struct{} // held back until it is closed; nil: for the time
-	caught    chan struct{} // closed when a request has met it
-	held      chan struct{} // of answer: closed when the answer has come, and is held back
-	over      chan struct{} // closed when the exchange is over: the server has answered, or can't
-	delivered bool          // the server got the request and ended its answer; read it once over is closed
+	procedure string        // a prefix of its name; empty: any
+	after     time.Duration // how long the request is held back, without release
+	release   chan struct{} // the request is held back until this is closed; nil: for the time after
+	caught    chan struct{} // closed when the aim has applied to a request
+	held      chan struct{} // with wireAnswer: closed when the answer has arrived and is held back
+	over      chan struct{} // closed when the exchange is over: the server has answered, or can't any more
+	delivered bool          // the server got the request and finished its answer; read it only after over is closed
 }
 
 func newAim(kind, procedure string) *aim {
 	return &aim{kind: kind, procedure: procedure, caught: make(chan struct{}), held: make(chan struct{}), over: make(chan struct{})}
 }
 
-// hold waits until the request, or the answer, may go on.
+// hold waits until the request or the answer may pass.
 func (a *aim) hold(ctx context.Context) {
 	if a.release == nil {
 		pause(ctx, a.after)
@@ -94,7 +91,7 @@ func (a *aim) hold(ctx context.Context) {
 	}
 }
 
-// startRelay begins a relay. seed decides which requests a disturbance meets.
+// startRelay starts a relay. seed decides which requests are disturbed.
 func startRelay(t *testing.T, to string, seed uint64, actor int, tl *tally) *relay {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -108,17 +105,17 @@ func startRelay(t *testing.T, to string, seed uint64, actor int, tl *tally) *rel
 	return r
 }
 
-// close ends the relay and all its connections.
+// close closes the relay and all its connections.
 func (r *relay) close() {
 	r.stop()
 	_ = r.ln.Close()
 	r.running.Wait()
 }
 
-// port is where the relay listens.
+// port returns the port of the relay.
 func (r *relay) port() uint64 { return uint64(r.ln.Addr().(*net.TCPAddr).Port) }
 
-// aimAt has the next request for it meet the aim.
+// aimAt applies the aim to the next request that matches it.
 func (r *relay) aimAt(a *aim) *aim {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,7 +123,7 @@ func (r *relay) aimAt(a *aim) *aim {
 	return a
 }
 
-// disturb puts a disturbance in force; nil lifts the one there is.
+// disturb starts a disturbance; nil ends the present one.
 func (r *relay) disturb(d *disturbance) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,7 +140,7 @@ func (r *relay) accept() {
 	}
 }
 
-// connect leads one connection to the partner, and returns when it is over.
+// connect forwards one connection to the partner, and returns when it is closed.
 func (r *relay) connect(near *net.TCPConn) {
 	dialer := net.Dialer{Timeout: giveUp}
 	far, err := dialer.DialContext(r.ctx, "tcp", r.to)
@@ -162,7 +159,7 @@ func (r *relay) connect(near *net.TCPConn) {
 	<-w.over
 }
 
-// meets is what befalls the request; nil: nothing.
+// meets returns the disturbance of a request; nil for none.
 func (r *relay) meets(m message) *aim {
 	procedure := m.procedure()
 	if procedure == "" {
@@ -187,7 +184,7 @@ func (r *relay) meets(m message) *aim {
 	return a
 }
 
-// pass notes that a request goes on to the server.
+// pass records that a request passes to the server.
 func (r *relay) pass() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,7 +192,7 @@ func (r *relay) pass() {
 	r.passed = make(chan struct{})
 }
 
-// letPass waits until others have passed.
+// letPass waits until other requests have passed.
 func (r *relay) letPass() {
 	ctx, cancel := context.WithTimeout(r.ctx, overtakenIn)
 	defer cancel()
@@ -214,16 +211,16 @@ func (r *relay) letPass() {
 // wire is one connection through a relay.
 type wire struct {
 	*relay
-	near, far *net.TCPConn  // the proxy's side, and the partner's
-	ended     chan struct{} // a token when the partner has ended an answer
-	over      chan struct{} // closed when the partner's side is
+	near, far *net.TCPConn  // the proxy's connection, and the partner's
+	ended     chan struct{} // gets a token when the partner has finished an answer
+	over      chan struct{} // closed when the partner's connection is closed
 
 	mu     sync.Mutex
-	answer *aim // what befalls the answer that comes next
-	alone  bool // the proxy's side is gone, or gets nothing any more
+	answer *aim // applies to the next answer
+	alone  bool // the proxy's connection is closed, or gets nothing any more
 }
 
-// up carries what the proxy sends, until either side ends.
+// up forwards the proxy's messages until one connection is closed.
 func (w *wire) up() {
 	in := bufio.NewReader(w.near)
 	for {
@@ -241,7 +238,7 @@ func (w *wire) up() {
 	}
 }
 
-// send sends a request on, or does to it what befalls it; false if the connection is over.
+// send forwards or disturbs a request. It returns false if the connection is over.
 func (w *wire) send(m message, a *aim, in io.Reader) bool {
 	switch a.kind {
 	case wireLate:
@@ -268,11 +265,11 @@ func (w *wire) send(m message, a *aim, in io.Reader) bool {
 	return err == nil
 }
 
-// sendLate sends a request that nobody waits for any more, and waits until it is answered.
+// sendLate forwards a request whose proxy has given up, and waits until it is answered.
 func (w *wire) sendLate(m message, a *aim) {
 	defer close(a.over)
 	select {
-	case <-w.ended: // of an exchange before
+	case <-w.ended: // the token of an earlier exchange
 	default:
 	}
 	if _, err := w.far.Write(m); err != nil {
@@ -284,7 +281,7 @@ func (w *wire) sendLate(m message, a *aim) {
 	case <-w.ended:
 		a.delivered = true
 	case <-w.over:
-		a.delivered = len(w.ended) > 0 // it answered, and left
+		a.delivered = len(w.ended) > 0 // the server answered and closed the connection
 	case <-limit.C:
 	}
 	if a.delivered {
@@ -292,7 +289,7 @@ func (w *wire) sendLate(m message, a *aim) {
 	}
 }
 
-// leaveAlone resets the proxy's side; what the server says from now on goes nowhere.
+// leaveAlone resets the proxy's connection. Later answers of the server are discarded.
 func (w *wire) leaveAlone() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -300,7 +297,7 @@ func (w *wire) leaveAlone() {
 	reset(w.near)
 }
 
-// down carries what the server sends, until its side ends.
+// down forwards the server's messages until its connection is closed.
 func (w *wire) down() {
 	defer close(w.over)
 	in := bufio.NewReader(w.far)
@@ -324,8 +321,7 @@ func (w *wire) down() {
 	}
 }
 
-// forward sends a part of an answer on, or does to it what befalls it. An error of the proxy's side
-// ends the other direction.
+// forward forwards or disturbs a part of an answer. An error of the proxy's connection ends the other direction too.
 func (w *wire) forward(p message) {
 	w.mu.Lock()
 	a, alone := w.answer, w.alone
@@ -339,14 +335,14 @@ func (w *wire) forward(p message) {
 	case a == nil:
 	case a.kind == wireAnswer:
 		select {
-		case <-a.held: // by a packet before
+		case <-a.held: // an earlier packet is held already
 		default:
 			close(a.held)
 		}
 		a.hold(w.ctx)
 		_, _ = w.near.Write(p)
 	case alone:
-	case a.kind == wireMute: // the proxy's side stays, and hears nothing
+	case a.kind == wireMute: // the proxy's connection stays open and gets nothing
 		w.mu.Lock()
 		w.alone = true
 		w.mu.Unlock()
@@ -362,14 +358,14 @@ func (w *wire) forward(p message) {
 	}
 }
 
-// reset ends a connection as a network does that has lost its state.
+// reset closes a connection with a TCP reset.
 func reset(c *net.TCPConn) {
 	_ = c.SetLinger(0)
 	_ = c.Close()
 }
 
-// message is packets of TDS: a request whole, an answer packet by packet. Each packet has a header of
-// eight bytes: type, status (1: the message's last), length in two bytes. Source: facts, tds-mirroring-wire.
+// message is one or more TDS packets: a whole request, or one packet of an answer. Each packet has a header of eight
+// bytes: type, status (1: last packet of the message), length in two bytes. Source: facts, tds-mirroring-wire.
 type message []byte
 
 const (
@@ -377,10 +373,10 @@ const (
 	tdsRPC    = 3
 )
 
-// last tells of one packet whether it ends its message.
+// last reports whether a packet is the last one of its message.
 func (m message) last() bool { return m[1]&1 != 0 }
 
-// procedure is the name of the procedure that a request calls, without its schema; empty if it calls none by name.
+// procedure returns the name of the procedure that a request calls, without its schema; "" if it calls none by name.
 func (m message) procedure() string {
 	if m[0] != tdsRPC || len(m) < tdsHeader+4 {
 		return ""
@@ -392,7 +388,7 @@ func (m message) procedure() string {
 	}
 	n := int(binary.LittleEndian.Uint16(m[at:]))
 	if n == 0xffff || len(m) < at+2+2*n {
-		return "" // by number: those that the driver prepares statements with
+		return "" // called by number, as the driver prepares statements
 	}
 	name := make([]uint16, n)
 	for i := range name {

@@ -12,90 +12,90 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// manner is how a client sends one request of a call.
-type manner struct {
-	hangsUp bool          // it does not wait for the answer
-	begun   bool          // it hangs up once the proxy has begun with the request; otherwise at any time
-	after   time.Duration // so long after that
-	twin    bool          // it is one of two, and hangs up when the other is answered
+// sendMode is how a client sends one request of a call.
+type sendMode struct {
+	hangsUp bool          // the client does not wait for the answer
+	begun   bool          // it hangs up after the proxy has begun with the request; otherwise at any time
+	after   time.Duration // how long after that it hangs up
+	twin    bool          // one of two requests; the client hangs up when the other is answered
 }
 
 // plan is one round of a call: its requests, sent at the same moment.
 type plan struct {
-	requests []manner
+	requests []sendMode
 	goes     bool // if it is not answered, the client never asks again
 }
 
-// plan is how the call's round is sent. A polite call is sent to one proxy, and waited for; so is the
-// last round of every call, for a client wants to know in the end.
+// plan returns how a round of the call is sent. If the call is not rude, the client sends it to one proxy and waits for
+// the answer. It does the same in the last round of every call.
 func (c *client) plan(rude bool, round int) plan {
 	if len(c.plans) > 0 {
 		p := c.plans[0]
 		c.plans = c.plans[1:]
 		return p
 	}
-	one := plan{requests: []manner{{}}}
+	one := plan{requests: []sendMode{{}}}
 	if !rude || round > resends {
 		return one
 	}
 	n := c.random.IntN(20)
 	switch {
 	case round == 1 && n < 14, n < 3:
-		p := plan{requests: []manner{c.hangUp()}}
+		p := plan{requests: []sendMode{c.hangUp()}}
 		p.goes = round == 1 && c.random.IntN(15) == 0
 		return p
 	case round == 1, n < 9:
-		return plan{requests: []manner{{twin: true}, {twin: true}}}
+		return plan{requests: []sendMode{{twin: true}, {twin: true}}}
 	}
 	return one
 }
 
-// hangUp is when a client loses its patience: before the proxy has begun, or soon after.
-func (c *client) hangUp() manner {
-	m := manner{hangsUp: true, begun: c.random.IntN(4) > 0}
+// hangUp returns when a client hangs up: before the proxy has begun, or soon after.
+func (c *client) hangUp() sendMode {
+	m := sendMode{hangsUp: true, begun: c.random.IntN(4) > 0}
 	if c.random.IntN(3) > 0 {
 		m.after = time.Duration(c.random.Int64N(int64(8 * time.Millisecond)))
 	}
 	return m
 }
 
-// isRude tells whether the call is sent as rude clients do.
+// isRude reports whether the call is sent as rude clients do.
 func (c *client) isRude(in input) bool {
 	return c.rude > 0 && in.mutates() && c.random.IntN(c.rude) == 0
 }
 
-// try is one request as its proxy sees it, for clients that hang up.
+// try is one request as its proxy handles it. It tells clients when to hang up.
 type try struct {
 	name    string
 	hangsUp bool          // its client may hang up
-	begun   chan struct{} // closed when the proxy asks the store
+	begun   chan struct{} // closed when the proxy calls the store
 	left    chan struct{} // closed when the proxy knows that its client has hung up
-	ended   chan struct{} // closed when the proxy has nothing more to do with it
+	ended   chan struct{} // closed when the proxy has finished with it
 
 	mu     sync.Mutex
 	struck bool
-	at     time.Time // when it began; zero: not yet
+	at     time.Time // when it began; zero if it has not
 }
 
-// tryHeader names a try on its way to the proxy.
+// tryHeader is the request header with the name of a try.
 const tryHeader = "Chaos-Try"
 
-// underway is the tries by their names.
+// underway are the tries by their names.
 var (
 	underway sync.Map
 	tries    atomic.Int64
 )
 
-// tryKey is the try in a context.
+// tryKey is the context key of a try.
 type tryKey struct{}
 
-// newTry makes a try, whose request is the one sent with the context.
+// newTry returns a try for the request that is sent with the context.
 func newTry(ctx context.Context) (context.Context, *try) {
 	t := &try{name: fmt.Sprint(tries.Add(1)), begun: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{})}
 	return context.WithValue(ctx, tryKey{}, t), t
 }
 
-// begin notes that the proxy asks the store; false if it must not any more.
+// begin records that the proxy calls the store. It returns false if the try was cancelled.
 func (t *try) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,26 +106,26 @@ func (t *try) begin() bool {
 	return !t.struck
 }
 
-// strike has a request that its proxy has not begun with never begin. Of a request that sits unread in
-// a socket nothing is promised: its proxy does not know that it was sent before others were answered.
+// strike cancels a request if its proxy has not begun with it. Nothing is promised for a request that nobody has read
+// from its socket: the proxy can't know that it was sent before others were answered.
 func (t *try) strike() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.struck = t.at.IsZero()
 }
 
-// beganAt is when the proxy asked the store; zero: it has not.
+// beganAt returns when the proxy called the store; zero if it has not.
 func (t *try) beganAt() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.at
 }
 
-// tellsTries is a client's transport: it names the try in a request's header. A request that is hung up has a
-// connection of its own: net/http may otherwise end the next one on that connection with it.
+// tellsTries is a client's transport that names the try in a request's header. A request that its client hangs up has
+// its own connection: otherwise net/http may cancel the next request on that connection too.
 type tellsTries struct {
 	*http.Transport
-	once *http.Transport // its connections are not used again
+	once *http.Transport // uses each connection once
 }
 
 func newTransport(known *tls.Config) tellsTries {
@@ -137,10 +137,10 @@ func newTransport(known *tls.Config) tellsTries {
 	once := t.Clone()
 	once.DisableKeepAlives = true
 	if known != nil {
-		// HTTP/1 only: the transport gives a connection of HTTP/2 that is for one request up before the request, now and then.
+		// HTTP/1 only: now and then the transport closes an HTTP/2 connection for one request before the request.
 		once.Protocols = new(http.Protocols)
 		once.Protocols.SetHTTP1(true)
-		once.TLSClientConfig = known.Clone() // not t's, whose transport has put h2 into it
+		once.TLSClientConfig = known.Clone() // a clone, because the other transport has added h2 to it
 	}
 	return tellsTries{t, once}
 }
@@ -158,7 +158,7 @@ func (t tellsTries) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
-// seesTries is a proxy's handler: it finds the try of a request, and tells it what becomes of it.
+// seesTries wraps a proxy's handler: it finds the try of a request, and records when it is left and when it ends.
 func seesTries(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		found, ok := underway.LoadAndDelete(r.Header.Get(tryHeader))
@@ -173,13 +173,13 @@ func seesTries(next http.Handler) http.Handler {
 	})
 }
 
-// begins is a proxy's store: the tries that ask it have begun.
+// begins wraps a proxy's store: a try that calls it has begun.
 type begins struct{ session.Store }
 
-// errStruck answers a try that was struck out. Nobody waits for it.
-var errStruck = fmt.Errorf("that request is not to begin any more: %w", session.ErrOverloaded)
+// errStruck answers a cancelled try. No client waits for it.
+var errStruck = fmt.Errorf("the request was cancelled: %w", session.ErrOverloaded)
 
-// may notes the beginning.
+// may records the beginning of a try; errStruck if the try was cancelled.
 func (b begins) may(ctx context.Context) error {
 	if t, ok := ctx.Value(tryKey{}).(*try); ok && !t.begin() {
 		return errStruck

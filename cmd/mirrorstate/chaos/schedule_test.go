@@ -13,15 +13,15 @@ import (
 
 // step is one thing done to the pair.
 type step struct {
-	kind   string        // a failover's, or a fault's
-	target string        // principal or mirror, whoever that is then
-	proxy  int           // the one proxy that it happens to; -1: everybody
-	calm   time.Duration // before it
-	lasts  time.Duration // until it is lifted
-	delay  time.Duration // of slow
+	kind   string        // of a failover or a fault
+	target string        // principal or mirror: the partner with that role then
+	proxy  int           // affects only this proxy; -1: all
+	calm   time.Duration // time before the step
+	lasts  time.Duration // time until the step ends
+	delay  time.Duration // of the fault slow
 }
 
-// String is the step as a line of the schedule.
+// String returns the step as a line of the schedule.
 func (s step) String() string {
 	text := s.kind
 	if s.target != "" {
@@ -36,8 +36,8 @@ func (s step) String() string {
 	return text
 }
 
-// The kinds of steps that are no faults of a server: a failover typed there, one asked of a
-// proxy, and the end of a proxy: at once, or in order.
+// The kinds of steps that are not faults of a server: a failover on the server, a failover through a proxy, and the end
+// of a proxy, killed or restarted.
 const (
 	manual    = "manual"
 	manualSQL = "manual-sql"
@@ -45,16 +45,16 @@ const (
 	restart   = "restart"
 )
 
-// chance is how often a kind comes, and what it may be like.
+// chance is how often a kind occurs, with its bounds.
 type chance struct {
 	kind        string
 	weight      int
 	least, most time.Duration // how long it lasts
-	app         bool          // may happen to one proxy alone
+	app         bool          // may affect a single proxy
 }
 
-// odds are all the kinds there are. An unplanned end of the principal lasts longer
-// than its partner and the witness need to be sure, or not as long.
+// odds are all kinds of steps. A fault of the principal may last longer than its partner and the witness need to notice
+// it, or not as long.
 var odds = []chance{
 	{kind: manual, weight: 30},
 	{kind: manualSQL, weight: 15},
@@ -69,7 +69,7 @@ var odds = []chance{
 	{kind: restart, weight: 6, least: 50 * time.Millisecond, most: 500 * time.Millisecond},
 }
 
-// chances are the odds of these kinds, or of all if there are none.
+// chances returns the odds of these kinds; of all if kinds is empty.
 func chances(kinds []string) []chance {
 	if len(kinds) == 0 {
 		return odds
@@ -77,7 +77,7 @@ func chances(kinds []string) []chance {
 	return slices.DeleteFunc(slices.Clone(odds), func(c chance) bool { return !slices.Contains(kinds, c.kind) })
 }
 
-// next is the schedule's next step: the same for the same state of random.
+// next returns the schedule's next step. It depends only on the state of random.
 func next(random *rand.Rand, proxies int, among []chance) step {
 	c := among[pick(random, len(among), func(i int) int { return among[i].weight })]
 	s := step{kind: c.kind, proxy: -1, calm: between(random, 50*time.Millisecond, 400*time.Millisecond)}
@@ -101,15 +101,15 @@ func next(random *rand.Rand, proxies int, among []chance) step {
 	return s
 }
 
-// wireChance is how often a kind of disturbance comes, of how many requests one meets it, and how long
-// it holds a request back.
+// wireChance is how often a kind of disturbance occurs, how many requests it disturbs, and how long it holds a request
+// back.
 type wireChance struct {
 	kind          string
 	weight, oneIn int
 	least, most   time.Duration
 }
 
-// wireOdds are all the kinds of disturbances there are.
+// wireOdds are all kinds of disturbances.
 var wireOdds = []wireChance{
 	{kind: wireLate, weight: 40, oneIn: 8, least: 200 * time.Millisecond, most: 3 * time.Second},
 	{kind: wireCut, weight: 10, oneIn: 10},
@@ -120,7 +120,7 @@ var wireOdds = []wireChance{
 	{kind: wireMute, weight: 3, oneIn: 100},
 }
 
-// wireChances are the odds of these kinds, or of all if there are none.
+// wireChances returns the odds of these kinds; of all if kinds is empty.
 func wireChances(kinds []string) []wireChance {
 	if len(kinds) == 0 {
 		return wireOdds
@@ -128,7 +128,7 @@ func wireChances(kinds []string) []wireChance {
 	return slices.DeleteFunc(slices.Clone(wireOdds), func(c wireChance) bool { return !slices.Contains(kinds, c.kind) })
 }
 
-// nextDisturbance is what relays do during the schedule's next step: the same for the same state of random.
+// nextDisturbance returns what the relays do during the schedule's next step. It depends only on the state of random.
 func nextDisturbance(random *rand.Rand, proxies int, among []wireChance) *disturbance {
 	c := among[pick(random, len(among), func(i int) int { return among[i].weight })]
 	d := &disturbance{kind: c.kind, proxy: -1, oneIn: c.oneIn, least: c.least, most: c.most}
@@ -138,7 +138,7 @@ func nextDisturbance(random *rand.Rand, proxies int, among []wireChance) *distur
 	return d
 }
 
-// pick is one of n by weight.
+// pick returns a random number below n, by weight.
 func pick(random *rand.Rand, n int, weight func(int) int) int {
 	total := 0
 	for i := range n {
@@ -152,35 +152,35 @@ func pick(random *rand.Rand, n int, weight func(int) int) int {
 	return i
 }
 
-// between is a time from least to most, in whole milliseconds.
+// between returns a random time from least to most, in whole milliseconds.
 func between(random *rand.Rand, least, most time.Duration) time.Duration {
 	return (least + time.Duration(random.Int64N(int64(most-least)+1))).Truncate(time.Millisecond)
 }
 
-// settleTimeout is how long the pair may take to be whole again, once nothing is in
-// its way.
+// settleTimeout is how long the pair may take to recover after all faults have ended.
 const settleTimeout = 25 * time.Second
 
-// director does the schedule's steps, one after the other.
+// director carries out the steps of the schedule, one after the other.
 type director struct {
 	fleet  *fleet
 	tally  *tally
 	random *rand.Rand
 	among  []chance
 
-	wires      *rand.Rand // decides what relays do meanwhile
-	amongWires []wireChance
+	wires       *rand.Rand // decides what the relays do
+	chosenWires []wireChance
 
-	most     int   // failovers after which it is done
-	requests int64 // requests that there must have been too
+	most     int   // stop after this many failovers
+	requests int64 // and after this many requests
 	trace    func(format string, args ...any)
 }
 
-// run does steps until there were enough failovers and requests, or ctx ends, and leaves the pair whole.
+// run carries out steps until there were enough failovers and requests, or ctx ends. It waits until the pair has
+// recovered.
 func (d *director) run(ctx context.Context) error {
 	for d.tally.changes() < d.most || d.tally.requests.Load() < d.requests {
 		s := next(d.random, len(d.fleet.proxies), d.among)
-		d.fleet.disturb(nextDisturbance(d.wires, len(d.fleet.proxies), d.amongWires))
+		d.fleet.disturb(nextDisturbance(d.wires, len(d.fleet.proxies), d.chosenWires))
 		if !pause(ctx, s.calm) {
 			return nil
 		}
@@ -191,7 +191,7 @@ func (d *director) run(ctx context.Context) error {
 	return nil
 }
 
-// do does one step and waits until the pair is whole.
+// do carries out one step and waits until the pair has recovered.
 func (d *director) do(ctx context.Context, s step) error {
 	before := d.fleet.servers.Principal()
 	d.tally.cutShort(d.fleet.stopTiming())
@@ -210,8 +210,8 @@ func (d *director) do(ctx context.Context, s step) error {
 	return err
 }
 
-// apply does what the step says. A failover that the server refuses is no error: a
-// mirror that is still catching up can't take over.
+// apply carries out the step. A failover that the server refuses is not an error: a mirror that is not synchronized
+// can't become principal.
 func (d *director) apply(ctx context.Context, s step, principal string) (refused bool, err error) {
 	servers := d.fleet.servers
 	switch s.kind {
@@ -245,7 +245,7 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 	return false, target.Inject(ctx, f)
 }
 
-// lift ends every fault, and starts who is dead.
+// lift ends all faults, and starts the proxies that are not running.
 func (d *director) lift(ctx context.Context) error {
 	var errs []error
 	d.fleet.disturb(nil)
@@ -260,19 +260,19 @@ func (d *director) lift(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// settle waits until the partners are SYNCHRONIZED, and every watchdog there is knows it: a
-// principal that is lost before is not replaced.
+// settle waits until the partners are SYNCHRONIZED and every watchdog knows it. If the principal is lost before that,
+// no watchdog forces service.
 func (d *director) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	events, unsubscribe := d.fleet.servers.Events()
 	defer unsubscribe()
-	look := time.NewTicker(50 * time.Millisecond) // for what no event tells
+	look := time.NewTicker(50 * time.Millisecond) // for changes without an event
 	defer look.Stop()
 	servers := d.fleet.servers
 	for !d.fleet.whole() {
 		if p := servers.Principal(); p != "" && servers.State() == "SUSPENDED" {
-			// After a forced service that is for the operator to do.
+			// After forced service an operator must resume mirroring.
 			if err := servers.Partner(p).Resume(ctx); err != nil {
 				d.trace("resume: %v", err)
 			}
@@ -281,7 +281,7 @@ func (d *director) settle(ctx context.Context) error {
 		case <-events:
 		case <-look.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%v after everything was lifted the pair is %s with principal %q%s",
+			return fmt.Errorf("%v after all faults have ended the pair is %s with principal %q%s",
 				settleTimeout, servers.State(), servers.Principal(), d.fleet.watchdogs())
 		}
 	}

@@ -16,32 +16,32 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// maxKept is how many failures are kept in full.
+// maxKept is the largest number of failures that are kept in full.
 const maxKept = 20
 
-// tally counts a run. Any number of goroutines may use it.
+// tally counts the events of a run. Any number of goroutines may use it.
 type tally struct {
 	requests, failed, unknown, cutOff, doubtful atomic.Int64
-	ghosts                                      atomic.Int64 // grants that may have been given back
-	again, twins                                atomic.Int64 // requests sent again, and two sent at once
+	ghosts                                      atomic.Int64 // grants whose lock may have been released again
+	again, twins                                atomic.Int64 // requests that were sent again, and pairs that were sent at once
 
-	server string // what the proxies are
+	server string // describes the server that the proxies run
 
 	mu        sync.Mutex
 	resumes   []resume
-	untimed   int    // proxies whose answer had not come when the next step was done
-	fault     string // the fault in force
+	untimed   int    // proxies that had not answered before the next step
+	fault     string // the present fault
 	answers   map[string]int
-	net       map[string]int // calls of .NET and what they were answered
+	net       map[string]int // calls of .NET, by their results
 	hangUps   map[string]int // by verb
 	wires     map[string]int // disturbances of relays, by kind
-	lates     map[string]int // requests that came late and were answered, by procedure
+	lates     map[string]int // requests that arrived late and were answered, by procedure
 	worst     time.Duration
-	worstAt   string // the fault in force when the worst answer came
+	worstAt   string // the fault at the time of the slowest answer
 	failures  []string
 	steps     map[string]int // done, by kind
-	refused   map[string]int // not possible just then, by kind
-	failovers map[string]int // principals changed, by the kind of the step
+	refused   map[string]int // steps that were not possible, by kind
+	failovers map[string]int // changes of the principal, by the kind of the step
 	findings  map[string]int
 	verdicts  map[porcupine.CheckResult]int
 }
@@ -53,8 +53,7 @@ func newTally() *tally {
 	}
 }
 
-// answered counts one request and its answer. That of a proxy that was killed is no failure: its own
-// open requests are all that may be cut off.
+// answered counts one request and its answer. A request that was open on a killed proxy is not a failure.
 func (t *tally) answered(in input, r result, took time.Duration, died bool, err error) {
 	t.requests.Add(1)
 	t.mu.Lock()
@@ -86,7 +85,7 @@ func (t *tally) answeredNet(in input, r result) {
 	t.net[string(in.Verb)+" "+string(r)]++
 }
 
-// hungUp counts a request whose client did not wait for the answer.
+// hungUp counts a request whose client hung up.
 func (t *tally) hungUp(in input) {
 	t.requests.Add(1)
 	t.mu.Lock()
@@ -104,24 +103,24 @@ func (t *tally) round(again bool, n int) {
 	}
 }
 
-// disturbed counts what a relay does to a request.
+// disturbed counts a request that a relay disturbed.
 func (t *tally) disturbed(kind string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wires[kind]++
 }
 
-// late counts a request that came late to its server, which answered it.
+// late counts a request that arrived late at its server and was answered.
 func (t *tally) late(procedure string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lates[procedure]++
 }
 
-// resume is how long after a partner had become principal a proxy answered again.
+// resume is the time from a partner becoming principal to a proxy's first answer.
 type resume struct {
 	after time.Duration
-	under string // the fault in force
+	under string // the fault at that time
 }
 
 // cutShort counts proxies that had not answered yet.
@@ -137,7 +136,7 @@ func (t *tally) resumed(after time.Duration) {
 	t.resumes = append(t.resumes, resume{after, t.fault})
 }
 
-// quantile is that of the resumes, which are sorted; the zero value without any.
+// quantile returns a quantile of the sorted resumes; the zero value if there are none.
 func quantile(sorted []resume, q float64) resume {
 	if len(sorted) == 0 {
 		return resume{}
@@ -145,14 +144,14 @@ func quantile(sorted []resume, q float64) resume {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// changes is how often the principal has changed.
+// changes returns how often the principal has changed.
 func (t *tally) changes() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return sum(t.failovers)
 }
 
-// under says which fault is in force.
+// under sets the present fault.
 func (t *tally) under(fault string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -182,7 +181,7 @@ func (t *tally) checked(v porcupine.CheckResult, found []finding) {
 	}
 }
 
-// progress is one line.
+// progress returns one line about the progress of the run.
 func (t *tally) progress() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -191,7 +190,7 @@ func (t *tally) progress() string {
 		t.verdicts[porcupine.Illegal], sum(t.findings), t.fault)
 }
 
-// summary is the end of a run.
+// summary returns the summary of a run.
 func (t *tally) summary() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

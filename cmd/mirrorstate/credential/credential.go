@@ -1,5 +1,5 @@
-// Package credential is what a command shows a server, and how it knows the server: the flags --key-file and --ca-file, and
-// the variable MIRRORSTATE_KEY.
+// Package credential holds the key that a command sends to a server, and the certificates by which it authenticates the
+// server: the flags --key-file and --ca-file, and the variable MIRRORSTATE_KEY.
 package credential
 
 import (
@@ -17,38 +17,38 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// Variable is the variable with the key that is shown to a server.
+// Variable is the environment variable with the key to send to a server.
 const Variable = "MIRRORSTATE_KEY"
 
-// Files are what a command shows a server, and how it knows the server.
+// Files are the files of --key-file and --ca-file. An empty name means that the flag is not set.
 type Files struct {
 	KeyFile, CAFile string
 }
 
-// FlagSet is where flags are added.
+// FlagSet is a set of flags, such as that of pflag.
 type FlagSet interface {
 	StringVar(to *string, name, value, usage string)
 }
 
-// Add adds the flags.
+// Add adds --key-file and --ca-file.
 func (c *Files) Add(flags FlagSet) {
-	flags.StringVar(&c.KeyFile, "key-file", "", "a `FILE` with the key to show the server, one line (default: the variable "+Variable+")")
+	flags.StringVar(&c.KeyFile, "key-file", "", "the `FILE` with the key to send to the server, one line (default: the variable "+Variable+")")
 	c.AddRoots(flags)
 }
 
-// AddRoots adds what a command needs that shows no key.
+// AddRoots adds --ca-file, for a command that sends no key.
 func (c *Files) AddRoots(flags FlagSet) {
-	flags.StringVar(&c.CAFile, "ca-file", "", "a `FILE` with the roots of the server's certificate, in PEM (default: the system's, or, where the configuration says which server, its certificate)")
+	flags.StringVar(&c.CAFile, "ca-file", "", "the `FILE` with the root certificates for the server, in PEM (default: the system's; for a server named by the configuration, its own certificate)")
 }
 
-// FromCaller fills in the variable's key where no file is named, and puts it all into a
-// client's configuration.
+// FromCaller sets the key and the roots in a client's configuration. Without --key-file it takes the key of the
+// variable.
 func (c *Files) FromCaller(cfg *client.Config) error {
 	cfg.Key = strings.TrimSpace(textfile.Variable(os.Getenv(Variable)))
 	return c.Fill(cfg)
 }
 
-// Fill puts it into a client's configuration.
+// Fill sets the key and the roots of the files in a client's configuration.
 func (c *Files) Fill(cfg *client.Config) error {
 	if c.KeyFile != "" {
 		if err := secretfile.Refuse(c.KeyFile); err != nil {
@@ -59,7 +59,7 @@ func (c *Files) Fill(cfg *client.Config) error {
 			return misuse.Errorf("--key-file: %w", err)
 		}
 		if cfg.Key = strings.TrimSpace(string(text)); cfg.Key == "" || strings.ContainsAny(cfg.Key, " \r\n\t") {
-			return misuse.Errorf("--key-file: %s does not hold one key, on one line", c.KeyFile)
+			return misuse.Errorf("--key-file: %s must hold one key on one line", c.KeyFile)
 		}
 	}
 	var err error
@@ -67,7 +67,7 @@ func (c *Files) Fill(cfg *client.Config) error {
 	return err
 }
 
-// Roots is how a server is known by --ca-file; nil: by the system's roots.
+// Roots returns the TLS settings with the roots of --ca-file; nil for the system's roots.
 func (c *Files) Roots() (*tls.Config, error) {
 	if c.CAFile == "" {
 		return nil, nil
@@ -83,22 +83,22 @@ func (c *Files) Roots() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
 }
 
-// Pinned knows a server by the first certificate in the file, byte for byte.
+// Pinned returns TLS settings that accept exactly one certificate: the first one in the file, compared byte for byte.
 func Pinned(file string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // the certificate itself is compared instead
+		InsecureSkipVerify: true, // VerifyConnection compares the certificate instead
 		VerifyConnection: func(shown tls.ConnectionState) error {
 			text, err := textfile.Read(file)
 			if err != nil {
-				return fmt.Errorf("%w; or say --ca-file", err)
+				return fmt.Errorf("%w; or name the roots with --ca-file", err)
 			}
 			own, rest := pem.Decode(text)
-			for own != nil && own.Type != "CERTIFICATE" { // its key may stand before it
+			for own != nil && own.Type != "CERTIFICATE" { // the file may begin with the key
 				own, rest = pem.Decode(rest)
 			}
 			if own == nil || !bytes.Equal(own.Bytes, shown.PeerCertificates[0].Raw) {
-				return fmt.Errorf("the server's certificate is not the one in %s; if it is another server, say --admin and --ca-file", file)
+				return fmt.Errorf("the server's certificate is not the one in %s; for another server pass --admin and --ca-file", file)
 			}
 			return nil
 		},

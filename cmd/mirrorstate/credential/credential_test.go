@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// So are the files and variables of the commands.
-func TestCredential_Marks(t *testing.T) {
+// Keys and certificates are read in whatever encoding their file or variable is saved.
+func TestCredential_Encodings(t *testing.T) {
 	own, text := certtest.SelfMade(t)
 	for name, save := range certtest.AsWindowsSaves {
 		t.Run(name, func(t *testing.T) {
@@ -26,14 +26,14 @@ func TestCredential_Marks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if cfg.Key != "ms_secret" {
-				t.Errorf("the key is %q", cfg.Key)
+				t.Errorf("got key %q", cfg.Key)
 			}
 			cfg.TLS.ServerName = "localhost"
 			if err := certtest.Handshake(t, own, cfg.TLS); err != nil {
 				t.Errorf("--ca-file: %v", err)
 			}
 			if err := certtest.Handshake(t, own, Pinned(ca)); err != nil {
-				t.Errorf("the configured certificate: %v", err)
+				t.Errorf("pinned certificate: %v", err)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package install carries out mirrorstate install and uninstall: it finds the principal, looks at what stands there, and runs or prints
-// the script that is missing.
+// Package install carries out mirrorstate install and uninstall. It finds the principal, examines the database, and
+// runs or prints the script with the missing changes.
 package install
 
 import (
@@ -23,17 +23,17 @@ type Installation struct {
 	Verb    string // install or uninstall
 	Options aspstate.InstallOptions
 
-	Recreate string        // the database's name, typed: its sessions are dropped, and its tables made anew
-	On       string        // a or b: insist on that partner; empty: the principal
-	Onto     string        // nothing, stock or extended: what a script is for where no server is asked
+	Recreate string        // the database's name, as a confirmation: drop its sessions and create its tables again
+	On       string        // a or b: use that partner; empty: the principal
+	Onto     string        // nothing, stock or extended: the state of the database that a script assumes if no server is asked
 	DryRun   bool          // print the script, send nothing
 	AsJSON   bool          // print JSON
-	Wait     time.Duration // for locks that others hold, in all
+	Wait     time.Duration // total time to wait for locks that others hold
 
 	Out, Progress io.Writer
 }
 
-// Run carries it out on the pair that the configuration names.
+// Run carries out the installation on the configured pair.
 func (in *Installation) Run(ctx context.Context, cfg config.Config) error {
 	in.Options.Database = "ASPState"
 	pair, configured := cfg.Partners()
@@ -54,18 +54,18 @@ func (in *Installation) Run(ctx context.Context, cfg config.Config) error {
 	return in.onPair(ctx, cfg)
 }
 
-// installTime is what an Installation may take beside waiting for locks.
+// installTime bounds an installation, without the time it waits for locks.
 const installTime = 2 * time.Minute
 
-// check refuses what can't be meant.
+// check refuses invalid flags.
 func (in *Installation) check() error {
 	switch {
 	case in.On != "" && in.On != "a" && in.On != "b":
-		return misuse.Errorf("--on %q is neither a nor b", in.On)
+		return misuse.Errorf("--on must be a or b, not %q", in.On)
 	case in.Wait < 0:
-		return misuse.Errorf("--wait %s is below 0", in.Wait)
+		return misuse.Errorf("--wait must not be negative, but is %s", in.Wait)
 	case in.Recreate != "" && in.Recreate != in.Options.Database:
-		return misuse.Errorf("--recreate drops every session of %s: type that name, not %q", in.Options.Database, in.Recreate)
+		return misuse.Errorf("--recreate drops every session of %s: pass that name to confirm it, not %q", in.Options.Database, in.Recreate)
 	}
 	if _, err := aspstate.Assume(in.Onto); err != nil {
 		return misuse.Errorf("--onto %w", err)
@@ -74,7 +74,7 @@ func (in *Installation) check() error {
 	return nil
 }
 
-// plan is what is to be done to what was found.
+// plan returns the script for a database in the state f.
 func (in *Installation) plan(f aspstate.Found) (aspstate.Script, error) {
 	if in.Verb == "uninstall" {
 		return aspstate.PlanUninstall(f, in.Options.Database)
@@ -82,7 +82,7 @@ func (in *Installation) plan(f aspstate.Found) (aspstate.Script, error) {
 	return aspstate.PlanInstall(f, in.Options)
 }
 
-// withoutServer is a dry run that nobody can be asked for, and why.
+// withoutServer prints the script of a dry run for which no server can be asked; why is the reason.
 func (in *Installation) withoutServer(why string) error {
 	f, err := aspstate.Assume(in.Onto)
 	if err != nil {
@@ -95,28 +95,28 @@ func (in *Installation) withoutServer(why string) error {
 	return in.printScript(Installed{Database: in.Options.Database, Before: in.Onto}, script, in.unchecked(why))
 }
 
-// unchecked is the head of a script for which no server was asked.
+// unchecked returns the head of a script for which no server was asked: the list of what was not checked.
 func (in *Installation) unchecked(why string) []string {
 	head := []string{"Not checked, because no server was asked (" + why + "):",
 		"- which partner is the principal: on a mirror the script fails at once (954)",
-		"- what stands in the database: taken for granted is " + map[string]string{"nothing": "nothing, not even the database", "stock": "a stock ASPState, made by aspnet_regsql -sstype p",
+		"- the state of the database: the script assumes " + map[string]string{"nothing": "that it does not exist", "stock": "a stock ASPState, made by aspnet_regsql -sstype p",
 			"extended": "an ASPState with the extension"}[in.Onto] + " (--onto)"}
 	if in.Options.Recreate {
-		head = append(head, "- the texts of the stock procedures: each is written anew where one stands, with its rights")
+		head = append(head, "- the texts of the stock procedures: each existing one is replaced, and keeps its rights")
 	}
 	if in.Options.Grant != "" {
-		head = append(head, "- whether the login "+in.Options.Grant+" is there, with the same SID on both partners, and what its user is called")
+		head = append(head, "- whether the login "+in.Options.Grant+" exists, with the same SID on both partners, and the name of its user")
 	}
-	return append(head, "- the rights of who runs it, locks that others hold, room for data and log")
+	return append(head, "- the rights of the login that runs it, locks that others hold, free space for data and log")
 }
 
-// onPair finds the principal, looks, and does it.
+// onPair finds the principal and carries out the installation there.
 func (in *Installation) onPair(ctx context.Context, cfg config.Config) error {
 	pc, err := server.PairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	sides := in.ask(ctx, pc)
+	sides := in.lookAtPartners(ctx, pc)
 	if in.DryRun && sides[0].Err != nil && sides[1].Err != nil {
 		return in.withoutServer(fmt.Sprintf("a: %v; b: %v", sides[0].Err, sides[1].Err))
 	}
@@ -128,8 +128,8 @@ func (in *Installation) onPair(ctx context.Context, cfg config.Config) error {
 	return link.InMaster(ctx, pc.Partners[at], func(conn *sql.Conn) error { return in.onServer(ctx, conn, result) })
 }
 
-// ask asks both partners what the database is there.
-func (in *Installation) ask(ctx context.Context, pc partner.Config) (sides [2]aspstate.Side) {
+// lookAtPartners asks both partners for the state of their copy of the database.
+func (in *Installation) lookAtPartners(ctx context.Context, pc partner.Config) (sides [2]aspstate.Side) {
 	for i, p := range pc.Partners {
 		sides[i] = aspstate.Side{Partner: p.Name, Address: p.Shown()}
 		sides[i].Err = link.InMaster(ctx, p, func(conn *sql.Conn) error {
@@ -139,7 +139,7 @@ func (in *Installation) ask(ctx context.Context, pc partner.Config) (sides [2]as
 	return sides
 }
 
-// onServer looks at the database and does what is to be done, at the other end of conn.
+// onServer examines the database at the other end of conn, and runs or prints the script there.
 func (in *Installation) onServer(ctx context.Context, conn *sql.Conn, result Installed) error {
 	f, err := aspstate.Look(ctx, conn, in.Options.Database, in.Options.Grant)
 	if err != nil {
@@ -151,21 +151,21 @@ func (in *Installation) onServer(ctx context.Context, conn *sql.Conn, result Ins
 		return err
 	}
 	if in.DryRun {
-		return in.printScript(result, script, []string{fmt.Sprintf("Planned for what stands on partner %s (%s, %s) now: %s.", result.Partner, result.Address, result.Server, result.Before),
-			"Not checked: the rights of who runs it, locks that others hold, room for data and log."})
+		return in.printScript(result, script, []string{fmt.Sprintf("Planned for the present state of the database on partner %s (%s, %s): %s.", result.Partner, result.Address, result.Server, result.Before),
+			"Not checked: the rights of the login that runs it, locks that others hold, free space for data and log."})
 	}
 	if err := script.Run(ctx, conn, func(text string) { fmt.Fprintln(in.Progress, text) }); err != nil {
 		return err
 	}
-	result.take(script)
+	result.setSteps(script)
 	if result.After = result.Before; result.Changed {
 		if f, err = aspstate.Look(ctx, conn, in.Options.Database, in.Options.Grant); err != nil {
-			return fmt.Errorf("it is done, but can't be looked at: %w", aspstate.ExplainInstall(err))
+			return fmt.Errorf("the script ran, but the result can't be checked: %w", aspstate.ExplainInstall(err))
 		}
 		result.After = f.Kind()
 		in.Options.Recreate = false
 		if rest, err := in.plan(f); err != nil || !rest.Empty() {
-			return fmt.Errorf("it was done, and something is missing all the same: somebody else changes %s at this moment; run it again", in.Options.Database)
+			return fmt.Errorf("the script ran, but changes are still missing: another session is changing %s at the same time; run it again", in.Options.Database)
 		}
 	}
 	return in.print(result)

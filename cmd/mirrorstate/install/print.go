@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// Installed is what an Installation has done.
+// Installed is the result of an Installation.
 type Installed struct {
 	Database string   `json:"database"`
 	Partner  string   `json:"partner,omitempty"` // a or b
@@ -20,12 +20,12 @@ type Installed struct {
 	Before   string   `json:"before"` // nothing, empty, stock, partial or extended
 	After    string   `json:"after,omitempty"`
 	Changed  bool     `json:"changed"`
-	Steps    []string `json:"steps"` // what was done, or would be
+	Steps    []string `json:"steps"` // that ran, or would run
 	Script   string   `json:"script,omitempty"`
 }
 
-// take notes the steps.
-func (r *Installed) take(script aspstate.Script) {
+// setSteps records the steps of a script.
+func (r *Installed) setSteps(script aspstate.Script) {
 	r.Steps = []string{}
 	for _, step := range script.Steps {
 		r.Steps = append(r.Steps, step.Title)
@@ -39,14 +39,14 @@ func (in *Installation) printScript(r Installed, script aspstate.Script, head []
 	if script.Empty() {
 		head = append(head, "There is nothing to do.")
 	} else {
-		head = append(head, "By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file")
+		head = append(head, "To run it yourself, as a member of db_owner (dbcreator to create a database): sqlcmd -I -S principal -i file")
 	}
 	var text strings.Builder
 	if err := script.WriteScript(&text, head...); err != nil {
 		return err
 	}
 	if in.AsJSON {
-		r.take(script)
+		r.setSteps(script)
 		r.Changed, r.Script = false, text.String()
 		return in.encode(r)
 	}
@@ -61,7 +61,7 @@ func (in *Installation) encode(r Installed) error {
 	return enc.Encode(r)
 }
 
-// print says what was done.
+// print prints the result.
 func (in *Installation) print(r Installed) error {
 	if in.AsJSON {
 		return in.encode(r)

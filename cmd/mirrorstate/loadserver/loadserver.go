@@ -1,4 +1,4 @@
-// Package loadserver is what a load test loads where it has no target: an embedded pair, the server that mirrorstate
+// Package loadserver provides what a load test without a target loads: an embedded pair, the server that mirrorstate
 // serve runs on it, or the store alone.
 package loadserver
 
@@ -15,11 +15,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// childLogger is a child's; its parent shows it if it was told to be verbose, and keeps the last line.
+// childLogger returns the logger of a child process. The parent shows the log if it is verbose, and keeps the last
+// line.
 func childLogger(spec loadtest.Spec) *slog.Logger { return server.NewLogger(os.Stderr, spec.Verbose) }
 
-// inTemporaryFolder runs f with a folder of its own, which is gone afterwards. The child
-// itself removes it, because its parent may be killed.
+// inTemporaryFolder runs f with a new folder, and removes the folder afterwards. The child process removes it itself,
+// because its parent may be killed.
 func inTemporaryFolder(f func(dir string) error) (err error) {
 	dir, err := os.MkdirTemp("", "mirrorstate-loadtest-")
 	if err != nil {
@@ -29,18 +30,18 @@ func inTemporaryFolder(f func(dir string) error) (err error) {
 	return f(dir)
 }
 
-// childConfig is what the server under load is configured with: what every server here would
-// be, but on the load test's pair and on ports of its own choice.
+// childConfig returns the configuration of the server under load: the one of this machine, but with the load test's
+// pair and with free ports.
 func childConfig(spec loadtest.Spec) (config.Config, error) {
 	return config.Load(spec.Config, os.LookupEnv,
 		config.Flag("--connection-string", "pair.connection_string", spec.Connection),
 		config.Flag("--api", "api.listen", "127.0.0.1:0"), config.Flag("--admin", "admin.listen", "127.0.0.1:0"),
-		// Who is let in on loopback for a minute is the load test, which needs no key.
+		// The load test is the only caller, on loopback, and has no key.
 		config.Flag("", "auth.keys_file", ""), config.Flag("", "api.tls.certificate_file", ""), config.Flag("", "api.tls.key_file", ""), config.Flag("", "api.tls.client_ca_file", ""),
 		config.Flag("", "admin.tls.certificate_file", ""), config.Flag("", "admin.tls.key_file", ""), config.Flag("", "admin.tls.client_ca_file", ""))
 }
 
-// Roles are what this program can be for a load test, with the program's version.
+// Roles returns what a child process of the load test can run.
 func Roles(version string) loadtest.Roles {
 	return loadtest.Roles{
 		Serve: map[string]func(context.Context, loadtest.Spec, func(loadtest.Ready)) error{
@@ -53,14 +54,14 @@ func Roles(version string) loadtest.Roles {
 	}
 }
 
-// serveProxy is mirrorstate serve on the load test's pair.
+// serveProxy runs the server of mirrorstate serve on the load test's pair.
 func serveProxy(ctx context.Context, spec loadtest.Spec, version string, announce func(loadtest.Ready)) error {
 	cfg, err := childConfig(spec)
 	if err != nil {
 		return err
 	}
 	return inTemporaryFolder(func(dir string) error {
-		defer server.CollectLess()()
+		defer server.ReduceGC()()
 		s, err := server.New(ctx, cfg, server.Options{Embedded: server.Embedded{Dir: dir}, Logs: server.Logs{Logger: childLogger(spec), Level: new(slog.LevelVar)}, Version: version})
 		if err != nil {
 			return err
@@ -70,18 +71,18 @@ func serveProxy(ctx context.Context, spec loadtest.Spec, version string, announc
 	})
 }
 
-// openDirectStore is the store without HTTP around it.
+// openDirectStore opens the store without the HTTP server.
 func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, func(), error) {
 	cfg, err := childConfig(spec)
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := server.NewStack(cfg, nil, "", nil, childLogger(spec))
+	st, err := server.NewStorage(cfg, nil, "", nil, childLogger(spec))
 	if err != nil {
 		return nil, nil, err
 	}
 	st.Start()
-	if err := operator.Look(ctx, st.Pair); err != nil {
+	if err := operator.AwaitPrincipal(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, nil, err
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// defaultPartnerTimeout is what the embedded pair of a load test takes for a loss.
+// defaultPartnerTimeout is how long a partner of a load test's embedded pair may be silent before it counts as lost.
 const defaultPartnerTimeout = 5 * time.Second
 
-// PairConnection is the pair as an ADO.NET connection string.
+// PairConnection returns the ADO.NET connection string of an embedded pair.
 func PairConnection(servers *embedded.Pair) string {
 	server := func(name string) string {
 		host, port, _ := net.SplitHostPort(servers.Partner(name).Addr())
@@ -30,9 +30,8 @@ func PairConnection(servers *embedded.Pair) string {
 		server("a"), server("b"), embedded.DatabaseName, servers.User(), servers.Password())
 }
 
-// barePair shows the embedded servers to an operators' listener without a mirrorstate in
-// between: what is done to them is done behind the back of whoever is on them. The load
-// test asks for nothing but what is here.
+// barePair gives an operators' listener access to the embedded servers, without a server of mirrorstate between them.
+// Clients of the servers are not told of its operations. It implements only the methods that the load test uses.
 type barePair struct {
 	proxy.PairView // nil
 	servers        *embedded.Pair
@@ -40,7 +39,7 @@ type barePair struct {
 
 var _ proxy.PairView = barePair{}
 
-// newBarePair makes the operators' listener of the servers alone. Its session API is an empty one.
+// newBarePair returns the handler of an operators' listener for the servers alone. Its session API has no sessions.
 func newBarePair(servers *embedded.Pair) (http.Handler, error) {
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
 	if err != nil {
@@ -74,11 +73,11 @@ func (b barePair) Ready() (bool, string) {
 	return name != "", "principal: " + name
 }
 
-// on does something to a partner, and shows what it says if it refuses.
+// on calls do with the partner of that name. It returns an error of do as a refusal.
 func (b barePair) on(name string, do func(*embedded.Partner) error) error {
 	p := b.servers.Partner(name)
 	if p == nil {
-		return refusedByPair{errors.New("there is no such partner just now")}
+		return refusedByPair{errors.New("no partner has that role now")}
 	}
 	if err := do(p); err != nil {
 		return refusedByPair{err}
@@ -101,10 +100,10 @@ func (b barePair) Resume(ctx context.Context) error {
 	return b.on(b.servers.Principal(), func(p *embedded.Partner) error { return p.Resume(ctx) })
 }
 
-// refusedByPair is a refusal of the servers'.
+// refusedByPair is the error of a server that refuses an operation.
 type refusedByPair struct{ error }
 
-// Refusal is what the operators' listener shows.
+// Refusal returns what the operators' listener shows.
 func (r refusedByPair) Refusal() (number int32, message, advice string) {
 	if e, ok := errors.AsType[*tds.Error](r.error); ok {
 		number = e.Number
@@ -112,7 +111,7 @@ func (r refusedByPair) Refusal() (number int32, message, advice string) {
 	return number, r.Error(), "see the pair's state"
 }
 
-// servePair runs the two servers, and an operators' listener that does to them what is asked for.
+// servePair runs the two servers, and an operators' listener for them.
 func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
 	return inTemporaryFolder(func(dir string) error {
 		flags := server.Embedded{Dir: dir, AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "off", PartnerTimeout: defaultPartnerTimeout}
@@ -136,7 +135,7 @@ func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.R
 	})
 }
 
-// headerTime bounds the head of a request to the operators' listener.
+// headerTime bounds reading the header of a request to the operators' listener.
 const headerTime = 10 * time.Second
 
 // runPair serves until ctx ends.

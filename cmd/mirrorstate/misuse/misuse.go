@@ -1,5 +1,5 @@
-// Package misuse marks the errors which say that a call of the program can't be meant. The program ends with exit code 2
-// then, and not with 1.
+// Package misuse marks errors in how the program was called. The program exits with code 2 for them, and with 1 for all
+// others.
 package misuse
 
 import (
@@ -7,24 +7,24 @@ import (
 	"fmt"
 )
 
-// NamePair says what to type where a command goes to the servers, and was told of none.
-const NamePair = `name it with --connection-string "data source=SQL1;failover partner=SQL2;user id=LOGIN" and its password's file with MIRRORSTATE_PAIR_PASSWORD_FILE, ` +
-	`or with --web-config FILE, or with --config FILE that has pair.connection_string; mirrorstate serve prints where the servers of its embedded pair are`
+// NamePair is the advice for a command that needs a pair if none is configured.
+const NamePair = `name it with --connection-string "data source=SQL1;failover partner=SQL2;user id=LOGIN" and the password file with MIRRORSTATE_PAIR_PASSWORD_FILE, ` +
+	`or with --web-config FILE, or with --config FILE that sets pair.connection_string; mirrorstate serve prints the addresses of its embedded servers`
 
-// Error is a call of the program that can't be meant.
+// Error is an error in how the program was called.
 type Error struct{ error }
 
-// Errorf says what is wrong with the call.
+// Errorf returns an Error with a formatted text.
 func Errorf(format string, args ...any) error { return Error{fmt.Errorf(format, args...)} }
 
 // Of marks an error as a misuse.
 func Of(err error) error { return Error{err} }
 
-// Is reports whether an error is marked.
+// Is reports whether an error is marked as a misuse.
 func Is(err error) bool {
 	_, ok := errors.AsType[Error](err)
 	return ok
 }
 
-// NoPair is the error of a command that goes to the servers, and was told of none.
+// NoPair returns the error of a command that needs a pair if none is configured.
 func NoPair() error { return Errorf("no pair is configured: %s", NamePair) }

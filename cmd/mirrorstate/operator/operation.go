@@ -16,7 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// Operation is one verb on the servers themselves.
+// Operation is one verb that is carried out directly on the servers.
 type Operation struct {
 	Verb     string
 	Flags    *Flags
@@ -25,7 +25,7 @@ type Operation struct {
 	consoles map[operate.Side]*link.Console
 }
 
-// Report is what an operation tells machines.
+// Report is the JSON output of an operation.
 type Report struct {
 	Verb     string           `json:"verb"`
 	Topology string           `json:"topology"`
@@ -43,14 +43,14 @@ type Report struct {
 // DryRun prints the scripts of a verb.
 func (op *Operation) DryRun(o operate.Options, configured bool) error {
 	if op.Verb == operate.CarryLogins && len(o.Logins) == 0 {
-		return misuse.Errorf("pair logins --dry-run asks no server which logins there are: name them with --login")
+		return misuse.Errorf("pair logins --dry-run does not ask the servers for their logins: name the logins with --login")
 	}
 	plan, err := operate.DryRun(op.Verb, o)
 	if err != nil {
 		return misuse.Of(err)
 	}
 	if !configured {
-		plan.Unchecked = append(plan.Unchecked, "the servers' names: none were given (--connection-string, --endpoint-a, --endpoint-b), so that these may be made up")
+		plan.Unchecked = append(plan.Unchecked, "the servers' names: none were given (--connection-string, --endpoint-a, --endpoint-b); SQL1 and SQL2 are placeholders")
 	}
 	if op.AsJSON {
 		return printJSON(op.Out, Report{Verb: plan.Verb, Topology: plan.Topology, Database: plan.Database, Outcome: "planned", Plan: plan, Scripts: plan.Scripts()})
@@ -68,9 +68,9 @@ func printJSON(out io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// Open makes the consoles; Close ends them.
+// Open prepares the connections to the servers; Close closes them.
 func (op *Operation) Open(load Load, source PairFlags) error {
-	cfg, err := load(source.Said()...)
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return err
 	}
@@ -97,17 +97,17 @@ func (op *Operation) Open(load Load, source PairFlags) error {
 	return nil
 }
 
-// Close closes the consoles that Open has made.
+// Close closes the connections that Open has prepared.
 func (op *Operation) Close() {
 	for _, c := range op.consoles {
 		c.Close()
 	}
 }
 
-// look asks both partners, and prints what they say.
-func (op *Operation) look(ctx context.Context, o operate.Options) (seen [2]*operate.Found) {
+// examine asks both partners for their state, and prints it.
+func (op *Operation) examine(ctx context.Context, o operate.Options) (seen [2]*operate.Found) {
 	for i, side := range []operate.Side{operate.A, operate.B} {
-		asking, cancel := context.WithTimeout(ctx, firstLook)
+		asking, cancel := context.WithTimeout(ctx, principalWait)
 		seen[i] = operate.Look(asking, side, o.Address[i], op.consoles[side], o.Database)
 		cancel()
 		if !op.AsJSON {
@@ -119,23 +119,23 @@ func (op *Operation) look(ctx context.Context, o operate.Options) (seen [2]*oper
 	return seen
 }
 
-// Run carries the verb out on the servers.
+// Run carries out the verb on the servers.
 func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 	if err := o.Validate(op.Verb); err != nil {
 		return misuse.Of(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, op.Flags.timeout, fmt.Errorf("--timeout %s is over", op.Flags.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, op.Flags.timeout, fmt.Errorf("--timeout %s exceeded", op.Flags.timeout))
 	defer cancel()
-	seen := op.look(ctx, o)
+	seen := op.examine(ctx, o)
 	rep := Report{Verb: op.Verb, Database: o.Database, Topology: operate.Topology(seen), Found: seen[:], Outcome: "done"}
 	if op.Flags.ifMissing && rep.Topology != "" {
 		if op.AsJSON {
 			return printJSON(op.Out, rep)
 		}
-		fmt.Fprintf(op.Out, "%s is in a pair already (%s): nothing to do\n", o.Database, rep.Topology)
+		fmt.Fprintf(op.Out, "%s is already in a pair (%s): nothing to do\n", o.Database, rep.Topology)
 		return nil
 	}
-	err := op.carryOut(ctx, o, seen, &rep)
+	err := op.execute(ctx, o, seen, &rep)
 	if err != nil {
 		rep.Outcome, rep.Error = "failed", strings.Join(strings.Fields(err.Error()), " ")
 		rep.Refusal, _ = errors.AsType[*operate.Refusal](err)
@@ -146,7 +146,8 @@ func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 	return err
 }
 
-func (op *Operation) carryOut(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *Report) error {
+// execute plans the verb for the state of both partners, and runs the plan.
+func (op *Operation) execute(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *Report) error {
 	carries := op.Verb == operate.Setup || op.Verb == operate.CarryLogins
 	if carries && len(o.Logins) == 0 {
 		logins, err := operate.Logins(ctx, o, seen, op.servers())
@@ -167,14 +168,14 @@ func (op *Operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 		return err
 	}
 	if op.Verb == operate.CarryLogins && len(o.Logins) == 0 {
-		return &operate.Refusal{On: plan.Principal, Message: "no login owns a user in " + o.Database + ", so that there is none to carry over",
-			Advice: "name one with --login, or give a login a user first: mirrorstate install --grant LOGIN"}
+		return &operate.Refusal{On: plan.Principal, Message: "no login has a user in " + o.Database + ": there is no login to copy",
+			Advice: "name one with --login, or create a user for a login first: mirrorstate install --grant LOGIN"}
 	}
 	rep.Topology = plan.Topology
 	if !op.AsJSON {
 		fmt.Fprintf(op.Out, "%s (%s), principal %s: %d steps\n", plan.Verb, plan.Topology, plan.Principal, len(plan.Steps))
 	}
-	r := operate.Runner{Servers: op.servers(), Tell: func(e operate.Event) { op.tell(rep, e) }}
+	r := operate.Runner{Servers: op.servers(), Tell: func(e operate.Event) { op.show(rep, e) }}
 	if err := r.Run(ctx, plan); err != nil {
 		return err
 	}
@@ -195,8 +196,8 @@ func (op *Operation) servers() map[operate.Side]operate.Server {
 	return all
 }
 
-// tell prints one event, or keeps it for the report.
-func (op *Operation) tell(rep *Report, e operate.Event) {
+// show prints one event, or adds it to the report.
+func (op *Operation) show(rep *Report, e operate.Event) {
 	if op.AsJSON {
 		if e.Outcome != operate.Waiting {
 			rep.Steps = append(rep.Steps, e)
@@ -204,7 +205,7 @@ func (op *Operation) tell(rep *Report, e operate.Event) {
 		return
 	}
 	if e.Outcome == operate.Waiting && e.Step.Kind == operate.Wait {
-		return // it will be told when it is over; only who must carry a file is told before
+		return // shown when the wait is over; only a step for which somebody must copy a file is announced before
 	}
 	fmt.Fprintf(op.Out, "%3d %-7s %-8s %s", e.Number, e.Step.On, e.Outcome, e.Step.Title)
 	if e.Note != "" && e.Outcome != operate.Failed {

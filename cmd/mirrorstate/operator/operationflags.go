@@ -17,57 +17,57 @@ import (
 	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
-// Flags say how a verb is carried out on the servers themselves.
+// Flags are the flags of a verb that is carried out directly on the servers.
 type Flags struct {
 	operate.Options
 	DryRun  bool
 	timeout time.Duration
-	witness string // its connection string
+	witness string // the connection string of the witness
 
-	witnessPassword string // the file of the password for it
+	witnessPassword string // the file with the password for witness
 
-	ifMissing bool // setup: a pair that is there already is what was asked for
+	ifMissing bool // setup succeeds without a change if there is a pair already
 }
 
-// defaultEndpointPort is the port of the manual's examples.
+// defaultEndpointPort is the port of a mirroring endpoint in the examples of SQL Server's manual.
 const defaultEndpointPort = 5022
 
-// Add adds the flags that a verb has.
+// Add adds the flags of a verb.
 func (f *Flags) Add(flags *pflag.FlagSet, verb string) {
-	flags.BoolVar(&f.DryRun, "dry-run", false, "print what would be run, as a script for each server in turn; needs no server")
-	flags.StringVar(&f.Topology, "topology", "", "mirroring or availability-group; only for --dry-run and setup: otherwise it is recognised")
-	flags.DurationVar(&f.timeout, "timeout", map[bool]time.Duration{true: 2 * time.Hour, false: 10 * time.Minute}[verb == operate.Setup], "give up after this time")
-	flags.StringVar(&f.Group, "group", "", "availability group's `NAME` (default: the database's with _ag); only for --dry-run and setup")
-	flags.StringVar(&f.Endpoint[0], "endpoint-a", "", "`HOST:PORT` of a's endpoint as b reaches it (default: its host, port 5022)")
-	flags.StringVar(&f.Endpoint[1], "endpoint-b", "", "`HOST:PORT` of b's endpoint as a reaches it")
-	flags.StringVar((*string)(&f.Principal), "principal", "", "which one is the principal, `a|b`; only for --dry-run and setup: otherwise it is found")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "print the scripts that would run, one for each server in order; needs no server")
+	flags.StringVar(&f.Topology, "topology", "", "mirroring or availability-group; only for --dry-run and setup: otherwise the servers are asked")
+	flags.DurationVar(&f.timeout, "timeout", map[bool]time.Duration{true: 2 * time.Hour, false: 10 * time.Minute}[verb == operate.Setup], "stop after this time")
+	flags.StringVar(&f.Group, "group", "", "availability group's `NAME` (default: the database's name with _ag); only for --dry-run and setup")
+	flags.StringVar(&f.Endpoint[0], "endpoint-a", "", "`HOST:PORT` by which b reaches a's endpoint (default: a's host, port 5022)")
+	flags.StringVar(&f.Endpoint[1], "endpoint-b", "", "`HOST:PORT` by which a reaches b's endpoint (default: b's host, port 5022)")
+	flags.StringVar((*string)(&f.Principal), "principal", "", "the partner that is the principal, `a|b`; only for --dry-run and setup: otherwise the servers are asked")
 	if verb == operate.Remove {
-		flags.StringVar(&f.Copy, "copy", operate.CopyKeep, "what becomes of the former mirror's copy: `keep|recover|drop`")
+		flags.StringVar(&f.Copy, "copy", operate.CopyKeep, "what to do with the former mirror's copy: `keep|recover|drop`")
 	}
 	if verb == operate.Setup {
 		f.addSetup(flags)
 	}
 	if verb == operate.Setup || verb == operate.CarryLogins {
-		flags.Var((*loginNames)(&f.Logins), "login", "carry this login over (default: those that own users in the database); repeatable")
+		flags.Var((*loginNames)(&f.Logins), "login", "copy this login to the mirror (default: every login with a user in the database); repeatable")
 	}
 }
 
 func (f *Flags) addSetup(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.ifMissing, "if-missing", false, "do nothing, and call it done, if the servers are a pair already; for scripts")
+	flags.BoolVar(&f.ifMissing, "if-missing", false, "if the servers are a pair already, change nothing and exit with 0; for scripts")
 	flags.StringVar(&f.Witness, "witness", "", "`HOST:PORT` of the witness's endpoint")
-	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`; without the password, which everybody could read here")
-	flags.StringVar(&f.witnessPassword, "witness-password-file", "", "the `FILE` with the password for --witness-connection-string, one line")
-	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise, and can lose what was acknowledged")
-	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
-	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
-	flags.BoolVar(&f.Restored, "restored", false, "the mirror has the database RESTORING already: make no backup")
+	flags.StringVar(&f.witness, "witness-connection-string", "", "set up the witness's endpoint too: the witness's ADO.NET string `S`; without the password: any local user can read a command line")
+	flags.StringVar(&f.witnessPassword, "witness-password-file", "", "the `FILE` with the password for --witness-connection-string, on one line")
+	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise Edition, and can lose acknowledged writes")
+	flags.StringVar(&f.Share, "share", "", "the `PATH` of a folder that both servers' service accounts can use for the backups (default: you copy the backups)")
+	flags.StringVar(&f.MirrorData, "mirror-data", "", "the `PATH` of the data files' folder on the mirror (default: the same as on the principal)")
+	flags.BoolVar(&f.Restored, "restored", false, "the mirror's copy of the database is RESTORING already: make no backup")
 	for i, who := range []string{"a", "b", "witness"} {
-		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: endpoints then take Windows accounts (default: certificates)")
+		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: the endpoints then authenticate by Windows accounts (default: by certificates)")
 	}
 }
 
-// loginNames are the values of --login, with commas between them. A list that is read as one line of CSV would end without
-// a word at the first end of line, so that half a name became another one.
+// loginNames are the values of --login, separated by commas. Set refuses a name with a line break: the CSV reader would
+// silently drop everything after it.
 type loginNames []string
 
 // Set implements pflag.Value.
@@ -89,7 +89,7 @@ func (l *loginNames) String() string { return strings.Join(*l, ",") }
 // Type implements pflag.Value.
 func (l *loginNames) Type() string { return "strings" }
 
-// witnessString is how the witness is reached, with the password of the file in it.
+// witnessString returns the witness's connection string, with the password of the file added.
 func (f *Flags) witnessString() (string, error) {
 	if f.witnessPassword == "" {
 		return f.witness, nil
@@ -101,12 +101,13 @@ func (f *Flags) witnessString() (string, error) {
 	return config.AddPassword(f.witness, password), nil
 }
 
-// tables are what a database of ASP.NET's sessions has.
+// tables are the tables of a database with ASP.NET sessions.
 var tables = []string{"ASPStateTempSessions", "ASPStateTempApplications"}
 
-// Complete completes what the flags say by the configuration. configured: it names a pair.
+// Complete returns the options of a verb: the flags, completed by the configuration. It reports whether a pair is
+// configured.
 func (f *Flags) Complete(load Load, source PairFlags) (o operate.Options, configured bool, err error) {
-	cfg, err := load(source.Said()...)
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return o, false, err
 	}
@@ -126,10 +127,10 @@ func (f *Flags) Complete(load Load, source PairFlags) (o operate.Options, config
 		}
 	}
 	if f.witness != "" && o.Witness == "" {
-		return o, configured, misuse.Errorf("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
+		return o, configured, misuse.Errorf("--witness-connection-string requires --witness HOST:PORT, the address of the witness's endpoint")
 	}
 	if f.witnessPassword != "" && f.witness == "" {
-		return o, configured, misuse.Errorf("--witness-password-file wants --witness-connection-string, which says for what login it is")
+		return o, configured, misuse.Errorf("--witness-password-file requires --witness-connection-string, which names the login")
 	}
 	o.WitnessReached = f.witness != "" || f.DryRun
 	return o, configured, nil

@@ -1,5 +1,5 @@
-// Package operator carries out the operators' verbs, in one of two ways: through the operators' listener of a running server,
-// or directly on the pair of SQL Servers. It also prints the results.
+// Package operator carries out the operators' verbs: through the operators' listener of a running server, or directly
+// on the two SQL Servers. It also prints the results.
 package operator
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Load reads the configuration; the flags of a command win over it.
+// Load reads the configuration; flags override it.
 type Load func(flags ...config.Setting) (config.Config, error)
 
-// Operator is who carries out an operator's verb: a running server, or a pair reached directly.
-type Operator interface {
-	// Status is the pair as it is now.
+// executor carries out operators' verbs: by a running server, or directly on the pair.
+type executor interface {
+	// Status returns the current status of the pair.
 	Status(ctx context.Context) (server.PairStatus, error)
-	// Do carries the verb out, and gives the pair as it is then.
+	// Do carries out the verb, and returns the status of the pair after it.
 	Do(ctx context.Context, v Verb) (server.PairStatus, error)
 }
 
-// Verb is one verb of the operators.
+// Verb is an operators' verb with its arguments.
 type Verb struct {
 	Name          string // failover, force, suspend, resume, accept
 	AllowDataLoss bool
@@ -35,57 +35,58 @@ type Verb struct {
 }
 
 // directPair reaches a pair by its connection string, without a server.
-type directPair struct{ *server.Stack }
+type directPair struct{ *server.Storage }
 
-// A command begins by waiting for a principal: not for long if neither partner
-// answers at all, and otherwise for as long as a failover may take.
+// A command first waits for a principal: for answerWait if neither partner answers, else for principalWait, which is as
+// long as a failover may take.
 const (
-	firstAnswer = 3 * time.Second
-	firstLook   = 10 * time.Second
+	answerWait    = 3 * time.Second
+	principalWait = 10 * time.Second
 )
 
-// Observing has a command show the pair, and take no epoch for it.
-func Observing(pc *partner.Config) { pc.Observe = true }
+// observeOnly makes the pair observe only: it claims no epoch.
+func observeOnly(pc *partner.Config) { pc.Observe = true }
 
-// openDirect reaches the pair itself, and waits for its principal.
-func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Stack, error) {
-	cfg, err := load(source.Said()...)
+// openDirect connects to the two SQL Servers and waits for the principal.
+func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Storage, error) {
+	cfg, err := load(source.Settings()...)
 	if err != nil {
 		return nil, err
 	}
-	// A command looks once and decides nothing for later: no watchdog, no memory.
+	// A command needs no watchdog, and it does not keep the accepted principal.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
+	st, err := server.NewStorage(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
 	if err != nil {
 		return nil, err
 	}
 	st.Start()
-	if err := Look(ctx, st.Pair); err != nil {
+	if err := AwaitPrincipal(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, err
 	}
 	return st, nil
 }
 
-// Look waits for a principal. That there is none is no error: it can be shown, and mended.
-func Look(ctx context.Context, pair *partner.Pair) error {
-	for _, patience := range []time.Duration{firstAnswer, firstLook - firstAnswer} {
-		waiting, cancel := context.WithTimeout(ctx, patience)
+// AwaitPrincipal waits for a principal. If a partner answers, but there is no principal, it returns nil: the command
+// can show that state or repair it.
+func AwaitPrincipal(ctx context.Context, pair *partner.Pair) error {
+	for _, timeout := range []time.Duration{answerWait, principalWait - answerWait} {
+		waiting, cancel := context.WithTimeout(ctx, timeout)
 		err := pair.WaitForPrincipal(waiting)
 		cancel()
 		if err == nil || !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		if err := silent(pair.Status()); err != nil {
+		if err := bothUnreachable(pair.Status()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// silent is an error that says why if neither partner tells what it is and both
-// gave a reason: nobody is there, or nobody lets us in.
-func silent(st partner.Status) error {
+// bothUnreachable returns an error with both reasons if the role of neither partner is known and each has reported an
+// error, such as a refused connection or login. Else it returns nil.
+func bothUnreachable(st partner.Status) error {
 	var reasons []string
 	for _, p := range st.Partners {
 		if p.Role != partner.RoleUnknown || p.LastError == "" {
@@ -93,7 +94,7 @@ func silent(st partner.Status) error {
 		}
 		reasons = append(reasons, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, p.LastError))
 	}
-	return fmt.Errorf("neither partner can be asked: %s", strings.Join(reasons, "; "))
+	return fmt.Errorf("neither partner answers: %s", strings.Join(reasons, "; "))
 }
 
 func (d directPair) Status(context.Context) (server.PairStatus, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// PrintPair prints the pair for people or for machines.
+// PrintPair prints the status of the pair as text or as JSON.
 func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
@@ -25,7 +25,7 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	}
 	schema := st.Schema + " schema"
 	if st.Principal == "" && st.Epoch == 0 && st.RoleSequence == 0 {
-		schema = "schema not known" // it is read where there is a principal
+		schema = "schema not known" // only a principal's schema is read
 	}
 	fmt.Fprintf(out, "%s (%s, %s): principal %s, epoch %d, role sequence %d, holding %d\n",
 		st.Database, st.Topology, schema, principal, st.Epoch, st.RoleSequence, st.Holding)
@@ -33,26 +33,27 @@ func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 		is   bool
 		text string
 	}{
-		{st.Exposed, "EXPOSED: the mirror does not have what is acknowledged now"},
+		{st.Exposed, "EXPOSED: the mirror does not receive the writes that are acknowledged now"},
 		{st.SplitBrain, "SPLIT BRAIN: both partners claim to be principal"},
 	} {
 		if warning.is {
 			fmt.Fprintln(out, warning.text)
 		}
 	}
-	printMore(out, st)
+	printDetails(out, st)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTNER\tADDRESS\tROLE\tSTATE\tSAFETY\tBREAKER\tLATENCY\tLAST ERROR")
 	for _, p := range st.Partners {
-		breaker, latency := shownReach(p)
+		breaker, latency := breakerAndLatency(p)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, breaker, latency, p.LastError)
 	}
 	return w.Flush()
 }
 
-// shownReach is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
-// breaker that no call has opened yet says nothing.
-func shownReach(p partner.PartnerStatus) (breaker, latency string) {
+// breakerAndLatency returns a partner's breaker and latency as text. For a partner that does not answer it returns no
+// latency, because the last one is outdated, and no closed breaker, because that only means that no call has failed
+// yet.
+func breakerAndLatency(p partner.PartnerStatus) (breaker, latency string) {
 	if p.Reachable {
 		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)
 	}
@@ -66,8 +67,8 @@ func shownReach(p partner.PartnerStatus) (breaker, latency string) {
 	return p.Breaker, latency
 }
 
-// printMore prints what is seldom there to be told.
-func printMore(out io.Writer, st server.PairStatus) {
+// printDetails prints what most pairs do not have: claims, the watchdog, faults.
+func printDetails(out io.Writer, st server.PairStatus) {
 	for _, c := range st.Claims {
 		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)
 	}

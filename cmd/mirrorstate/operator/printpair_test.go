@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// A schema is read where there is a principal: before that nobody knows it.
+// The schema is read from the principal. Before there has been one, it is not known.
 func TestPrintPair_SchemaNotKnown(t *testing.T) {
 	for want, st := range map[string]partner.Status{
 		"(unknown, schema not known): principal none":  {Topology: "unknown", Schema: "stock"},
@@ -24,8 +24,8 @@ func TestPrintPair_SchemaNotKnown(t *testing.T) {
 	}
 }
 
-// The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
-func TestPrintPair_SilentPartner(t *testing.T) {
+// A partner that does not answer is shown without its old latency, and without a breaker that no call has opened.
+func TestPrintPair_PartnerDoesNotAnswer(t *testing.T) {
 	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
 	var st server.PairStatus
 	st.Partners = []partner.PartnerStatus{
@@ -38,6 +38,6 @@ func TestPrintPair_SilentPartner(t *testing.T) {
 	}
 	text := out.String()
 	if strings.Contains(text, "0.6 ms") || strings.Count(text, "closed") != 1 || !strings.Contains(text, "no answer since 03:04:05 UTC") || !strings.Contains(text, "0.7 ms") {
-		t.Errorf("a frozen partner is shown as\n%s", text)
+		t.Errorf("got\n%s", text)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// readyTime bounds the question; a server answers it without asking anybody.
+// readyTime bounds the request. A server answers it without reaching a SQL Server.
 const readyTime = 3 * time.Second
 
-// AskReady gives what the server says of itself in a line; what is not 200 is an error.
+// AskReady asks /readyz, and returns the answer as one line. A status other than 200 is an error.
 func AskReady(ctx context.Context, admin string, by *tls.Config) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -36,15 +36,15 @@ func AskReady(ctx context.Context, admin string, by *tls.Config) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("read the answer: %w", err)
 	}
-	said := strings.Join(strings.Fields(string(body)), " ")
+	text := strings.Join(strings.Fields(string(body)), " ")
 	if resp.StatusCode == http.StatusNotFound {
-		return "", fmt.Errorf("%s has no /readyz%s", admin, NotOperators)
+		return "", fmt.Errorf("%s has no /readyz%s", admin, AdminHint)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
+		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, text)
 	}
-	return said, nil
+	return text, nil
 }
 
-// NotOperators is what to do where another interface answers than the one that was meant.
-const NotOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
+// AdminHint is the advice if something else than an operators' listener answers.
+const AdminHint = "; is this the operators' listener? its port is 8081 unless admin.listen sets another one: --admin http://127.0.0.1:8081"

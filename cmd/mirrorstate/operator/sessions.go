@@ -12,20 +12,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// PrintSessionJSON uses the names that session list --json uses.
+// PrintSessionJSON prints a session as JSON, with the field names of session list --json.
 func PrintSessionJSON(out io.Writer, id session.ID, s session.Session) error {
 	return json.NewEncoder(out).Encode(struct {
 		ID            session.ID `json:"id"`
 		Expires       time.Time  `json:"expires,omitzero"`
 		Timeout       int        `json:"timeout"`             // minutes
-		Seconds       int        `json:"timeout_s,omitempty"` // where it was set in seconds
+		Seconds       int        `json:"timeout_s,omitempty"` // if it was set in seconds
 		Uninitialized bool       `json:"uninitialized"`
 		Size          int        `json:"size"`
 		Item          []byte     `json:"item"` // base64
 	}{id, s.Expires, s.Timeout, s.Seconds, s.Uninitialized, len(s.Item), s.Item})
 }
 
-// PrintSession prints a session for people; raw: the bytes of its item and nothing else.
+// PrintSession prints a session as text; with raw, it writes only the bytes of the item.
 func PrintSession(out io.Writer, id session.ID, s session.Session, raw bool) error {
 	if raw {
 		_, err := out.Write(s.Item)
@@ -42,7 +42,7 @@ func PrintSession(out io.Writer, id session.ID, s session.Session, raw bool) err
 	return err
 }
 
-// timeoutText is a timeout as it was set: in seconds where there are any.
+// timeoutText returns a timeout as it was set: in seconds or in minutes.
 func timeoutText(minutes, seconds int) string {
 	if seconds > 0 {
 		return fmt.Sprintf("%d s", seconds)
@@ -50,10 +50,10 @@ func timeoutText(minutes, seconds int) string {
 	return fmt.Sprintf("%d min", minutes)
 }
 
-// listPage is how many sessions one call asks for.
+// listPage is the number of sessions that one call asks for.
 const listPage = 1000
 
-// ListAll pages through the sessions, up to limit; with expired, through those that have.
+// ListAll returns up to limit sessions, page by page; with expired, only expired ones.
 func ListAll(ctx context.Context, st session.Lister, app *session.Application, limit int, expired bool) ([]session.Entry, error) {
 	all := []session.Entry{}
 	after := session.ID("")
@@ -75,7 +75,7 @@ func ListAll(ctx context.Context, st session.Lister, app *session.Application, l
 	return all, nil
 }
 
-// PrintEntries prints a list of sessions, for people or for machines.
+// PrintEntries prints a list of sessions as a table or as JSON.
 func PrintEntries(out io.Writer, entries []session.Entry, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(entries)
@@ -96,7 +96,7 @@ func PrintEntries(out io.Writer, entries []session.Entry, asJSON bool) error {
 	return w.Flush()
 }
 
-// Sessions is a store that can list.
+// Sessions is a store that can also list sessions.
 type Sessions interface {
 	session.Store
 	session.Lister

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// Sweep sweeps, and says on progress how far it is.
+// Sweep runs one sweep, and writes to progress how many sessions are deleted so far.
 func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspstate.SweepStatus, error) {
 	if t.Direct() {
 		st, err := openDirect(ctx, load, t.PairFlags)
@@ -18,7 +18,7 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 			return aspstate.SweepStatus{}, err
 		}
 		defer st.Close()
-		return watched(ctx, st.Sweeper(), progress)
+		return sweepInProcess(ctx, st.Sweeper(), progress)
 	}
 	c, err := t.client(load)
 	if err != nil {
@@ -26,24 +26,24 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 	}
 	defer c.Close()
 	st, err := pairOf(c.Sweep(ctx))
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
+	ticker := time.NewTicker(sweepPoll)
+	defer ticker.Stop()
 	for err == nil && st.Sweep.Running {
 		fmt.Fprintf(progress, "%d deleted so far\n", st.Sweep.Deleted)
 		select {
 		case <-ctx.Done():
 			return st.Sweep, context.Cause(ctx)
-		case <-look.C:
+		case <-ticker.C:
 		}
 		st, err = pairOf(c.Pair(ctx))
 	}
 	if err == nil && st.Sweep.LastError != "" {
-		err = fmt.Errorf("the sweep ended early, after %d: %s", st.Sweep.Deleted, st.Sweep.LastError)
+		err = fmt.Errorf("the sweep stopped after %d deleted sessions: %s", st.Sweep.Deleted, st.Sweep.LastError)
 	}
 	return st.Sweep, err
 }
 
-// PrintSweep prints what was swept, for people or for machines.
+// PrintSweep prints the result of a sweep as text or as JSON.
 func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
@@ -54,7 +54,7 @@ func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 		_, err := fmt.Fprintln(out, "no session has expired")
 		return err
 	}
-	if st.Method == aspstate.SweepProcedure { // which does not tell
+	if st.Method == aspstate.SweepProcedure { // the procedure does not report how many it deleted
 		_, err := fmt.Fprintf(out, "swept by %s in %.1f s\n", st.Method, st.DurationS)
 		return err
 	}
@@ -63,23 +63,23 @@ func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	return err
 }
 
-// sweepLook is how often a sweep that takes long is looked at.
-const sweepLook = time.Second
+// sweepPoll is how often the progress of a sweep is read.
+const sweepPoll = time.Second
 
-// watched sweeps in this process.
-func watched(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
+// sweepInProcess runs one sweep in this process, and prints its progress.
+func sweepInProcess(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		st, err = sweeper.Sweep(ctx)
 	}()
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
+	ticker := time.NewTicker(sweepPoll)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-done:
 			return st, err
-		case <-look.C:
+		case <-ticker.C:
 			fmt.Fprintf(progress, "%d deleted so far\n", sweeper.Status().Deleted)
 		}
 	}

@@ -18,38 +18,39 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Target is what an operator's command speaks to: a running server's operators'
-// listener, or the pair itself if a flag says which.
+// Target is what an operators' command connects to: the operators' listener of a running server, or the pair itself if
+// a flag asks for that.
 type Target struct {
-	Admin  string
-	Itself bool // the pair that the configuration names
+	Admin      string
+	Configured bool // connect to the configured pair
 	PairFlags
 	credential.Files
 }
 
-// Direct says whether the pair itself is meant.
-func (t *Target) Direct() bool { return t.Itself || t.PairFlags.Direct() }
+// Direct reports whether the command connects to the pair itself.
+func (t *Target) Direct() bool { return t.Configured || t.PairFlags.Direct() }
 
-// adminTimeout bounds one request to the operators' listener; a failover answers when it is done.
+// adminTimeout bounds one request to the operators' listener. A failover is answered when it is complete.
 const adminTimeout = 90 * time.Second
 
 // Add adds the flags.
 func (t *Target) Add(flags *pflag.FlagSet) {
 	flags.StringVar(&t.Admin, "admin", "", AdminUsage)
-	flags.BoolVar(&t.Itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
-	t.PairFlags.Add(flags, "reach the pair itself")
+	flags.BoolVar(&t.Configured, "direct", false, "connect to the configured pair itself, not to a running server")
+	t.PairFlags.Add(flags, "connect to the pair itself")
 	t.Files.Add(flags)
 }
 
 // AdminUsage is the help of --admin.
-const AdminUsage = "operators' listener of a running server, a `URL` (default: admin.listen of the configuration)"
+const AdminUsage = "`URL` of a running server's operators' listener (default: admin.listen of the configuration)"
 
-// AdminAt is where the operators' listener is asked, and how it is known there: where --admin says, by
-// the roots of --ca-file or the system's; or else where the configuration has it listen, and without
-// --ca-file by the configured certificate itself, whatever name stands in it.
-func AdminAt(load Load, said string, roots *tls.Config) (url string, known *tls.Config, err error) {
-	if said != "" {
-		return said, roots, nil
+// AdminAt returns the URL of the operators' listener, and the TLS settings for it. flag is the value of --admin, roots
+// those of --ca-file, or nil. With --admin the listener is authenticated by roots, or by the system's. Without it the
+// URL comes from the configuration; then, without --ca-file, the listener must have exactly the configured certificate,
+// whatever name is in it.
+func AdminAt(load Load, flag string, roots *tls.Config) (url string, known *tls.Config, err error) {
+	if flag != "" {
+		return flag, roots, nil
 	}
 	cfg, err := load()
 	if err != nil {
@@ -57,9 +58,9 @@ func AdminAt(load Load, said string, roots *tls.Config) (url string, known *tls.
 	}
 	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
 	if err != nil {
-		return "", nil, misuse.Errorf("admin.listen: %w; or say --admin URL", err)
+		return "", nil, misuse.Errorf("admin.listen: %w; or pass --admin URL", err)
 	}
-	address := net.JoinHostPort(server.Reachable(host), port)
+	address := net.JoinHostPort(server.DialHost(host), port)
 	if !cfg.Admin.TLS.On() {
 		return "http://" + address, roots, nil
 	}
@@ -69,13 +70,34 @@ func AdminAt(load Load, said string, roots *tls.Config) (url string, known *tls.
 	return "https://" + address, roots, nil
 }
 
-// notAdmin says what --admin must be.
+// notAdmin returns the error for a --admin that is no URL.
 func notAdmin(err error) error {
-	return misuse.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen says otherwise", err)
+	return misuse.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen sets another address", err)
 }
 
-// Operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
-func (t *Target) Operator(ctx context.Context, load Load, change ...func(*partner.Config)) (op Operator, done func(), err error) {
+// Status returns the current status of the pair.
+func (t *Target) Status(ctx context.Context, load Load) (server.PairStatus, error) {
+	e, done, err := t.executor(ctx, load, observeOnly)
+	if err != nil {
+		return server.PairStatus{}, err
+	}
+	defer done()
+	return e.Status(ctx)
+}
+
+// Do carries out a verb, and returns the status of the pair after it.
+func (t *Target) Do(ctx context.Context, load Load, v Verb) (server.PairStatus, error) {
+	e, done, err := t.executor(ctx, load)
+	if err != nil {
+		return server.PairStatus{}, err
+	}
+	defer done()
+	return e.Do(ctx, v)
+}
+
+// executor returns the executor of the target; done closes it. change applies to the pair's configuration if the
+// command connects to the pair itself.
+func (t *Target) executor(ctx context.Context, load Load, change ...func(*partner.Config)) (e executor, done func(), err error) {
 	if t.Direct() {
 		st, err := openDirect(ctx, load, t.PairFlags, change...)
 		if err != nil {
@@ -90,7 +112,7 @@ func (t *Target) Operator(ctx context.Context, load Load, change ...func(*partne
 	return adminClient{c}, func() { c.Close() }, nil
 }
 
-// client speaks to the operators' listener.
+// client returns a client of the operators' listener.
 func (t *Target) client(load Load) (*client.Client, error) {
 	var cfg client.Config
 	if err := t.Files.FromCaller(&cfg); err != nil {
@@ -107,7 +129,7 @@ func (t *Target) client(load Load) (*client.Client, error) {
 	return c, nil
 }
 
-// Store gives the sessions; done ends it.
+// Store returns the sessions of the target; done closes it.
 func (t *Target) Store(ctx context.Context, load Load) (st Sessions, done func(), err error) {
 	if t.Direct() {
 		direct, err := openDirect(ctx, load, t.PairFlags)
@@ -123,10 +145,10 @@ func (t *Target) Store(ctx context.Context, load Load) (st Sessions, done func()
 	return c, func() { c.Close() }, nil
 }
 
-// Application is what --app says: an alias of the configuration, or a name. A
-// running server knows its own aliases, so for one an alias stays as it is.
+// Application returns the application of --app, which is an alias of the configuration or a name. For a running server
+// an alias is not replaced, because that server has aliases of its own.
 func (t *Target) Application(load Load, app string) (*session.Application, error) {
-	cfg, err := load(t.Said()...)
+	cfg, err := load(t.Settings()...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +163,7 @@ func (t *Target) Application(load Load, app string) (*session.Application, error
 	return &a, nil
 }
 
-// adminClient speaks to an operators' listener.
+// adminClient carries out verbs by the operators' listener of a running server.
 type adminClient struct{ *client.Client }
 
 func (a adminClient) Status(ctx context.Context) (server.PairStatus, error) {
@@ -164,13 +186,13 @@ func (a adminClient) Do(ctx context.Context, v Verb) (server.PairStatus, error) 
 	return pairOf(a.Resume(ctx))
 }
 
-// pairOf reads the pair's state from the listener's answer.
+// pairOf decodes the pair's status from the answer of the operators' listener.
 func pairOf(text json.RawMessage, err error) (st server.PairStatus, _ error) {
 	if err != nil {
 		return st, err
 	}
 	if err := json.Unmarshal(text, &st); err != nil {
-		return st, fmt.Errorf("the answer is not mirrorstate's: %w", err)
+		return st, fmt.Errorf("not an answer of mirrorstate: %w", err)
 	}
 	return st, nil
 }

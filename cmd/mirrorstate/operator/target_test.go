@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Without --admin the configuration says where the operators' listener is, and how to speak there.
+// Without --admin the URL of the operators' listener comes from the configuration.
 func TestAdminAt(t *testing.T) {
 	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
 	for admin, want := range map[string]string{
@@ -28,7 +28,7 @@ func TestAdminAt(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
 		}
 		if got, _, _ := AdminAt(load, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
-			t.Errorf("--admin does not win: %q", got)
+			t.Errorf("--admin does not override the configuration: got %q", got)
 		}
 	}
 }

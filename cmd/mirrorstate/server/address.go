@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// origin says where a listener's address comes from, in words that follow the address.
+// origin returns where a listener's address was set, worded to follow the address in an error.
 func origin(cfg *config.Config, key, flag string) string {
 	if from := cfg.Origin(key); from != "" {
 		return "set by " + from
@@ -15,12 +15,12 @@ func origin(cfg *config.Config, key, flag string) string {
 	return "the default of " + key + " (" + flag + ")"
 }
 
-// shownURL is where a listener is asked, from this machine: [::] and 0.0.0.0 are addresses to listen on, and none to
-// connect to.
-func shownURL(ln net.Listener, c *proxy.Certificates) string {
+// localURL returns the URL by which this machine reaches a listener. It replaces [::] and 0.0.0.0, to which nobody can
+// connect.
+func localURL(ln net.Listener, c *proxy.Certificates) string {
 	address := ln.Addr().String()
 	if host, port, err := net.SplitHostPort(address); err == nil {
-		address = net.JoinHostPort(Reachable(host), port)
+		address = net.JoinHostPort(DialHost(host), port)
 	}
 	if c != nil {
 		return "https://" + address
@@ -28,8 +28,8 @@ func shownURL(ln net.Listener, c *proxy.Certificates) string {
 	return "http://" + address
 }
 
-// Reachable is an address to connect to, on this machine, for one to listen on.
-func Reachable(host string) string {
+// DialHost returns the host to dial, on this machine, for a host to listen on.
+func DialHost(host string) string {
 	switch ip := net.ParseIP(host); {
 	case host == "" || ip.Equal(net.IPv4zero):
 		return "127.0.0.1"

@@ -13,15 +13,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// driverSettings are how the driver reaches server i. Certificates are read here: the driver reads its files byte for
-// byte, so that one with a byte order mark, as Windows writes it, would be no certificate.
+// driverSettings returns the driver's settings for server i. It reads the certificate files itself, because the driver
+// does not accept a file with a byte order mark, as Windows writes it.
 func driverSettings(p config.Partners, i int) (*msdsn.Config, error) {
 	roots, own := p.Servers[i].CAFile, p.Servers[i].CertificateFile
 	p.Servers[i].CAFile, p.Servers[i].CertificateFile = "", ""
 	dsn, err := msdsn.Parse(p.DriverString(i).Reveal())
 	if err != nil {
-		// The parser's text may quote what it read, the password included.
-		return nil, fmt.Errorf("the driver does not take the settings of partner %c", 'a'+i)
+		// The parser's error may quote its input, including the password.
+		return nil, fmt.Errorf("the driver refuses the settings of partner %c", 'a'+i)
 	}
 	if s := p.Servers[i]; s.Encrypt != "true" && s.Encrypt != "strict" {
 		return &dsn, nil
@@ -41,7 +41,7 @@ func driverSettings(p config.Partners, i int) (*msdsn.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("certificate_file of partner %c: %w", 'a'+i, err)
 		}
-		dsn.TLSConfig.InsecureSkipVerify = true // the certificate itself is compared instead
+		dsn.TLSConfig.InsecureSkipVerify = true // VerifyPeerCertificate compares the certificate instead
 		dsn.TLSConfig.VerifyPeerCertificate = func(shown [][]byte, _ [][]*x509.Certificate) error {
 			if len(shown) == 0 || !bytes.Equal(shown[0], all[0].Raw) {
 				return errors.New("server certificate doesn't match the provided certificate") // in the driver's words
@@ -52,7 +52,7 @@ func driverSettings(p config.Partners, i int) (*msdsn.Config, error) {
 	return &dsn, nil
 }
 
-// readCertificates reads a file with certificates in PEM, or with one in DER.
+// readCertificates reads a file that holds certificates in PEM, or one certificate in DER.
 func readCertificates(file string) (all []*x509.Certificate, err error) {
 	text, err := textfile.Read(file)
 	if err != nil {
@@ -60,7 +60,7 @@ func readCertificates(file string) (all []*x509.Certificate, err error) {
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if c, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" {
-			all = append(all, c) // a bundle may hold some that Go does not read
+			all = append(all, c) // a bundle may also hold certificates that Go can't parse
 		}
 	}
 	if len(all) > 0 {

@@ -14,21 +14,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// Embedded says where the embedded pair is, and what it is like.
+// Embedded holds the settings of the embedded pair.
 type Embedded struct {
-	Dir            string        // of its data, and of what is remembered of any pair; empty: mirrorstate in the user's state directory
-	AddrA, AddrB   string        // TDS addresses; port 0 picks one
+	Dir            string        // folder of its data, and of the accepted principal of any pair; empty: mirrorstate in the user's state directory
+	AddrA, AddrB   string        // TDS addresses; port 0 picks a free port
 	Witness        string        // on or off
-	PartnerTimeout time.Duration // after what silence a partner counts as gone; at least 5s
-	Expose         bool          // other machines may reach the partners
-	Empty          bool          // two servers without databases, which are no pair yet; not for a server
+	PartnerTimeout time.Duration // how long a partner may be silent before it counts as lost; at least 5s
+	Expose         bool          // other machines may connect to the partners
+	Empty          bool          // two servers without databases, not mirrored yet; mirrorstate serve does not use it
 }
 
 // Open opens the embedded pair.
 func (f *Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
 	switch {
 	case f.Witness != "on" && f.Witness != "off":
-		return nil, misuse.Errorf("--witness %q is neither on nor off", f.Witness)
+		return nil, misuse.Errorf("--witness must be on or off, not %q", f.Witness)
 	case f.PartnerTimeout < 5*time.Second:
 		return nil, misuse.Errorf("--partner-timeout %v is below SQL Server's minimum of 5s", f.PartnerTimeout)
 	}
@@ -53,7 +53,7 @@ func (f *Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
 	return servers, nil
 }
 
-// dataDir is the folder given, or the one of that name in the user's state directory
+// dataDir returns dir, or, if it is empty, the folder of that name in the user's state directory
 // (XDG_STATE_HOME, else ~/.local/state).
 func dataDir(dir, name string) (string, error) {
 	if dir != "" {
@@ -64,15 +64,14 @@ func dataDir(dir, name string) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no data folder: %w; name one with --data", err)
+		return "", fmt.Errorf("find the default data folder: %w; name a folder with --data", err)
 	}
 	return filepath.Join(home, ".local", "state", name), nil
 }
 
-// memoryDir is where the accepted principal of a configured pair is remembered: the
-// data folder, or one of its own in the user's state directory, because the
-// embedded pair's must hold nothing else. A folder that nobody asked for and that can't
-// be had is not needed: then nothing is remembered.
+// memoryDir creates and returns the folder that keeps the accepted principal of a configured pair. It is the folder of
+// --data, or one of its own in the user's state directory: the embedded pair's folder must hold nothing else. If the
+// default folder can't be created, memoryDir logs a warning and returns "": the accepted principal is not kept then.
 func (f *Embedded) memoryDir(logger *slog.Logger) (string, error) {
 	dir, err := dataDir(f.Dir, "mirrorstate-memory")
 	if err == nil {
@@ -82,14 +81,14 @@ func (f *Embedded) memoryDir(logger *slog.Logger) (string, error) {
 	case err == nil:
 		return dir, nil
 	case f.Dir == "":
-		logger.Warn("the accepted principal is not remembered over a restart; name a folder with --data", "error", err)
+		logger.Warn("the accepted principal will be forgotten at a restart; name a folder with --data", "error", err)
 		return "", nil
 	}
-	return "", fmt.Errorf("make the data folder: %w; choose another one with --data", err)
+	return "", fmt.Errorf("create the data folder: %w; name another one with --data", err)
 }
 
-// openServers opens the embedded pair if no other is configured, and gives the folder
-// in which the accepted principal is remembered.
+// openServers opens the embedded pair if no pair is configured. It returns the folder that keeps the accepted
+// principal.
 func openServers(cfg config.Config, flags *Embedded, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
 	if _, configured := cfg.Partners(); configured {
 		dir, err = flags.memoryDir(logger)

@@ -8,56 +8,55 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// eventBacklog is how many events a client of the stream may be behind.
+// eventBacklog is the number of events by which a client of the stream may be late.
 const eventBacklog = 256
 
-// EventSource tells what our view of the pair and, if they are ours, the servers
-// themselves have to say.
+// EventSource merges the events of the Pair, and those of the servers of an embedded pair.
 type EventSource struct {
-	Pair    *partner.Pair  // nil: there is no view
-	Servers *embedded.Pair // nil: not ours
+	Pair    *partner.Pair  // nil: no events of a Pair
+	Servers *embedded.Pair // nil: no embedded pair
 }
 
 var _ proxy.EventSource = EventSource{}
 
-// Events implements proxy.EventSource. One goroutine a client passes events on;
-// stop ends it and waits.
+// Events implements proxy.EventSource. One goroutine for each client forwards the events; stop ends it and waits for
+// it.
 func (s EventSource) Events() (<-chan proxy.Event, func()) {
-	var seen <-chan partner.Event
-	var told <-chan embedded.Event
-	unsubscribe, quiet := func() {}, func() {}
+	var ofPair <-chan partner.Event
+	var ofServers <-chan embedded.Event
+	stopPair, stopServers := func() {}, func() {}
 	if s.Pair != nil {
-		seen, unsubscribe = s.Pair.Subscribe()
+		ofPair, stopPair = s.Pair.Subscribe()
 	}
 	if s.Servers != nil {
-		told, quiet = s.Servers.Events()
+		ofServers, stopServers = s.Servers.Events()
 	}
 	out, done := make(chan proxy.Event, eventBacklog), make(chan struct{})
-	var passing sync.WaitGroup
-	passing.Go(func() { passOn(out, seen, told, done) })
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() { forward(out, ofPair, ofServers, done) })
 	return out, func() {
 		close(done)
-		passing.Wait()
-		unsubscribe()
-		quiet()
+		forwarding.Wait()
+		stopPair()
+		stopServers()
 	}
 }
 
-// passOn merges two channels of events until done, or until the reader is too far
-// behind. It closes out.
-func passOn(out chan<- proxy.Event, seen <-chan partner.Event, told <-chan embedded.Event, done <-chan struct{}) {
+// forward merges two channels of events until done is closed, or until out is full: its reader is too late then. It
+// closes out.
+func forward(out chan<- proxy.Event, ofPair <-chan partner.Event, ofServers <-chan embedded.Event, done <-chan struct{}) {
 	defer close(out)
 	for {
 		var next proxy.Event
 		select {
 		case <-done:
 			return
-		case e, ok := <-seen:
+		case e, ok := <-ofPair:
 			if !ok {
 				return
 			}
 			next = proxy.Event{At: e.At.UTC(), Kind: e.Kind, Partner: string(e.Partner), Epoch: e.Epoch, Detail: e.Reason}
-		case e, ok := <-told:
+		case e, ok := <-ofServers:
 			if !ok {
 				return
 			}

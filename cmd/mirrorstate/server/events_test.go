@@ -9,13 +9,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-func TestPassOn(t *testing.T) {
-	seen, told := make(chan partner.Event), make(chan embedded.Event)
+func TestForward(t *testing.T) {
+	ofPair, ofServers := make(chan partner.Event), make(chan embedded.Event)
 	out, done := make(chan proxy.Event, 2), make(chan struct{})
-	go passOn(out, seen, told, done)
+	go forward(out, ofPair, ofServers, done)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	seen <- partner.Event{At: at, Kind: "principal", Partner: partner.B, Epoch: 3, Reason: "b serves"}
-	told <- embedded.Event{At: at, Kind: "fault", Partner: "a", Detail: "crash"}
+	ofPair <- partner.Event{At: at, Kind: "principal", Partner: partner.B, Epoch: 3, Reason: "b serves"}
+	ofServers <- embedded.Event{At: at, Kind: "fault", Partner: "a", Detail: "crash"}
 	for _, want := range []proxy.Event{
 		{At: at, Kind: "principal", Partner: "b", Epoch: 3, Detail: "b serves"},
 		{At: at, Kind: "fault", Partner: "a", Detail: "crash"},
@@ -26,18 +26,18 @@ func TestPassOn(t *testing.T) {
 	}
 	close(done)
 	if _, more := <-out; more {
-		t.Error("there are more events than happened")
+		t.Error("got an event that nobody sent")
 	}
 }
 
-// Whoever is too far behind finds the channel closed, and delays nobody.
-func TestPassOn_Slow(t *testing.T) {
-	seen := make(chan partner.Event)
+// A reader that is too late finds the channel closed. It delays nobody.
+func TestForward_SlowReader(t *testing.T) {
+	ofPair := make(chan partner.Event)
 	out, done := make(chan proxy.Event, 1), make(chan struct{})
 	ended := make(chan struct{})
-	go func() { defer close(ended); passOn(out, seen, nil, done) }()
+	go func() { defer close(ended); forward(out, ofPair, nil, done) }()
 	for range 2 {
-		seen <- partner.Event{Kind: "breaker"}
+		ofPair <- partner.Event{Kind: "breaker"}
 	}
 	<-ended
 	n := 0
@@ -45,6 +45,6 @@ func TestPassOn_Slow(t *testing.T) {
 		n++
 	}
 	if n != 1 {
-		t.Errorf("%d events were kept in a channel of one", n)
+		t.Errorf("got %d events from a channel with room for one", n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// Injector breaks the servers of an embedded pair.
+// Injector injects faults into the servers of an embedded pair.
 type Injector struct{ Servers *embedded.Pair }
 
 var _ proxy.FaultInjector = Injector{}
@@ -24,7 +24,7 @@ func (i Injector) Fault(ctx context.Context, partner string, f proxy.Fault) erro
 	}
 	p := i.Servers.Partner(name)
 	if p == nil {
-		return notNow(partner)
+		return noPartnerInRole(partner)
 	}
 	fault, err := embedded.ParseFault(f.Kind, f.Delay, f.Jitter, f.App)
 	if err == nil {
@@ -36,13 +36,13 @@ func (i Injector) Fault(ctx context.Context, partner string, f proxy.Fault) erro
 	return nil
 }
 
-// notNow is the refusal of a fault to a role that nobody has.
-type notNow string
+// noPartnerInRole refuses a fault for a role that no partner has now.
+type noPartnerInRole string
 
 // Error implements error.
-func (r notNow) Error() string { return "no partner is " + string(r) + " now" }
+func (r noPartnerInRole) Error() string { return "no partner is " + string(r) + " now" }
 
-// Refusal is what the operators' listener shows. No number of SQL Server's says this.
-func (r notNow) Refusal() (number int32, message, advice string) {
+// Refusal returns what the operators' listener shows. SQL Server has no error number for it.
+func (r noPartnerInRole) Refusal() (number int32, message, advice string) {
 	return 0, r.Error(), "name the partner, a or b"
 }

@@ -2,5 +2,5 @@
 
 package server
 
-// OpenFiles is how many files this process may open; 0: nobody knows.
+// OpenFiles returns 0: how many files this process may open is not known on this system.
 func OpenFiles() int { return 0 }

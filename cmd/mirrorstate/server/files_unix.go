@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// OpenFiles is how many files this process may open; 0: nobody knows.
+// OpenFiles returns how many files this process may open; 0 if that is not known.
 func OpenFiles() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

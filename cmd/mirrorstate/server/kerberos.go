@@ -9,11 +9,11 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
-// kerberosPatience bounds the talk with the key distribution centre before a login, which the
-// driver does not: it is a part of the login's budget.
-const kerberosPatience = 3 * time.Second
+// kerberosTimeout bounds the exchange with the key distribution centre before a login. It is part of the login's
+// budget; the driver has no bound of its own.
+const kerberosTimeout = 3 * time.Second
 
-// A login by Kerberos takes the driver's way, but not for longer than we wait.
+// init puts boundedAuth around the driver's Kerberos login.
 func init() {
 	err := integratedauth.SetIntegratedAuthenticationProvider("krb5", integratedauth.ProviderFunc(
 		func(dsn msdsn.Config) (integratedauth.IntegratedAuthenticator, error) {
@@ -21,24 +21,24 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return &boundedAuth{IntegratedAuthenticator: inner, patience: kerberosPatience}, nil
+			return &boundedAuth{IntegratedAuthenticator: inner, timeout: kerberosTimeout}, nil
 		}))
 	if err != nil {
-		panic(err) // the driver has no such list any more
+		panic(err) // the driver no longer has a list of providers
 	}
 }
 
-// boundedAuth ends waiting for tickets by a time. One login uses it, from one goroutine.
+// boundedAuth stops waiting for a ticket after timeout. One login uses it, from one goroutine.
 type boundedAuth struct {
 	integratedauth.IntegratedAuthenticator
-	patience time.Duration
-	left     bool // somebody else frees it
+	timeout    time.Duration
+	freedLater bool // the goroutine of InitialBytes frees it
 }
 
-var errKerberos = errors.New("kerberos: the key distribution centre has not answered in time; see kdc in krb5.conf")
+var errKerberos = errors.New("kerberos: the key distribution centre did not answer in time; check kdc in krb5.conf")
 
-// InitialBytes implements integratedauth.IntegratedAuthenticator. Who is not answered in time is left
-// alone: that goroutine ends with the time-outs of the Kerberos library, a few seconds later.
+// InitialBytes implements integratedauth.IntegratedAuthenticator. After timeout it returns errKerberos and leaves its
+// goroutine running. That goroutine ends a few seconds later, by the timeouts of the Kerberos library.
 func (b *boundedAuth) InitialBytes() ([]byte, error) {
 	type answer struct {
 		token []byte
@@ -49,13 +49,13 @@ func (b *boundedAuth) InitialBytes() ([]byte, error) {
 		token, err := b.IntegratedAuthenticator.InitialBytes()
 		answers <- answer{token, err}
 	}()
-	timer := time.NewTimer(b.patience)
+	timer := time.NewTimer(b.timeout)
 	defer timer.Stop()
 	select {
 	case a := <-answers:
 		return a.token, a.err
 	case <-timer.C:
-		b.left = true
+		b.freedLater = true
 		go func() {
 			<-answers
 			b.IntegratedAuthenticator.Free()
@@ -66,7 +66,7 @@ func (b *boundedAuth) InitialBytes() ([]byte, error) {
 
 // Free implements integratedauth.IntegratedAuthenticator.
 func (b *boundedAuth) Free() {
-	if !b.left {
+	if !b.freedLater {
 		b.IntegratedAuthenticator.Free()
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// slowAuth answers after a time.
+// slowAuth answers after the duration after.
 type slowAuth struct {
 	after time.Duration
 	freed int
@@ -28,17 +28,17 @@ func (s *slowAuth) NextBytes([]byte) ([]byte, error) { return nil, nil }
 func (s *slowAuth) Free()                            { s.freed++ }
 
 func TestBoundedAuth(t *testing.T) {
-	for name, after := range map[string]time.Duration{"in time": time.Second, "never in time": 20 * time.Second} {
+	for name, after := range map[string]time.Duration{"in time": time.Second, "too late": 20 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				inner := &slowAuth{after: after}
-				b := &boundedAuth{IntegratedAuthenticator: inner, patience: kerberosPatience}
+				b := &boundedAuth{IntegratedAuthenticator: inner, timeout: kerberosTimeout}
 				begun := time.Now()
 				token, err := b.InitialBytes()
-				if late := after > kerberosPatience; late != errors.Is(err, errKerberos) || late == (string(token) == "ticket") {
+				if late := after > kerberosTimeout; late != errors.Is(err, errKerberos) || late == (string(token) == "ticket") {
 					t.Errorf("got %q, %v after %v", token, err, time.Since(begun))
 				}
-				if waited := time.Since(begun); waited > kerberosPatience {
+				if waited := time.Since(begun); waited > kerberosTimeout {
 					t.Errorf("waited %v", waited)
 				}
 				b.Free()
@@ -52,8 +52,8 @@ func TestBoundedAuth(t *testing.T) {
 	}
 }
 
-// What the configuration says of Kerberos is what the driver's package wants to hear.
-func TestKerberos_IsKnownToTheDriver(t *testing.T) {
+// The driver accepts the Kerberos settings of the configuration, and uses boundedAuth.
+func TestKerberos_DriverUsesBoundedAuth(t *testing.T) {
 	dir := t.TempDir()
 	conf, keytab := filepath.Join(dir, "krb5.conf"), filepath.Join(dir, "web.keytab")
 	for path, text := range map[string]string{conf: "[libdefaults]\n default_realm = EXAMPLE.NET\n", keytab: "\x05\x02"} {
@@ -61,11 +61,11 @@ func TestKerberos_IsKnownToTheDriver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	said := map[string]string{
+	variables := map[string]string{
 		"MIRRORSTATE_PAIR_CONNECTION_STRING": "data source=SQL1;failover partner=SQL2;integrated security=SSPI",
 		"MIRRORSTATE_PAIR_USER":              "web", "MIRRORSTATE_PAIR_KERBEROS_CONFIG_FILE": conf, "MIRRORSTATE_PAIR_KERBEROS_KEYTAB_FILE": keytab,
 	}
-	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := said[key]; return v, ok })
+	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := variables[key]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Logs is where the program's lines go, and from which level on; that may change while it runs.
+// Logs is the program's logger and its level. The level may change while the program runs.
 type Logs struct {
 	*slog.Logger
 	Level *slog.LevelVar
 }
 
-// NewLogs makes logs as the configuration has them.
+// NewLogs returns logs that follow the configuration and are written to w.
 func NewLogs(w io.Writer, cfg config.Log) Logs {
 	l := Logs{Level: new(slog.LevelVar)}
 	l.Level.Set(cfg.SlogLevel())
@@ -27,7 +27,7 @@ func NewLogs(w io.Writer, cfg config.Log) Logs {
 	return l
 }
 
-// durationsAsText writes 1.5s where JSON would have 1500000000.
+// durationsAsText writes a duration as 1.5s, where the JSON handler would write 1500000000.
 func durationsAsText(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -35,7 +35,7 @@ func durationsAsText(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// NewLogger is for commands that run once, and have no configuration of their logs.
+// NewLogger returns a logger for a command that runs once and does not read log settings from the configuration.
 func NewLogger(w io.Writer, verbose bool) *slog.Logger {
 	cfg := config.Log{Format: "console", Level: "info"}
 	if verbose {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// NotifyVariable names the socket of a service manager that wants to be told how we are.
+// NotifyVariable is the environment variable with the socket of a service manager that expects status messages.
 const NotifyVariable = "NOTIFY_SOCKET"
 
-// notifyTime bounds telling it: a datagram is taken at once, or the manager's queue is full.
+// notifyTime bounds one message. A datagram is accepted at once, unless the manager's queue is full.
 const notifyTime = time.Second
 
-// notifier tells the service manager that started us, systemd with Type=notify, how we are. Where there is none
-// it tells nobody. Source: sd_notify(3).
+// notifier sends the server's status to the service manager that started it (systemd with Type=notify). Without a
+// service manager it does nothing. Source: sd_notify(3).
 type notifier struct {
 	socket string
 	log    *slog.Logger
@@ -23,18 +23,18 @@ type notifier struct {
 
 func newNotifier(log *slog.Logger) notifier { return notifier{os.Getenv(NotifyVariable), log} }
 
-// tell sends one message of lines such as READY=1. That it can't is logged and does no harm.
+// tell sends one message of lines such as READY=1. It only logs an error.
 func (n notifier) tell(message string) {
 	if n.socket == "" {
 		return
 	}
 	if err := n.send(message); err != nil {
-		n.log.Warn("the service manager could not be told", "socket", n.socket, "message", message, "error", err)
+		n.log.Warn("message to the service manager not sent", "socket", n.socket, "message", message, "error", err)
 	}
 }
 
 func (n notifier) send(message string) error {
-	// An @ stands for Linux's abstract names; Go takes it for the same.
+	// A leading @ marks an abstract socket name of Linux. Go uses the same notation.
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
 	if err != nil {
 		return err
@@ -47,9 +47,11 @@ func (n notifier) send(message string) error {
 	return err
 }
 
-// ready, reloading and stopping are the three things it is told.
+// ready reports that the server answers requests.
 func (n notifier) ready(status string) { n.tell("READY=1\nSTATUS=" + status) }
 
+// reloading reports that the server reads its configuration again.
 func (n notifier) reloading() { n.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic())) }
 
+// stopping reports that the server is stopping.
 func (n notifier) stopping(status string) { n.tell("STOPPING=1\nSTATUS=" + status) }

@@ -2,7 +2,7 @@ package server
 
 import "golang.org/x/sys/unix"
 
-// monotonic is CLOCK_MONOTONIC in microseconds, by which systemd knows that a reload began after its signal.
+// monotonic returns CLOCK_MONOTONIC in microseconds. By it systemd recognises that a reload began after its signal.
 func monotonic() int64 {
 	var t unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {

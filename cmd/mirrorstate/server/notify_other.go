@@ -2,5 +2,5 @@
 
 package server
 
-// monotonic is for systemd, which is on Linux only.
+// monotonic returns 0: only systemd needs it, which runs on Linux only.
 func monotonic() int64 { return 0 }

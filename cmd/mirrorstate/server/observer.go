@@ -11,8 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// observer is another server's operators' listener, asked for its view of the
-// same pair.
+// observer asks the operators' listener of another server which partners of the same pair that server reaches.
 type observer struct {
 	url       string
 	client    *client.Client
@@ -22,8 +21,7 @@ type observer struct {
 
 var _ partner.Observer = (*observer)(nil)
 
-// newObserver makes the observer at a URL. It asks nobody, and can't tell
-// anything until watches has said what pair it is about.
+// newObserver returns the observer at a URL. It sends no request. Call setPair before Sees.
 func newObserver(url string, cred credential.Files) (*observer, error) {
 	cfg := client.Config{URL: url, Retries: -1}
 	if err := cred.Fill(&cfg); err != nil {
@@ -36,17 +34,16 @@ func newObserver(url string, cred credential.Files) (*observer, error) {
 	return &observer{url: url, client: c, addresses: make(map[partner.Name]string)}, nil
 }
 
-// watches says what pair it is about. Not concurrently with Sees.
-func (o *observer) watches(st partner.Status) {
+// setPair sets the pair that the observer is asked about. It must not be called concurrently with Sees.
+func (o *observer) setPair(st partner.Status) {
 	o.database = st.Database
 	for _, p := range st.Partners {
 		o.addresses[p.Name] = p.Address
 	}
 }
 
-// Sees implements partner.Observer. The partner is found by its address: what is
-// a here may be b there. An observer that knows no such address, or watches
-// another database, can't tell.
+// Sees implements partner.Observer. It finds the partner by its address, because the other server may call partner a b.
+// If that server does not know the address, or uses another database, Sees returns an error.
 func (o *observer) Sees(ctx context.Context, n partner.Name) (reachable bool, since time.Duration, err error) {
 	text, err := o.client.Pair(ctx)
 	if err != nil {
@@ -54,10 +51,10 @@ func (o *observer) Sees(ctx context.Context, n partner.Name) (reachable bool, si
 	}
 	var st partner.Status
 	if err := json.Unmarshal(text, &st); err != nil {
-		return false, 0, fmt.Errorf("observer %s: its answer is not mirrorstate's: %w", o.url, err)
+		return false, 0, fmt.Errorf("observer %s: not an answer of mirrorstate: %w", o.url, err)
 	}
 	if st.Database != o.database {
-		return false, 0, fmt.Errorf("observer %s watches the database %q, not %q", o.url, st.Database, o.database)
+		return false, 0, fmt.Errorf("observer %s uses the database %q, not %q", o.url, st.Database, o.database)
 	}
 	address := o.addresses[n]
 	for _, p := range st.Partners {
@@ -65,5 +62,5 @@ func (o *observer) Sees(ctx context.Context, n partner.Name) (reachable bool, si
 			return p.Reachable, time.Duration(p.SinceS * float64(time.Second)), nil
 		}
 	}
-	return false, 0, fmt.Errorf("observer %s knows no partner at %s: write both connection strings with the same names", o.url, address)
+	return false, 0, fmt.Errorf("observer %s has no partner at %s: use the same server names in both connection strings", o.url, address)
 }

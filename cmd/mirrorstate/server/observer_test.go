@@ -12,13 +12,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// ours is the pair an observer is asked about.
+// ours is the pair that an observer is asked about.
 var ours = partner.Status{Database: "ASPState", Partners: []partner.PartnerStatus{
 	{Name: partner.A, Address: "sql1:1433"}, {Name: partner.B, Address: "sql2:1433"},
 }}
 
 func TestObserver_Sees(t *testing.T) {
-	// There, a and b are the other way round.
+	// The other server calls our partner a b, and our b a.
 	const pair = `{"database":"ASPState","partners":[
 		{"name":"a","address":"sql2:1433","reachable":true,"since_s":100},
 		{"name":"b","address":"sql1:1433","reachable":false,"since_s":12.5}]}`
@@ -26,13 +26,13 @@ func TestObserver_Sees(t *testing.T) {
 		answer    string
 		reachable bool
 		since     time.Duration
-		wrong     string // in the error
+		wantErr   string
 	}{
-		"by address, whatever the name":   {answer: pair, since: 12500 * time.Millisecond},
-		"another database":                {answer: strings.Replace(pair, "ASPState", "Other", 1), wrong: `"Other"`},
-		"servers it does not know":        {answer: strings.ReplaceAll(pair, "sql", "db"), wrong: "no partner at sql1:1433"},
-		"an answer that is no JSON":       {answer: "hello", wrong: "not mirrorstate's"},
-		"a server that answers a problem": {answer: "", wrong: "503"},
+		"by address, whatever the name": {answer: pair, since: 12500 * time.Millisecond},
+		"another database":              {answer: strings.Replace(pair, "ASPState", "Other", 1), wantErr: `"Other"`},
+		"unknown servers":               {answer: strings.ReplaceAll(pair, "sql", "db"), wantErr: "no partner at sql1:1433"},
+		"not JSON":                      {answer: "hello", wantErr: "not an answer of mirrorstate"},
+		"a problem document":            {answer: "", wantErr: "503"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,11 +48,11 @@ func TestObserver_Sees(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.client.Close()
-			o.watches(ours)
+			o.setPair(ours)
 			reachable, since, err := o.Sees(t.Context(), partner.A)
-			if tc.wrong != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.wrong) {
-					t.Errorf("got %v, want %q in it", err, tc.wrong)
+			if tc.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+					t.Errorf("got error %v, want %q in it", err, tc.wantErr)
 				}
 				return
 			}
@@ -63,7 +63,7 @@ func TestObserver_Sees(t *testing.T) {
 	}
 }
 
-// An observer that is not there can't tell: that is no word against the principal.
+// An observer that can't be reached returns an error. It does not report the partner as unreachable.
 func TestObserver_Gone(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	o, err := newObserver(srv.URL, credential.Files{})
@@ -72,11 +72,11 @@ func TestObserver_Gone(t *testing.T) {
 	}
 	defer o.client.Close()
 	srv.Close()
-	o.watches(ours)
+	o.setPair(ours)
 	if _, _, err := o.Sees(t.Context(), partner.A); err == nil || !strings.Contains(err.Error(), srv.URL) {
 		t.Errorf("got %v, want an error that names the observer", err)
 	}
 	if _, err := newObserver("sql1:8081", credential.Files{}); err == nil {
-		t.Error("what is no URL is taken")
+		t.Error("an observer without a scheme in its URL is accepted")
 	}
 }

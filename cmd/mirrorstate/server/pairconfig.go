@@ -15,9 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// memoryFile is where a pair's accepted principal is remembered: a file of its
-// own for each pair, so that another connection string does not meet this one's
-// memory, and the same one written the other way round does. An empty dir gives none.
+// memoryFile returns the path of the file that keeps a pair's accepted principal. Each pair has its own file; the order
+// of the servers does not matter. memoryFile returns "" if dir is empty.
 func memoryFile(dir, database string, servers ...config.Address) string {
 	if dir == "" {
 		return ""
@@ -31,7 +30,7 @@ func memoryFile(dir, database string, servers ...config.Address) string {
 		id := sha256.Sum256([]byte(strings.Join(both, "\n") + "\n" + strings.ToLower(database)))
 		return filepath.Join(dir, "accepted-"+hex.EncodeToString(id[:8])+".json")
 	}
-	// Earlier versions took the addresses as they were written: what they remember goes on being used.
+	// Earlier versions used the addresses as they were written. A file of theirs stays in use.
 	if before := name(config.Address.String); fileExists(before) {
 		return before
 	}
@@ -43,7 +42,8 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// PairConfig says how the pair is reached, and where the accepted principal is remembered.
+// PairConfig returns the configuration of the pair: the embedded servers if servers is not nil, else the configured
+// ones. memory is the folder that keeps the accepted principal; with "" it is not kept.
 func PairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger *slog.Logger) (pc partner.Config, err error) {
 	pc = partner.Config{
 		Database: "ASPState",
@@ -83,7 +83,7 @@ func PairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 		}
 		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], DSN: dsn}
 		if address.Instance != "" && address.Port == 0 {
-			pc.Partners[i].Address = address.String() // its port is not known before it is looked up
+			pc.Partners[i].Address = address.String() // the driver looks up the port of a named instance later
 		}
 	}
 	pc.Memory = memoryFile(memory, both.Database, a, b)

@@ -8,13 +8,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Every budget of the configuration is the pair's.
+// The pair gets every budget of the configuration.
 func TestPairConfig_Budgets(t *testing.T) {
-	said := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "a", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u", "MIRRORSTATE_PAIR_PASSWORD": "p"}
+	variables := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "a", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u", "MIRRORSTATE_PAIR_PASSWORD": "p"}
 	for key, d := range map[string]string{"dial": "4s", "login": "6s", "probe": "2s", "slow_probe": "20s", "attempt": "8s", "admin": "40s"} {
-		said[config.Variable("pair.budgets."+key)] = d
+		variables[config.Variable("pair.budgets."+key)] = d
 	}
-	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := said[key]; return v, ok })
+	cfg, err := config.Load("", func(key string) (string, bool) { v, ok := variables[key]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +27,6 @@ func TestPairConfig_Budgets(t *testing.T) {
 		t.Errorf("got %+v, want %+v", pc.Budgets, want)
 	}
 	if d := cfg.Drain.Timeout; d != 46*time.Second {
-		t.Errorf("requests are drained for %s, want the window and two attempts", d)
+		t.Errorf("drain.timeout is %s, want the hold window and two attempts", d)
 	}
 }

@@ -9,21 +9,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// PairStatus is what GET /v1/pair answers: the pair, the expiry job, and what only
-// an embedded pair can tell of itself.
+// PairStatus is the answer of GET /v1/pair: the pair, the expiry job, and for an embedded pair its own status.
 type PairStatus struct {
 	partner.Status
 	Sweep    aspstate.SweepStatus `json:"sweep"`
 	Embedded *EmbeddedStatus      `json:"embedded,omitempty"`
 }
 
-// EmbeddedStatus is what the servers of an embedded pair tell besides.
+// EmbeddedStatus is the status that only an embedded pair has.
 type EmbeddedStatus struct {
 	Witness bool                `json:"witness"`
 	Faults  map[string][]string `json:"faults"` // in force, by partner
 }
 
-// EmbeddedStatusOf asks the servers; nil where they are not ours.
+// EmbeddedStatusOf returns the status of an embedded pair; nil if servers is nil.
 func EmbeddedStatusOf(servers *embedded.Pair) *EmbeddedStatus {
 	if servers == nil {
 		return nil
@@ -39,7 +38,7 @@ func EmbeddedStatusOf(servers *embedded.Pair) *EmbeddedStatus {
 type pairView struct {
 	*partner.Pair
 	sweep   *sweeping
-	servers *embedded.Pair // nil: not ours
+	servers *embedded.Pair // nil: no embedded pair
 }
 
 var _ proxy.PairView = pairView{}

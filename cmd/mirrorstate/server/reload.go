@@ -10,17 +10,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// reloader takes over what a new configuration changes for one part of the server. It is called whenever the
-// configuration was read again, also if no key has another value: files that it names may have changed.
+// reloader applies a new configuration to one part of the server. It is called whenever the configuration was read
+// again, even if no key has changed: files that the configuration names may have changed.
 type reloader struct {
 	part   string
 	reload func(config.Config) error
 }
 
-// reloading has a running server take new configurations over.
+// reloading applies new configurations to a running server.
 type reloading struct {
-	load    func() (config.Config, error) // reads it again
-	current config.Config                 // as it was last taken over
+	load    func() (config.Config, error) // reads the configuration again
+	current config.Config                 // the configuration applied last
 	parts   []reloader
 	notify  notifier
 	logs    Logs
@@ -35,18 +35,18 @@ func (r *reloading) run(ctx context.Context, signals <-chan os.Signal) {
 			return
 		case <-signals:
 			r.notify.reloading()
-			r.again()
+			r.reload()
 			r.notify.ready("serving")
 		}
 	}
 }
 
-// again reads the configuration and takes it over. With a mistake in it everything stays as it was.
-func (r *reloading) again() {
+// reload reads the configuration and applies it. A configuration with a mistake is not applied at all.
+func (r *reloading) reload() {
 	next, err := r.load()
 	if err != nil {
 		r.counts.Refused()
-		r.logs.Error("the configuration is not taken over; the one before goes on", "error", err)
+		r.logs.Error("configuration not applied; the previous configuration stays in use", "error", err)
 		return
 	}
 	changes := r.current.Diff(&next)
@@ -54,7 +54,7 @@ func (r *reloading) again() {
 	for _, p := range r.parts {
 		if err := p.reload(next); err != nil {
 			ok = false
-			r.logs.Error("a part of the configuration is not taken over; the one before goes on there", "part", p.part, "error", err)
+			r.logs.Error("part of the configuration not applied; the previous configuration stays in use for it", "part", p.part, "error", err)
 		}
 	}
 	for _, note := range next.Notes {
@@ -78,14 +78,15 @@ func (r *reloading) again() {
 	r.current.TakeOver(next)
 }
 
-// reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
-func (l *life) reload(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
+// startReloading starts a goroutine that reads and applies the configuration at each value of o.Reload. It does nothing
+// if o.Load is nil. stop ends the goroutine and waits for it.
+func (l *lifecycle) startReloading(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Storage, api *proxy.API, a *access) (stop func()) {
 	if o.Load == nil {
 		return func() {}
 	}
 	r := &reloading{load: o.Load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
-		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
-		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
+		{"keys and apps", func(next config.Config) error { return a.rename(next, api) }},
+		{"certificates", func(config.Config) error { return a.reloadCertificates() }},
 		{"log", func(next config.Config) error { l.logs.Level.Set(next.Log.SlogLevel()); return nil }},
 		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
 		{"sweep", func(next config.Config) error {

@@ -1,5 +1,5 @@
-// Package server is mirrorstate's server: the pair of SQL Servers, the store on top, and the two listeners that show
-// it. Its only input is the configuration.
+// Package server is mirrorstate's server: the pair of SQL Servers, the session store on it, the session API and the
+// operators' listener. Its only input is the configuration.
 package server
 
 import (
@@ -19,50 +19,50 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Options are what the configuration does not say. With the zero value a server logs nothing and never reads its
-// configuration again.
+// Options are the settings that the configuration does not have. With the zero value a server logs nothing and never
+// reads its configuration again.
 type Options struct {
-	// Embedded is the pair that is opened where the configuration names none. Its folder also keeps what is
-	// remembered of any pair.
+	// Embedded is the pair that is opened if the configuration names none. Its folder also keeps the accepted
+	// principal of a configured pair.
 	Embedded Embedded
 	// Load reads the configuration again, at each value of Reload. nil: it is not read again.
 	Load   func() (config.Config, error)
 	Reload <-chan os.Signal
 	// Logs is where the server logs.
 	Logs Logs
-	// Version is the program's, as it is shown.
+	// Version is the program's version, as the server shows it.
 	Version string
 
-	// Pair changes how the pair is reached, after the configuration. For tests; may be nil.
+	// Pair changes the configuration of the pair. For tests; may be nil.
 	Pair func(*partner.Config)
-	// Store is put between the session API and its store. For tests; may be nil.
+	// Store wraps the store of the session API. For tests; may be nil.
 	Store func(session.Store) session.Store
-	// API is put before the session API. For tests; may be nil.
+	// API wraps the handler of the session API. For tests; may be nil.
 	API func(http.Handler) http.Handler
 }
 
 // Server is one server. New opens it, Run runs it.
 type Server struct {
-	cfg  config.Config
-	o    Options
-	room allotment
+	cfg    config.Config
+	o      Options
+	limits fileLimits
 
 	apiListener, adminListener net.Listener
 
-	guards  *guards
-	tracing *telemetry.Tracing // nil: there is none
-	metrics *telemetry.Metrics
-	stack   *Stack
-	life    *life
-	api     *proxy.API
-	admin   http.Handler
+	access    *access
+	tracing   *telemetry.Tracing // nil: there is none
+	metrics   *telemetry.Metrics
+	storage   *Storage
+	lifecycle *lifecycle
+	api       *proxy.API
+	admin     http.Handler
 
 	ran atomic.Bool
 }
 
-// New opens a server: first the listeners, because a taken port is the likeliest failure and leaves nothing
-// behind; then keys and certificates, the embedded pair where no other is configured, and the pools of connections. Nobody is
-// answered before Run. On failure New closes what it has opened. ctx bounds New only.
+// New opens a server, in this order: the listeners, keys and certificates, tracing, the embedded pair if no pair is
+// configured, and the connection pools. The listeners are first because a port in use is the most likely failure. No
+// request is answered before Run. On failure New closes what it has opened. ctx bounds New only.
 func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	if o.Logs.Logger == nil {
 		o.Logs.Logger = slog.New(slog.DiscardHandler)
@@ -74,7 +74,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	for _, note := range cfg.Notes {
 		o.Logs.Warn("about the configuration", "note", note)
 	}
-	for _, open := range []func(context.Context) error{s.listen, s.openGuards, s.openTracing, s.openStack, s.openHandlers} {
+	for _, open := range []func(context.Context) error{s.listen, s.openAccess, s.openTracing, s.openStorage, s.openHandlers} {
 		if err := open(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -83,14 +83,14 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	return s, nil
 }
 
-// listen takes the addresses, after the files of this process were shared out.
+// listen divides the files of this process among the connections, and opens the listeners.
 func (s *Server) listen(ctx context.Context) (err error) {
 	_, configured := s.cfg.Partners()
 	files := OpenFiles()
-	if s.room, err = allot(files, s.cfg.Limits, !configured); err != nil {
+	if s.limits, err = shareFiles(files, s.cfg.Limits, !configured); err != nil {
 		return err
 	}
-	s.room.tell(files, s.cfg.Limits, s.o.Logs.Logger)
+	s.limits.warn(files, s.cfg.Limits, s.o.Logs.Logger)
 	if s.apiListener, err = proxy.Listen(ctx, origin(&s.cfg, "api.listen", "--api"), s.cfg.API.Listen); err != nil {
 		return err
 	}
@@ -98,11 +98,11 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *Server) openGuards(context.Context) (err error) {
-	if s.guards, err = openGuards(s.cfg, s.o.Logs.Logger); err != nil {
+func (s *Server) openAccess(context.Context) (err error) {
+	if s.access, err = openAccess(s.cfg, s.o.Logs.Logger); err != nil {
 		return err
 	}
-	return s.guards.check(s.cfg, s.apiListener.Addr(), s.adminListener.Addr(), s.o.Logs.Logger)
+	return s.access.check(s.cfg, s.apiListener.Addr(), s.adminListener.Addr(), s.o.Logs.Logger)
 }
 
 func (s *Server) openTracing(ctx context.Context) (err error) {
@@ -113,59 +113,59 @@ func (s *Server) openTracing(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) openStack(context.Context) error {
+func (s *Server) openStorage(context.Context) error {
 	servers, memory, err := openServers(s.cfg, &s.o.Embedded, s.o.Logs.Logger)
 	if err != nil {
 		return err
 	}
-	changes := []func(*partner.Config){s.room.pair}
+	changes := []func(*partner.Config){s.limits.pair}
 	if s.o.Pair != nil {
 		changes = append(changes, s.o.Pair)
 	}
-	s.stack, err = NewStack(s.cfg, servers, memory, s.metrics.Calls, s.o.Logs.Logger, changes...)
+	s.storage, err = NewStorage(s.cfg, servers, memory, s.metrics.Calls, s.o.Logs.Logger, changes...)
 	return err
 }
 
 func (s *Server) openHandlers(context.Context) (err error) {
-	s.life = &life{notify: newNotifier(s.o.Logs.Logger), logs: s.o.Logs, version: s.o.Version}
-	s.life.pause.Store(int64(s.cfg.Drain.Pause))
+	s.lifecycle = &lifecycle{notify: newNotifier(s.o.Logs.Logger), logs: s.o.Logs, version: s.o.Version}
+	s.lifecycle.pause.Store(int64(s.cfg.Drain.Pause))
 	s.api, s.admin, err = s.handlers()
 	return err
 }
 
-// Run serves until ctx ends, and drains then. If the cause of ctx is a [StoppedBy] with SIGTERM, it waits for drain.pause before,
-// so that balancers notice. Run returns when all that it has started has ended and all that New has opened is closed: nil, or
-// why serving or draining failed. A server runs once.
+// Run serves until ctx ends, then drains. If the cause of ctx is a [StoppedBy] with SIGTERM, it waits for drain.pause
+// before draining, so that balancers notice. Run returns after everything it has started has ended and everything New
+// has opened is closed. It returns nil, or the error of serving or draining. A server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if !s.ran.CompareAndSwap(false, true) {
 		return errors.New("server: it has already run, or was closed")
 	}
 	defer s.close()
-	s.stack.Start()
-	s.stack.sweep(s.cfg.Sweep.Enabled)
-	s.stack.readSecret()
-	s.guards.watch(s.stack)
-	defer s.life.reload(ctx, s.cfg, s.o, s.metrics.Reloads, s.stack, s.api, s.guards)()
-	apiRules, adminRules := s.faceRules()
-	apiRules.OnDrain = func() { endWaits(ctx, s.api.StopWaiting, s.cfg.Drain.Timeout) }
-	api := s.life.leaving.Wrap(s.api)
+	s.storage.Start()
+	s.storage.sweep(s.cfg.Sweep.Enabled)
+	s.storage.readSecret()
+	s.access.watch(s.storage)
+	defer s.lifecycle.startReloading(ctx, s.cfg, s.o, s.metrics.Reloads, s.storage, s.api, s.access)()
+	apiRules, adminRules := s.listenerRules()
+	apiRules.OnDrain = func() { endLockWaits(ctx, s.api.StopWaiting, s.cfg.Drain.Timeout) }
+	api := s.lifecycle.leaving.Wrap(s.api)
 	if s.o.API != nil {
 		api = s.o.API(api)
 	}
-	return s.life.live(ctx, s.stack.failed, face{s.apiListener, api, apiRules}, face{s.adminListener, s.admin, adminRules})
+	return s.lifecycle.run(ctx, s.storage.failed, endpoint{s.apiListener, api, apiRules}, endpoint{s.adminListener, s.admin, adminRules})
 }
 
-// Close closes a server that has not run; afterwards it can't. Run closes it by itself.
+// Close closes a server that has not run. It can't run afterwards. Run closes the server itself.
 func (s *Server) Close() {
 	if s.ran.CompareAndSwap(false, true) {
 		s.close()
 	}
 }
 
-// close closes what was opened, from the top down.
+// close closes everything that was opened; the listeners last.
 func (s *Server) close() {
-	if s.stack != nil {
-		s.stack.Close()
+	if s.storage != nil {
+		s.storage.Close()
 	}
 	if s.tracing != nil {
 		closeTracing(s.tracing, s.o.Logs)
@@ -177,34 +177,34 @@ func (s *Server) close() {
 	}
 }
 
-// Kill ends a running server as kill -9 would, as far as others can see: it cuts the connections to the SQL Servers first, and
-// then those of all clients. Nothing is drained, given back or told. Run returns, with an error. For tests.
+// Kill stops a running server as kill -9 would, as seen from outside. It closes the connections to the SQL Servers
+// first, then the listeners. It drains nothing and releases no lock. Run returns with an error. For tests.
 func (s *Server) Kill() {
-	s.stack.stopPair() // first: a handler that notices that its client is gone must do nothing there
+	s.storage.stopPair() // first: a handler that notices that its client is gone must not reach a SQL Server any more
 	_ = s.apiListener.Close()
 	_ = s.adminListener.Close()
 }
 
-// APIURL is where this machine asks the session API.
-func (s *Server) APIURL() string { return shownURL(s.apiListener, s.guards.api) }
+// APIURL returns the URL by which this machine reaches the session API.
+func (s *Server) APIURL() string { return localURL(s.apiListener, s.access.api) }
 
-// AdminURL is where this machine asks the operators' listener.
-func (s *Server) AdminURL() string { return shownURL(s.adminListener, s.guards.admin) }
+// AdminURL returns the URL by which this machine reaches the operators' listener.
+func (s *Server) AdminURL() string { return localURL(s.adminListener, s.access.admin) }
 
 // Keyed reports whether callers need keys.
-func (s *Server) Keyed() bool { return s.guards.keys != nil }
+func (s *Server) Keyed() bool { return s.access.keys != nil }
 
-// Servers is the embedded pair; nil where the pair is somebody else's.
-func (s *Server) Servers() *embedded.Pair { return s.stack.Servers }
+// Servers returns the embedded pair; nil if a pair is configured.
+func (s *Server) Servers() *embedded.Pair { return s.storage.Servers }
 
-// Status is what GET /v1/pair answers.
+// Status returns what GET /v1/pair answers.
 func (s *Server) Status() PairStatus { return s.view().status() }
 
-// Limits returns how many connections each listener takes, and how many there are to one SQL Server: fewer than configured
-// where this process may not open as many files.
-func (s *Server) Limits() (api, admin, sql int) { return s.room.api, s.room.admin, s.room.sql }
+// Limits returns how many connections each listener accepts, and how many there may be to one SQL Server. There are
+// fewer than configured if this process may not open enough files.
+func (s *Server) Limits() (api, admin, sql int) { return s.limits.api, s.limits.admin, s.limits.sql }
 
-// databaseOf is the mirrored database's name.
+// databaseOf returns the name of the mirrored database.
 func databaseOf(cfg config.Config) string {
 	if both, configured := cfg.Partners(); configured {
 		return both.Database
@@ -212,7 +212,7 @@ func databaseOf(cfg config.Config) string {
 	return "ASPState"
 }
 
-// closeTracing sends the last spans.
+// closeTracing sends the last spans and closes tracing.
 func closeTracing(tracing *telemetry.Tracing, logs Logs) {
 	if err := tracing.Close(); err != nil {
 		logs.Warn("the last traces were not sent", "error", err)

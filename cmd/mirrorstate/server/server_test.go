@@ -21,26 +21,26 @@ type listener struct {
 
 func (l listener) Addr() net.Addr { return l.addr }
 
-func TestShownURL(t *testing.T) {
+func TestLocalURL(t *testing.T) {
 	for want, ip := range map[string]net.IP{
 		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
 	} {
-		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
+		if got := localURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
 			t.Errorf("%v: %s, want %s", ip, got, want)
 		}
 	}
 }
 
-// An address that nobody said is told as the default of its key.
+// An address that is set nowhere is named as the default of its key.
 func TestOrigin(t *testing.T) {
 	var cfg config.Config
 	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
-		t.Errorf("said by nobody: %q", got)
+		t.Errorf("got %q", got)
 	}
 }
 
-// small is a server's configuration, on ports and an embedded pair of its own.
-func small(t *testing.T, flags ...config.Setting) (config.Config, Options) {
+// testConfig returns the configuration of a server with free ports and an embedded pair of its own.
+func testConfig(t *testing.T, flags ...config.Setting) (config.Config, Options) {
 	t.Helper()
 	flags = append([]config.Setting{config.Flag("", "api.listen", "127.0.0.1:0"), config.Flag("", "admin.listen", "127.0.0.1:0")}, flags...)
 	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, flags...)
@@ -50,9 +50,9 @@ func small(t *testing.T, flags ...config.Setting) (config.Config, Options) {
 	return cfg, Options{Version: "v0", Embedded: Embedded{Dir: t.TempDir(), AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "on", PartnerTimeout: 5 * time.Second}}
 }
 
-// What New has opened, Close closes where Run never ran: the same data and the same addresses can be opened again.
-func TestNew_Unrun(t *testing.T) {
-	cfg, o := small(t)
+// Close closes everything that New has opened, also if Run never ran: the same data and addresses can be opened again.
+func TestServer_CloseWithoutRun(t *testing.T) {
+	cfg, o := testConfig(t)
 	s, err := New(t.Context(), cfg, o)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestNew_Unrun(t *testing.T) {
 	s.Close()
 	s.Close() // does nothing
 	if err := s.Run(t.Context()); err == nil {
-		t.Error("a server that was closed runs")
+		t.Error("a closed server runs")
 	}
 	if s, err = New(t.Context(), cfg, o); err != nil {
 		t.Fatal(err)
@@ -69,8 +69,8 @@ func TestNew_Unrun(t *testing.T) {
 	s.Close()
 }
 
-// A failure leaves nothing open, whatever was opened before.
-func TestNew_LeavesNothingBehind(t *testing.T) {
+// If New fails, it leaves nothing open.
+func TestNew_FailureClosesEverything(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -78,21 +78,21 @@ func TestNew_LeavesNothingBehind(t *testing.T) {
 	defer taken.Close()
 	for name, c := range map[string]struct {
 		change func(*config.Config, *Options)
-		says   string
+		want   string
 	}{
-		"the operators' address is taken": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program (or another mirrorstate) uses it"},
-		"no keys":                         {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
-		"no embedded pair":                {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "neither on nor off"},
-		"no pair":                         {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},
-		"no API":                          {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
+		"the operators' address is in use": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program (or another mirrorstate) uses it"},
+		"no file of keys":                  {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
+		"no embedded pair":                 {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "must be on or off"},
+		"no pair":                          {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},
+		"no API":                           {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, o := small(t)
+			cfg, o := testConfig(t)
 			c.change(&cfg, &o)
-			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Fatalf("got %v, want %q in it", err, c.says)
+			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got error %v, want %q in it", err, c.want)
 			}
-			cfg, again := small(t)
+			cfg, again := testConfig(t)
 			again.Embedded.Dir = o.Embedded.Dir
 			s, err := New(t.Context(), cfg, again)
 			if err != nil {
@@ -103,10 +103,10 @@ func TestNew_LeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// started is a server that runs; ended gets what Run returns.
-func started(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
+// startServer starts a server; ended receives the result of Run.
+func startServer(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
 	t.Helper()
-	cfg, o := small(t)
+	cfg, o := testConfig(t)
 	cfg.Drain.Pause = 0
 	s, err := New(t.Context(), cfg, o)
 	if err != nil {
@@ -118,8 +118,8 @@ func started(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan 
 	return s, stop, ended
 }
 
-// begin sends the head of a request whose body never comes, and returns when the server reads it.
-func begin(t *testing.T, s *Server) net.Conn {
+// beginRequest sends the head of a request without its body, and returns when the server reads the body.
+func beginRequest(t *testing.T, s *Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.apiListener.Addr().String())
 	if err != nil {
@@ -133,10 +133,10 @@ func begin(t *testing.T, s *Server) net.Conn {
 	return conn
 }
 
-// The end of Run's context lets a request under way be answered.
+// When Run's context ends, a request under way is still answered.
 func TestServer_Drains(t *testing.T) {
-	s, stop, ended := started(t)
-	conn := begin(t, s)
+	s, stop, ended := startServer(t)
+	conn := beginRequest(t, s)
 	stop(StoppedBy{Signal: syscall.SIGTERM})
 	if _, err := io.WriteString(conn, "123456789"); err != nil {
 		t.Fatal(err)
@@ -150,16 +150,16 @@ func TestServer_Drains(t *testing.T) {
 	}
 }
 
-// Kill answers nobody.
+// Kill answers no request.
 func TestServer_Kill(t *testing.T) {
-	s, stop, ended := started(t)
+	s, stop, ended := startServer(t)
 	defer stop(nil)
-	conn := begin(t, s)
+	conn := beginRequest(t, s)
 	s.Kill()
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Errorf("a request under way is answered %d bytes", n)
+		t.Errorf("a request under way got %d bytes of an answer", n)
 	}
 	if err := <-ended; err == nil {
-		t.Error("Run says that all is well")
+		t.Error("Run returned no error")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// sweepConfig is what the configuration says of the expiry job.
+// sweepConfig returns the settings of the expiry job.
 func sweepConfig(cfg config.Sweep) aspstate.SweepConfig {
 	return aspstate.SweepConfig{Interval: cfg.Interval, AbandonedLockAfter: cfg.AbandonedLockAfter, MaxClockSkew: cfg.MaxClockSkew, AgentJob: cfg.AgentJob}
 }
@@ -17,7 +17,7 @@ func sweepConfig(cfg config.Sweep) aspstate.SweepConfig {
 type sweeping struct {
 	sweeper *aspstate.Sweeper
 
-	ctx     context.Context // of the sweeps asked for, which outlive who asked
+	ctx     context.Context // of the sweeps that operators ask for: they continue when the request has ended
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -28,8 +28,7 @@ func newSweeping(s *aspstate.Sweeper) *sweeping {
 	return sw
 }
 
-// now sweeps, and returns when that is done. If ctx's time is over first it returns nil: the
-// sweep goes on.
+// now runs one sweep and returns when it is done. If ctx ends first, now returns nil and the sweep continues.
 func (s *sweeping) now(ctx context.Context) error {
 	done := make(chan error, 1)
 	s.running.Go(func() {
@@ -44,7 +43,7 @@ func (s *sweeping) now(ctx context.Context) error {
 	}
 }
 
-// close ends the sweeps that were asked for, and waits.
+// close stops the sweeps that operators asked for, and waits for them.
 func (s *sweeping) close() {
 	s.cancel()
 	s.running.Wait()

@@ -1,4 +1,5 @@
-// Package webconfig writes the <sessionState> and <machineKey> elements for a .NET application on the same sessions.
+// Package webconfig writes the <sessionState> and <machineKey> elements for a .NET application that shares the
+// sessions.
 package webconfig
 
 import (
@@ -12,46 +13,46 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Wanted is what elements are wanted.
-type Wanted struct {
+// Options say which elements to write.
+type Options struct {
 	Mode         string // sqlserver or stateserver
-	StateServer  string // HOST[:PORT] as the web servers see it; empty: this machine's name, port 42424
-	App          string // the alias of the application whose time-out is taken
-	Compression  bool   // the application is to compress its items
-	ShowPassword bool   // it is not masked
+	StateServer  string // HOST[:PORT] by which the web servers reach mirrorstate; empty: this machine's name, port 42424
+	App          string // the alias of the application whose timeout is used
+	Compression  bool   // the application compresses its items
+	ShowPassword bool   // the password is not masked
 }
 
-// Elements makes them. random is where the machine key comes from.
-func (w Wanted) Elements(cfg config.Config, random io.Reader) (*Elements, error) {
-	app, ok := cfg.Apps[w.App]
+// Elements returns the elements. It reads the machine key from random.
+func (o Options) Elements(cfg config.Config, random io.Reader) (*Elements, error) {
+	app, ok := cfg.Apps[o.App]
 	if !ok {
-		return nil, misuse.Errorf("--app %q is no alias of the configuration", w.App)
+		return nil, misuse.Errorf("--app %q is not an alias of the configuration", o.App)
 	}
 	el := &Elements{}
 	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
 		return nil, err
 	}
 	var err error
-	switch w.Mode {
+	switch o.Mode {
 	case "sqlserver":
-		err = el.sqlServer(cfg, w.ShowPassword)
+		err = el.sqlServer(cfg, o.ShowPassword)
 	case "stateserver":
-		err = el.stateServer(cfg, w.StateServer)
+		err = el.stateServer(cfg, o.StateServer)
 	default:
-		err = misuse.Errorf("--mode %q is neither sqlserver nor stateserver", w.Mode)
+		err = misuse.Errorf("--mode must be sqlserver or stateserver, not %q", o.Mode)
 	}
 	if err != nil {
 		return nil, err
 	}
 	el.session("timeout", fmt.Sprint(app.Timeout))
-	if w.Compression || el.compressed {
+	if o.Compression || el.compressed {
 		el.session("compressionEnabled", "true")
-		el.note("compressionEnabled must be the same on every web server. Others read the items through raw deflate: mirrorstate passes them on as they are.")
+		el.note("compressionEnabled must be the same on every web server. Other clients must decompress the items (raw deflate): mirrorstate does not change them.")
 	}
 	return el, el.newMachineKey(random)
 }
 
-// Elements are the two elements, with what is to be known of them.
+// Elements are the two elements, with notes for the administrator.
 type Elements struct {
 	Session  attributes `json:"session_state"`
 	Key      attributes `json:"machine_key"`
@@ -69,7 +70,7 @@ func (el *Elements) session(name, value string) {
 
 func (el *Elements) note(text string) { el.Notes = append(el.Notes, text) }
 
-// carryOver takes from a web.config what a change of the mode should not change.
+// carryOver keeps the attributes of an existing web.config that do not depend on the mode.
 func (el *Elements) carryOver(path, location string) error {
 	if path == "" {
 		return nil
@@ -87,7 +88,7 @@ func (el *Elements) carryOver(path, location string) error {
 	return nil
 }
 
-// sqlServer is for an application that uses the servers itself.
+// sqlServer writes the <sessionState> of an application that connects to the SQL Servers itself.
 func (el *Elements) sqlServer(cfg config.Config, showPassword bool) error {
 	pair, configured := cfg.Partners()
 	if !configured {
@@ -97,20 +98,20 @@ func (el *Elements) sqlServer(cfg config.Config, showPassword bool) error {
 	el.Masked = !showPassword && !pair.Servers[0].Password.IsZero()
 	if el.Masked {
 		pair.Servers[0].Password = config.NewSecret("********")
-		el.note("The password is masked. Run this again with the flag show-password, or write it in.")
+		el.note("The password is masked. Run this again with the flag show-password, or insert the password.")
 	}
 	el.Session = append(attributes{{"mode", config.ModeSQLServer}}, el.carried...)
 	el.session("allowCustomSqlDatabase", "true")
 	el.session("sqlConnectionString", pair.ConnectionString().Reveal())
 	el.session("sqlCommandTimeout", "30")
 	el.session("sqlConnectionRetryInterval", fmt.Sprint(retryInterval(cfg.Pair.Hold.Window)))
-	el.note("The application uses the two SQL Servers itself, beside mirrorstate, on the same sessions. In a failover it waits and retries as ASP.NET does it: a request may fail.")
-	el.note("allowCustomSqlDatabase is needed for ASPState too: SqlClient wants an initial catalog beside a failover partner, and ASP.NET refuses one without it.")
-	el.note("sqlConnectionRetryInterval is in seconds, and must be no multiple of 60: ASP.NET looks at what is left of a minute only, and would not retry.")
+	el.note("The application connects to the two SQL Servers itself and shares the sessions with mirrorstate. In a failover it waits and retries as ASP.NET does: a request may fail.")
+	el.note("allowCustomSqlDatabase is needed for ASPState too: SqlClient requires an initial catalog with a failover partner, and ASP.NET refuses one without this attribute.")
+	el.note("sqlConnectionRetryInterval is in seconds and must not be a multiple of 60: ASP.NET uses only the seconds of the interval, not its minutes, and would not retry.")
 	return nil
 }
 
-// retryInterval is for how many seconds ASP.NET shall retry: as long as calls are held here.
+// retryInterval returns for how many seconds ASP.NET retries: as long as the hold window, but never a multiple of 60.
 func retryInterval(window time.Duration) int {
 	seconds := max(1, wholeSeconds(window))
 	if seconds%60 == 0 {
@@ -121,22 +122,22 @@ func retryInterval(window time.Duration) int {
 
 func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// forSystemData leaves out what .NET Framework's SqlClient does not know, and says so.
+// forSystemData removes the settings that .NET Framework's SqlClient does not support, and adds a note for each.
 func (el *Elements) forSystemData(p config.Partners) config.Partners {
 	a, b := &p.Servers[0], &p.Servers[1]
 	if a.User != b.User || a.Password != b.Password || a.Authentication != b.Authentication || a.Encrypt != b.Encrypt {
-		el.note("SqlClient has one login for both servers: that of partner a is written here.")
+		el.note("SqlClient uses one login for both servers: this is the login of partner a.")
 	}
 	if a.Authentication != "sql" {
 		a.Password = config.Secret{}
-		el.note("The application logs in with its own Windows account (that of its application pool), which needs a login on both servers.")
+		el.note("The application logs in with the Windows account of its application pool, which needs a login on both servers.")
 	}
 	if a.Encrypt == "strict" {
-		el.note("Encryption is strict (TDS 8) here, which .NET Framework's SqlClient does not know: Encrypt=True is written.")
+		el.note("The configuration says encrypt: strict (TDS 8), which .NET Framework's SqlClient does not support: this is Encrypt=True instead.")
 		a.Encrypt = "true"
 	}
 	if a.HostNameInCertificate != "" || a.CAFile != "" || a.CertificateFile != "" {
-		el.note("SqlClient can't be told of a certificate: those of both servers must be for their names, and trusted by the web server's own store.")
+		el.note("SqlClient has no setting for a certificate: the certificates of both servers must have the servers' names, and the web server's certificate store must trust them.")
 	}
 	if a.Encrypt != "true" {
 		a.Encrypt, a.TrustServerCertificate = "false", nil
@@ -145,13 +146,13 @@ func (el *Elements) forSystemData(p config.Partners) config.Partners {
 	return p
 }
 
-// statePort is where ASP.NET expects a State Server.
+// statePort is the default port of a State Server.
 const statePort = "42424"
 
-// stateMargin is by how much an application must be more patient than mirrorstate.
+// stateMargin is by how much stateNetworkTimeout exceeds the hold window.
 const stateMargin = 10 * time.Second
 
-// stateServer is for an application that uses mirrorstate.
+// stateServer writes the <sessionState> of an application that connects to mirrorstate.
 func (el *Elements) stateServer(cfg config.Config, address string) error {
 	if address == "" {
 		host, err := os.Hostname()
@@ -162,7 +163,7 @@ func (el *Elements) stateServer(cfg config.Config, address string) error {
 	}
 	a, err := config.ParseAddress(address)
 	if err != nil || a.Instance != "" {
-		return misuse.Errorf("--state-server: give HOST or HOST:PORT of mirrorstate")
+		return misuse.Errorf("--state-server must be HOST or HOST:PORT of mirrorstate")
 	}
 	host, port := a.Host, statePort
 	if a.Port != 0 {
@@ -171,32 +172,32 @@ func (el *Elements) stateServer(cfg config.Config, address string) error {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	patience := wholeSeconds(cfg.Pair.Hold.Window + stateMargin)
+	timeout := wholeSeconds(cfg.Pair.Hold.Window + stateMargin)
 	el.Session = append(attributes{{"mode", config.ModeStateServer}}, el.carried...)
 	el.session("stateConnectionString", "tcpip="+host+":"+port)
-	el.session("stateNetworkTimeout", fmt.Sprint(patience))
+	el.session("stateNetworkTimeout", fmt.Sprint(timeout))
 	el.note("NOT YET: mirrorstate's State Server listener is not built. Until it is, nothing answers at this address, and an application with this element has no sessions.")
-	el.note(fmt.Sprintf("stateNetworkTimeout is longer than the hold window, %v: a request that is held must not be given up by the web server.", cfg.Pair.Hold.Window))
-	if patience >= 110 {
-		el.note("It is not shorter than the executionTimeout of <httpRuntime>, 110 seconds by default; raise that too.")
+	el.note(fmt.Sprintf("stateNetworkTimeout is longer than the hold window, %v: the web server must not give up a request that is held.", cfg.Pair.Hold.Window))
+	if timeout >= 110 {
+		el.note("stateNetworkTimeout is not shorter than executionTimeout of <httpRuntime>, by default 110 seconds: raise executionTimeout too.")
 	}
 	return nil
 }
 
-// newMachineKey makes the keys: as many bytes as HMACSHA256 (64) and AES (32) make use of.
+// newMachineKey sets new keys, as long as HMACSHA256 (64 bytes) and AES (32 bytes) can use.
 // Source: System.Web.Configuration.MachineKeySection.
 func (el *Elements) newMachineKey(random io.Reader) error {
 	var keys [64 + 32]byte
 	if _, err := io.ReadFull(random, keys[:]); err != nil {
-		return fmt.Errorf("make the keys: %w", err)
+		return fmt.Errorf("create the machine keys: %w", err)
 	}
 	el.Key = attributes{
 		{"validationKey", fmt.Sprintf("%X", keys[:64])}, {"decryptionKey", fmt.Sprintf("%X", keys[64:])},
 		{"validation", "HMACSHA256"}, {"decryption", "AES"}, {"compatibilityMode", "Framework45"},
 	}
 	el.KeyNotes = []string{
-		"Made just now. Every web server of the farm needs this same one: what one of them signs and encrypts, view state and tickets of forms authentication, another must read.",
-		"It is a secret. It needs .NET Framework 4.5. View state and tickets made with another key are void from then on.",
+		"This key is new. Every web server of the farm needs the same key, because each must read the view state and the forms-authentication tickets of the others.",
+		"The key is a secret. It needs .NET Framework 4.5. View state and tickets that were made with another key become invalid.",
 	}
 	return nil
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// attribute is one of an XML element.
+// attribute is an attribute of an XML element.
 type attribute struct{ name, value string }
 
-// attributes are all of one, in their order.
+// attributes are the attributes of one XML element, in order.
 type attributes []attribute
 
-// MarshalJSON makes an object of them, in their order.
+// MarshalJSON encodes the attributes as one object, in order.
 func (as attributes) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i, a := range as {
@@ -46,7 +46,7 @@ func (el *Elements) Write(out io.Writer) error {
 	return err
 }
 
-// writeComment writes lines as one comment, in which XML allows no double hyphen.
+// writeComment writes lines as one comment. It separates double hyphens, which XML does not allow in a comment.
 func writeComment(b *bytes.Buffer, lines []string) {
 	b.WriteString("<!--\n")
 	for _, line := range lines {
@@ -55,12 +55,12 @@ func writeComment(b *bytes.Buffer, lines []string) {
 	b.WriteString("-->\n")
 }
 
-// writeElement writes an element with an attribute a line.
+// writeElement writes an element with one attribute on each line.
 func writeElement(b *bytes.Buffer, name string, as attributes) {
 	b.WriteString("<" + name)
 	for _, a := range as {
 		b.WriteString("\n    " + a.name + `="`)
-		_ = xml.EscapeText(b, []byte(a.value)) // a buffer takes all
+		_ = xml.EscapeText(b, []byte(a.value)) // writing to a buffer never fails
 		b.WriteByte('"')
 	}
 	b.WriteString(" />\n")

@@ -1,6 +1,6 @@
 -- mirrorstate install, dry run: database ASPState. Nothing was sent.
 -- Not checked, because no server was asked (no pair is configured):
 -- - which partner is the principal: on a mirror the script fails at once (954)
--- - what stands in the database: taken for granted is an ASPState with the extension (--onto)
--- - the rights of who runs it, locks that others hold, room for data and log
+-- - the state of the database: the script assumes an ASPState with the extension (--onto)
+-- - the rights of the login that runs it, locks that others hold, free space for data and log
 -- There is nothing to do.

@@ -1,9 +1,9 @@
 -- mirrorstate uninstall, dry run: database ASPState. Nothing was sent.
 -- Not checked, because no server was asked (no pair is configured):
 -- - which partner is the principal: on a mirror the script fails at once (954)
--- - what stands in the database: taken for granted is an ASPState with the extension (--onto)
--- - the rights of who runs it, locks that others hold, room for data and log
--- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
+-- - the state of the database: the script assumes an ASPState with the extension (--onto)
+-- - the rights of the login that runs it, locks that others hold, free space for data and log
+-- To run it yourself, as a member of db_owner (dbcreator to create a database): sqlcmd -I -S principal -i file
 
 -- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
 -- programs execute nothing: after an error the rest could run in another database.

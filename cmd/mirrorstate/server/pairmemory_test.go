@@ -24,7 +24,7 @@ func TestMemoryFile(t *testing.T) {
 	}
 	one := file("/state", "ASPState", "SQL1", "sql2,1444")
 	if filepath.Dir(one) != "/state" || one != file("/state", "aspstate", "SQL2,1444", "sql1") {
-		t.Errorf("the same pair the other way round has another file than %s", one)
+		t.Errorf("the same pair in the other order has another file than %s", one)
 	}
 	if one != file("/state", "ASPState", "SQL1,1433", "sql2,1444") {
 		t.Errorf("the same pair with its default port has another file than %s", one)
@@ -35,9 +35,9 @@ func TestMemoryFile(t *testing.T) {
 		}
 	}
 	if got := file("", "ASPState", "SQL1", "SQL2"); got != "" {
-		t.Errorf("without a folder there is %s", got)
+		t.Errorf("without a folder the file is %s, want none", got)
 	}
-	// What an earlier version remembers under the addresses as they were written is not forgotten.
+	// The file of an earlier version, named by the addresses as they were written, stays in use.
 	dir := t.TempDir()
 	id := sha256.Sum256([]byte("sql1,1433\nsql2,1433\naspstate"))
 	before := filepath.Join(dir, "accepted-"+hex.EncodeToString(id[:8])+".json")

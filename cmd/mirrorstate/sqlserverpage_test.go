@@ -14,11 +14,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// TestRehearsal types what docs/sql-server.md has a newcomer type, on two empty servers, and wants to be shown what is shown there: a line
-// for each, in that order, which may go on where the page has ….
-func TestRehearsal(t *testing.T) {
+// TestSQLServerPage runs the commands of docs/sql-server.md on two empty servers. Each must print the lines that the
+// page shows, in that order; a line may continue where the page has ….
+func TestSQLServerPage(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("SKIPPED: there is no bash: nobody has walked through docs/sql-server.md")
+		t.Skip("SKIPPED: bash is not installed: docs/sql-server.md is not checked")
 	}
 	text, err := os.ReadFile("../../docs/sql-server.md")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestRehearsal(t *testing.T) {
 	_, rest, started := strings.Cut(rest, "```console\n")
 	block, _, ended := strings.Cut(rest, "```")
 	if !found || !started || !ended {
-		t.Fatal("the page has no commands to rehearse")
+		t.Fatal("the page has no commands")
 	}
 	folder := t.TempDir()
 	servers := embeddedtest.StartWith(t, embedded.Options{Dir: filepath.Join(folder, "rehearsal"), Empty: true})
@@ -51,13 +51,13 @@ func TestRehearsal(t *testing.T) {
 		last := &steps[len(steps)-1]
 		last.printed = append(last.printed, line)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-u", "-c", script)
 	shell.Dir = folder
 	var errs bytes.Buffer
 	shell.Stderr = &errs
-	out, _ := shell.Output() // doctor exits with 1 while there is something to fix
+	out, _ := shell.Output() // doctor exits with 1 if there is something to fix
 	printed := strings.Split(string(out), "\x01")[1:]
 	if len(steps) < 8 || len(printed) != len(steps) {
 		t.Fatalf("%d commands, %d of them ran:\n%s", len(steps), len(printed), out)
@@ -71,7 +71,7 @@ func TestRehearsal(t *testing.T) {
 			}
 			_, after, found := strings.Cut(rest, want)
 			if !found {
-				t.Errorf("$ %s\ndoes not print %q any more, but\n%s; stderr of all:\n%s", s.command, want, printed[i], &errs)
+				t.Errorf("$ %s\nwant the line %q, got\n%s; standard error of all commands:\n%s", s.command, want, printed[i], &errs)
 				break
 			}
 			rest = after

@@ -16,8 +16,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// A listener that strangers reach wants keys, the operators' an operator's.
-func TestGuards_Check(t *testing.T) {
+// A listener that other machines reach needs keys; the operators' listener needs a key with operators' rights.
+func TestAccess_Check(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	local, far, everywhere := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv6unspecified}
 	path := func(rights ...string) string {
@@ -37,53 +37,53 @@ func TestGuards_Check(t *testing.T) {
 		file       string
 		insecure   bool
 		api, admin net.Addr
-		says       string // empty: it is let be
+		wantErr    string // empty: allowed
 	}{
 		{"loopback, no keys", "", false, local, local, ""},
-		{"the API elsewhere, no keys", "", false, far, local, "api.listen"},
-		{"the API everywhere, no keys", "", false, everywhere, local, "api.listen"},
-		{"the API elsewhere, keys", sessions, false, far, local, ""},
-		{"the operators' elsewhere, no keys", "", false, local, far, "admin.listen"},
-		{"the operators' elsewhere, keys to sessions", sessions, false, local, far, "admin.listen"},
-		{"the operators' everywhere, an operator's key", operators, false, local, everywhere, ""},
-		{"all elsewhere, and told so", "", true, far, far, ""},
-		{"something that is no TCP", "", false, &net.UnixAddr{}, local, "api.listen"},
+		{"API on a network address, no keys", "", false, far, local, "api.listen"},
+		{"API on all addresses, no keys", "", false, everywhere, local, "api.listen"},
+		{"API on a network address, keys", sessions, false, far, local, ""},
+		{"operators' listener on a network address, no keys", "", false, local, far, "admin.listen"},
+		{"operators' listener on a network address, only keys for sessions", sessions, false, local, far, "admin.listen"},
+		{"operators' listener on all addresses, an operators' key", operators, false, local, everywhere, ""},
+		{"both on network addresses, auth.insecure", "", true, far, far, ""},
+		{"not a TCP address", "", false, &net.UnixAddr{}, local, "api.listen"},
 	} {
 		cfg, err := config.Load("", os.LookupEnv, config.Flag("", "auth.keys_file", c.file))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg.Auth.Insecure = c.insecure
-		g, err := openGuards(cfg, quiet)
+		a, err := openAccess(cfg, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = g.check(cfg, c.api, c.admin, quiet)
-		if (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
-			t.Errorf("%s: got %v, want it to say %q", c.name, err, c.says)
+		err = a.check(cfg, c.api, c.admin, quiet)
+		if (err == nil) != (c.wantErr == "") || err != nil && !strings.HasPrefix(err.Error(), c.wantErr) {
+			t.Errorf("%s: got error %v, want it to start with %q", c.name, err, c.wantErr)
 		}
-		if err := g.reloadCertificates(); err != nil {
+		if err := a.reloadCertificates(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }
 
-// Whatever becomes of a new configuration and of the file of keys, a key to an alias opens what that alias
-// is, and nothing else.
-func TestGuards_Rename(t *testing.T) {
+// A key for an alias gives access to the application with that alias and to no other, whether the new configuration and
+// the file of keys can be applied or not.
+func TestAccess_Rename(t *testing.T) {
 	exchanged := map[string]config.App{"shop": {Name: "/b", Timeout: 20}, "forum": {Name: "/a", Timeout: 20}}
 	for _, c := range []struct {
 		name  string
 		apps  map[string]config.App
-		more  string // what another key is for, or broken
+		more  string // the application of a second key; or "broken": the file of keys can't be read
 		fails bool
-		opens string // the application that the key is good for
+		opens string // the application to which the key gives access
 	}{
 		{"names exchanged", exchanged, "", false, "/b"},
-		{"names exchanged, and a key more", exchanged, "forum", false, "/b"},
-		{"names exchanged, the keys can't be read", exchanged, "broken", false, "/b"},
-		{"names exchanged, a key has an application that can't be", exchanged, strings.Repeat("x", 1000), true, "/a"},
-		{"no applications as they should be", map[string]config.App{"shop": {Name: "/b", Timeout: -1}}, "", true, "/a"},
+		{"names exchanged, a second key", exchanged, "forum", false, "/b"},
+		{"names exchanged, the file of keys can't be read", exchanged, "broken", false, "/b"},
+		{"names exchanged, a key for an impossible application name", exchanged, strings.Repeat("x", 1000), true, "/a"},
+		{"an invalid application", map[string]config.App{"shop": {Name: "/b", Timeout: -1}}, "", true, "/a"},
 	} {
 		path := filepath.Join(t.TempDir(), "keys.json")
 		key, _, err := keyring.Add(path, keyring.Entry{Name: "shop", Rights: []string{"write"}, Apps: []string{"shop"}}, time.Now())
@@ -94,11 +94,11 @@ func TestGuards_Rename(t *testing.T) {
 		cfg.Auth.KeysFile = path
 		cfg.Apps = map[string]config.App{"shop": {Name: "/a", Timeout: 20}, "forum": {Name: "/b", Timeout: 20}}
 		next.Apps = c.apps
-		g, err := openGuards(cfg, slog.New(slog.DiscardHandler))
+		a, err := openAccess(cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Apps: applications(cfg), Keys: g.keys})
+		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Apps: applications(cfg), Keys: a.keys})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestGuards_Rename(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := g.rename(next, api); (err != nil) != c.fails {
+		if err := a.rename(next, api); (err != nil) != c.fails {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		put := func(app string) int {
@@ -125,7 +125,7 @@ func TestGuards_Rename(t *testing.T) {
 		}
 		for app, want := range map[string]bool{"shop": true, "forum": false, "%2Fa": c.opens == "/a", "%2Fb": c.opens == "/b"} {
 			if code := put(app); (code < 300) != want {
-				t.Errorf("%s: PUT to %s is answered %d", c.name, app, code)
+				t.Errorf("%s: PUT to %s: got status %d", c.name, app, code)
 			}
 		}
 	}

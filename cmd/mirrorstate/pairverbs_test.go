@@ -22,16 +22,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// operated is a pair of servers that the program is run against.
-type operated struct {
+// testServers are two servers on which a test runs the pair commands.
+type testServers struct {
 	t       *testing.T
 	servers *embedded.Pair
-	to      []string // the flags that say where they are
+	to      []string // the flags with the servers' addresses
 }
 
-// newOperated starts two servers without databases, and makes one on a, with ASPState's tables and the user of a login.
-func newOperated(t *testing.T) *operated {
-	o := &operated{t: t, servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true, PartnerTimeout: 500 * time.Millisecond})}
+// newServers starts two servers without databases. It creates a database on a, with ASPState's tables and the user of a
+// login.
+func newServers(t *testing.T) *testServers {
+	o := &testServers{t: t, servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true, PartnerTimeout: 500 * time.Millisecond})}
 	a, b := o.servers.Partner("a"), o.servers.Partner("b")
 	source := strings.NewReplacer("server=", "data source=", ";port=", ",").Replace(a.ConnectionString("ASPState"))
 	o.to = []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}
@@ -61,8 +62,8 @@ func newOperated(t *testing.T) *operated {
 	return o
 }
 
-// pair runs mirrorstate pair and wants an exit code, and texts in its output and its errors.
-func (o *operated) pair(code int, stdout, stderr string, args ...string) string {
+// pair runs mirrorstate pair. It checks the exit code, and texts in the output and in the errors.
+func (o *testServers) pair(code int, stdout, stderr string, args ...string) string {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
 	defer cancel()
@@ -77,7 +78,7 @@ func (o *operated) pair(code int, stdout, stderr string, args ...string) string 
 	return out.String()
 }
 
-func (o *operated) inject(partner string, fault embedded.Fault) {
+func (o *testServers) inject(partner string, fault embedded.Fault) {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
 	defer cancel()
@@ -86,8 +87,8 @@ func (o *operated) inject(partner string, fault embedded.Fault) {
 	}
 }
 
-// until waits for the servers to say that the session's state is want.
-func (o *operated) until(want string) {
+// until waits until the mirroring session has the state want.
+func (o *testServers) until(want string) {
 	o.t.Helper()
 	end := time.Now().Add(time.Minute)
 	for o.servers.State() != want {
@@ -99,14 +100,14 @@ func (o *operated) until(want string) {
 
 var endpoints = []string{"--endpoint-a", "127.0.0.1:5022", "--endpoint-b", "127.0.0.1:5023"}
 
-func (o *operated) setup(more ...string) string {
+func (o *testServers) setup(more ...string) string {
 	o.t.Helper()
 	return o.pair(exitDone, "The mirror has caught up", "", append(append([]string{"setup", "--share", o.t.TempDir()}, endpoints...), more...)...)
 }
 
-// TestPair_FromNothing is an operator's whole way with the servers themselves, wrong turns included.
-func TestPair_FromNothing(t *testing.T) {
-	o := newOperated(t)
+// TestPair_Verbs runs all verbs directly on the servers, in an operator's order and with an operator's mistakes.
+func TestPair_Verbs(t *testing.T) {
+	o := newServers(t)
 	for _, verb := range []string{"failover", "suspend", "resume", "remove"} {
 		o.pair(exitFailed, "a (127.0.0.1", "refused (1416): neither server says that the database is mirrored", verb)
 	}
@@ -114,10 +115,10 @@ func TestPair_FromNothing(t *testing.T) {
 	o.pair(exitMisuse, "", "both endpoints are 127.0.0.1:5022", "setup")
 	o.setup("--safety", "FULL", "--witness", "127.0.0.1:5024")
 	if db := o.at("b", "shop's login", "secret"); db != nil {
-		t.Errorf("the login was not carried over: %v", db)
+		t.Errorf("the login was not copied: %v", db)
 	}
 	o.pair(exitFailed, "", "refused (1405): the database is mirrored already", append([]string{"setup"}, endpoints...)...)
-	for range 2 { // a look takes no epoch
+	for range 2 { // pair status claims no epoch
 		o.pair(exitDone, "(mirroring, extended schema): principal a, epoch 0,", "", "status")
 	}
 	o.pair(exitDone, "The former principal is the mirror", "", "failover")
@@ -135,8 +136,8 @@ func TestPair_FromNothing(t *testing.T) {
 	o.pair(exitFailed, "", "1412", append([]string{"setup", "--restored"}, endpoints...)...)
 }
 
-// at tells why a login can't use the database at a partner; nil: it can be logged in with.
-func (o *operated) at(partner, user, password string) error {
+// at returns why a login can't use the database on a partner; nil if it can.
+func (o *testServers) at(partner, user, password string) error {
 	p := o.servers.Partner(partner)
 	host, port, _ := strings.Cut(p.Addr(), ":")
 	db, err := sql.Open("sqlserver", fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable;database=master", host, port, user, password))
@@ -147,9 +148,9 @@ func (o *operated) at(partner, user, password string) error {
 	return db.PingContext(o.t.Context())
 }
 
-// TestPair_ForcedService has the principal die.
+// TestPair_ForcedService crashes the principal.
 func TestPair_ForcedService(t *testing.T) {
-	o := newOperated(t)
+	o := newServers(t)
 	o.setup()
 	o.inject("a", embedded.Crash)
 	o.until("DISCONNECTED")
@@ -172,14 +173,15 @@ func TestPair_ForcedService(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the former mirror has not learned of the end:\n%s", out)
+			t.Fatalf("the former mirror does not know that mirroring was removed:\n%s", out)
 		}
 	}
 }
 
-// TestPair_CarriedFiles sets a pair up without a share: somebody takes the backups over when told to.
-func TestPair_CarriedFiles(t *testing.T) {
-	o := newOperated(t)
+// TestPair_SetupWithoutShare sets up a pair without a share: an operator copies the backups when the command asks for
+// it.
+func TestPair_SetupWithoutShare(t *testing.T) {
+	o := newServers(t)
 	from, to := o.servers.Partner("a").BackupFolder(), o.servers.Partner("b").BackupFolder()
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		t.Fatal(err)
@@ -199,12 +201,12 @@ func TestPair_CarriedFiles(t *testing.T) {
 	var errs bytes.Buffer
 	args := append(append([]string{"pair", "setup"}, endpoints...), o.to...)
 	if code := run(ctx, args, out, &errs); code != exitDone || out.calls != 2 {
-		t.Errorf("exit %d, %d files carried:\n%s\n%s", code, out.calls, &out.Buffer, &errs)
+		t.Errorf("exit %d, %d files copied:\n%s\n%s", code, out.calls, &out.Buffer, &errs)
 	}
 	o.pair(exitDone, "Drop the copy", "", "remove", "--copy", "drop")
 }
 
-// told is an output that calls then with each line that says that it waits and has on in it.
+// told is an output that calls then for each line that announces a wait and contains on.
 type told struct {
 	bytes.Buffer
 	on    string
@@ -220,9 +222,9 @@ func (w *told) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// TestPair_DryRunIsTheTruth compares the statements that were sent with those of the script.
-func TestPair_DryRunIsTheTruth(t *testing.T) {
-	o := newOperated(t)
+// TestPair_DryRunEqualsRun compares the statements that a verb sends with those of its script.
+func TestPair_DryRunEqualsRun(t *testing.T) {
+	o := newServers(t)
 	for _, args := range [][]string{append([]string{"setup", "--share", t.TempDir()}, endpoints...), {"suspend"}, {"resume"}, {"failover"}, {"remove", "--copy", "recover"}} {
 		verb := args[0]
 		dry := args
@@ -254,13 +256,13 @@ func TestPair_DryRunIsTheTruth(t *testing.T) {
 		}
 		for _, secret := range []string{"m7-", "0x"} {
 			if strings.Contains(out, secret) {
-				t.Errorf("%s: a value that went into the statements is in the report", verb)
+				t.Errorf("%s: a secret of the statements is in the report", verb)
 			}
 		}
 	}
 }
 
-// TestPair_Group runs the verbs on an availability group, as far as its views and statements go.
+// TestPair_Group runs the verbs on an availability group, as far as the embedded servers have its views and statements.
 func TestPair_Group(t *testing.T) {
 	for _, cluster := range []string{"NONE", "WSFC"} {
 		t.Run(cluster, func(t *testing.T) {
@@ -268,7 +270,7 @@ func TestPair_Group(t *testing.T) {
 			g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a", Name: "it's [g]", Cluster: cluster})
 			a, b := servers.Partner("a"), servers.Partner("b")
 			source := strings.NewReplacer("server=", "data source=", ";port=", ",").Replace(a.ConnectionString("ASPState"))
-			o := &operated{t: t, servers: servers, to: []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}}
+			o := &testServers{t: t, servers: servers, to: []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}}
 			o.pair(exitDone, "(availability-group, extended schema): principal a", "", "status")
 			o.pair(exitDone, "availability group it's [g] (cluster type "+cluster+"): PRIMARY, database SYNCHRONIZED", "", "suspend")
 			o.pair(exitFailed, "suspended (SUSPEND_FROM_USER)", "refused on b (41142): the secondary is not SYNCHRONIZED", "failover")
@@ -289,9 +291,10 @@ func TestPair_Group(t *testing.T) {
 	}
 }
 
-// TestPair_Logins is the way out for a pair whose mirror lacks a login, or has another one of its name; each advice is followed as it is given.
+// TestPair_Logins repairs a pair whose mirror lacks a login, or has another login of that name. It follows each advice
+// as it is printed.
 func TestPair_Logins(t *testing.T) {
-	o := newOperated(t)
+	o := newServers(t)
 	o.setup()
 	exec := func(partner string, statements ...string) {
 		t.Helper()
@@ -304,30 +307,30 @@ func TestPair_Logins(t *testing.T) {
 	}
 	exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'", "GRANT VIEW SERVER STATE TO web", "USE ASPState; CREATE USER web FOR LOGIN web")
 	if o.at("b", "web", "secret") == nil {
-		t.Fatal("the login is on b before it is carried over")
+		t.Fatal("the login is on b before it is copied")
 	}
 	out := o.pair(exitDone, "Create the same login on this server", "", "logins")
 	if err := o.at("b", "web", "secret"); err != nil {
-		t.Errorf("the login was not carried over: %v\n%s", err, out)
+		t.Errorf("the login was not copied: %v\n%s", err, out)
 	}
 	if !strings.Contains(out, "GRANT VIEW SERVER STATE TO [web]") || strings.Contains(out, "0x") {
-		t.Errorf("want its right, and no SID or hash:\n%s", out)
+		t.Errorf("want the login's right, and neither SID nor hash:\n%s", out)
 	}
 	out = o.pair(exitDone, "Create the same login on this server", "", "logins")
 	if strings.Contains(out, "done     Create the same login on this server") {
-		t.Errorf("it was made a second time:\n%s", out)
+		t.Errorf("the login was created a second time:\n%s", out)
 	}
 	// From b to a after a failover, and another login of that name.
 	o.pair(exitDone, "The former principal is the mirror", "", "failover")
 	exec("a", "DROP LOGIN web", "CREATE LOGIN web WITH PASSWORD = 'other'")
 	o.pair(exitFailed, "", "refused on a (15025): the login web has another SID on this server", "logins", "--login", "web")
-	exec("a", "DROP LOGIN [web]") // as it says
+	exec("a", "DROP LOGIN [web]") // the printed advice
 	o.pair(exitDone, "Create the same login on this server", "", "logins", "--login", "web")
 	if err := o.at("a", "web", "secret"); err != nil {
-		t.Errorf("the login was not carried back: %v", err)
+		t.Errorf("the login was not copied from b to a: %v", err)
 	}
-	o.pair(exitMisuse, "", "name them with --login", "logins", "--dry-run")
+	o.pair(exitMisuse, "", "name the logins with --login", "logins", "--dry-run")
 	if out := o.pair(exitDone, "pair logins, database ASPState", "", "logins", "--dry-run", "--principal", "b", "--login", "web", "--login", `CORP\web`); !strings.Contains(out, `CREATE LOGIN [CORP\web] FROM WINDOWS`) {
-		t.Errorf("no login of Windows in\n%s", out)
+		t.Errorf("no Windows login in\n%s", out)
 	}
 }

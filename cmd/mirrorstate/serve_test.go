@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-func TestShownAlias(t *testing.T) {
+func TestExampleAlias(t *testing.T) {
 	for _, c := range []struct {
 		apps map[string]config.App
 		want string
@@ -14,8 +14,8 @@ func TestShownAlias(t *testing.T) {
 		{map[string]config.App{"shop": {}, "default": {}, "admin": {}}, "default"},
 		{map[string]config.App{"shop": {}, "blog": {}}, "blog"},
 	} {
-		if got := shownAlias(c.apps); got != c.want {
-			t.Errorf("shownAlias(%v) is %q, want %q", c.apps, got, c.want)
+		if got := exampleAlias(c.apps); got != c.want {
+			t.Errorf("exampleAlias(%v) is %q, want %q", c.apps, got, c.want)
 		}
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// face is a store as a proxy shows it to clients that hang up: their calls go on without them, and a lock that was
-// granted to one is given back, a little later.
-type face struct {
+// detachedStore treats clients that hang up as a proxy does: their calls continue without them, and a lock that is
+// granted to such a call is released a little later.
+type detachedStore struct {
 	session.Store
-	late *sync.WaitGroup // calls that are under way
+	late *sync.WaitGroup // the calls under way
 }
 
-// do runs a call as a goroutine of its own, until its client has the answer or has left; undo is run if it has left.
-func (f *face) do(ctx context.Context, op session.Operation, call func(ctx context.Context, op session.Operation) error, undo func(op session.Operation)) error {
+// do runs a call in its own goroutine, until the client has the answer or has hung up. If it has hung up, undo runs.
+func (f *detachedStore) do(ctx context.Context, op session.Operation, call func(ctx context.Context, op session.Operation) error, undo func(op session.Operation)) error {
 	op.Call, op.Began = session.NewOperationID(), time.Now()
 	if err := (begins{}).may(ctx); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (f *face) do(ctx context.Context, op session.Operation, call func(ctx conte
 	}
 }
 
-func (f *face) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+func (f *detachedStore) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	type granted struct {
 		s    session.Session
 		lock session.Lock
@@ -59,7 +59,7 @@ func (f *face) Acquire(ctx context.Context, ref session.Ref, op session.Operatio
 	return g.s, g.lock, nil
 }
 
-func (f *face) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+func (f *detachedStore) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	var s session.Session
 	if err := f.do(ctx, op, func(ctx context.Context, op session.Operation) (err error) {
 		s, err = f.Store.Update(ctx, ref, lock, w, keep, op)
@@ -70,7 +70,7 @@ func (f *face) Update(ctx context.Context, ref session.Ref, lock session.Lock, w
 	return s, nil
 }
 
-func (f *face) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+func (f *detachedStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	var s session.Session
 	if err := f.do(ctx, op, func(ctx context.Context, op session.Operation) (err error) {
 		s, err = f.Store.Put(ctx, ref, w, cond, op)
@@ -81,21 +81,21 @@ func (f *face) Put(ctx context.Context, ref session.Ref, w session.Write, cond s
 	return s, nil
 }
 
-func (f *face) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+func (f *detachedStore) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	return f.do(ctx, op, func(ctx context.Context, op session.Operation) error { return f.Store.Release(ctx, ref, lock, op) }, nil)
 }
 
-func (f *face) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+func (f *detachedStore) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	return f.do(ctx, op, func(ctx context.Context, op session.Operation) error { return f.Store.Remove(ctx, ref, lock, op) }, nil)
 }
 
-// remembers is a store that forgets no operation: one that was done is answered as then, and an acquire
-// whose lock is not held any more is not granted anew, unless it was given back.
+// remembers is a store that remembers all operations. An operation that was done gets the same answer again. An acquire
+// whose lock is no longer held is not granted again, unless the lock was given back.
 type remembers struct {
 	session.Store
 
 	mu   sync.Mutex
-	done map[session.OperationID]session.Session // what was done, and its answer
+	done map[session.OperationID]session.Session // the answers of the operations that were done
 	held map[session.ID]session.Lock
 }
 
@@ -103,7 +103,7 @@ func newRemembers() *remembers {
 	return &remembers{Store: memory.New(nil), done: map[session.OperationID]session.Session{}, held: map[session.ID]session.Lock{}}
 }
 
-// once does what the operation has not done yet.
+// once calls do, unless the operation was done before.
 func (r *remembers) once(op session.Operation, do func() (session.Session, error)) (session.Session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

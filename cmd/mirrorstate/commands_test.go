@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// said runs the program and gives its exit code and both outputs.
+// said runs the program and returns its exit code and both outputs.
 func said(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, failed bytes.Buffer
@@ -32,7 +32,7 @@ func TestRun_VersionFlag(t *testing.T) {
 }
 
 // No help text shows an empty default.
-func TestHelp_Defaults(t *testing.T) {
+func TestHelp_NoEmptyDefault(t *testing.T) {
 	var visit func(path []string)
 	seen := 0
 	root := newRoot()
@@ -54,7 +54,7 @@ func TestHelp_Defaults(t *testing.T) {
 	}
 	visit(nil)
 	if seen < 20 {
-		t.Errorf("%d commands seen", seen)
+		t.Errorf("only %d commands have a help text", seen)
 	}
 }
 
@@ -64,9 +64,9 @@ func TestHint(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"nobody listens", fmt.Errorf("status: %w", syscall.ECONNREFUSED), "--admin"},
+		{"connection refused", fmt.Errorf("status: %w", syscall.ECONNREFUSED), "--admin"},
 		{"no key", &client.Error{Status: http.StatusUnauthorized, Name: "unauthorized"}, "--key-file"},
-		{"another interface", &client.Error{Status: http.StatusNotFound}, ":8081"},
+		{"another listener", &client.Error{Status: http.StatusNotFound}, ":8081"},
 		{"no such session", &client.Error{Status: http.StatusNotFound, Name: "session-not-found"}, ""},
 		{"anything else", errors.New("x"), ""},
 	} {
@@ -77,7 +77,7 @@ func TestHint(t *testing.T) {
 	}
 }
 
-// --admin is the operators' listener: the port in the advice is its, not the session API's.
+// --admin is the URL of the operators' listener. The advice names its port, not that of the session API.
 func TestAdmin_AdviceNamesTheOperatorsPort(t *testing.T) {
 	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
 		code, _, stderr := said(t, append(args, "--admin", "nonsense")...)
@@ -87,8 +87,8 @@ func TestAdmin_AdviceNamesTheOperatorsPort(t *testing.T) {
 	}
 }
 
-// The session API is no operators' listener: the commands that ask it for what only the other has, say so.
-func TestAdmin_AnotherInterface(t *testing.T) {
+// If --admin names the session API, the error of a command says that it is not the operators' listener.
+func TestAdmin_SessionAPI(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
 	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
@@ -99,7 +99,7 @@ func TestAdmin_AnotherInterface(t *testing.T) {
 	}
 }
 
-// A taken port is told with where its address comes from, also where nobody said it.
+// The error for a port in use says where the address was set.
 func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,12 +109,12 @@ func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
 	address := taken.Addr().String()
 	code, _, stderr := said(t, "serve", "--data", t.TempDir(), "--api", address)
 	if code == exitDone || !strings.Contains(stderr, "set by --api") {
-		t.Errorf("said by a flag: %d %s", code, stderr)
+		t.Errorf("set by a flag: exit %d, %s", code, stderr)
 	}
 }
 
-// What docs/failover.md freezes it lifts again, whichever partner was the principal.
-func TestFailoverPage_LiftsWhatItFroze(t *testing.T) {
+// docs/failover.md removes the fault that it injects, whichever partner was the principal.
+func TestFailoverPage_RemovesItsFault(t *testing.T) {
 	text, err := os.ReadFile("../../docs/failover.md")
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +122,6 @@ func TestFailoverPage_LiftsWhatItFroze(t *testing.T) {
 	_, block, _ := strings.Cut(string(text), "## Try it")
 	block, _, _ = strings.Cut(block, "\n## ")
 	if !strings.Contains(block, `"partner":"principal","fault":"freeze"`) || !strings.Contains(block, "for p in a b") || !strings.Contains(block, `"fault":"none"`) {
-		t.Errorf("the page freezes the principal, and does not lift that on both:\n%s", block)
+		t.Errorf("the page freezes the principal, but does not remove the fault on both partners:\n%s", block)
 	}
 }

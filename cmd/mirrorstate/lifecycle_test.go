@@ -19,10 +19,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// startNotified starts serve as systemd does, and gives what it tells.
+// startNotified starts serve as systemd does. The function it returns waits for a message to the service manager.
 func startNotified(t *testing.T, more ...string) (*program, func(want string) string) {
 	t.Helper()
-	// The name of a socket is short; a test's folder may not be.
+	// A socket's name has a maximum length, which the name of a test's folder may exceed.
 	dir, err := os.MkdirTemp("", "notify")
 	if err != nil {
 		t.Fatal(err)
@@ -37,19 +37,19 @@ func startNotified(t *testing.T, more ...string) (*program, func(want string) st
 	p := startServe(t, t.TempDir(), more...)
 	return p, func(want string) string {
 		t.Helper()
-		if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		if err := socket.SetReadDeadline(time.Now().Add(waitLimit)); err != nil {
 			t.Fatal(err)
 		}
 		b := make([]byte, 4096)
 		n, err := socket.Read(b)
 		if err != nil || !strings.HasPrefix(string(b[:n]), want) {
-			t.Fatalf("the service manager is told %q, %v, want %s", b[:n], err, want)
+			t.Fatalf("the service manager got %q, %v, want %s", b[:n], err, want)
 		}
 		return string(b[:n])
 	}
 }
 
-// configured writes a configuration file and gives its path.
+// configured writes a configuration file.
 func configured(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -57,13 +57,14 @@ func configured(t *testing.T, path, text string) {
 	}
 }
 
-// SIGHUP: what can change does, at once; what can't is told; a mistake changes nothing; and the service manager knows.
+// At SIGHUP the server applies the keys that can change, and logs those that need a restart. A mistake changes nothing.
+// The service manager is notified.
 func TestServe_Reload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
 	configured(t, path, "apps:\n  shop: {name: /LM/W3SVC/1/ROOT/shop, max_size: 4}\n")
 	p, told := startNotified(t, "--config", path)
 	told("READY=1\n")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	again := func(text, line string) {
 		t.Helper()
@@ -72,7 +73,7 @@ func TestServe_Reload(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m := told("RELOADING=1\nMONOTONIC_USEC="); strings.HasSuffix(m, "=0") {
-			t.Errorf("told %q", m)
+			t.Errorf("got message %q", m)
 		}
 		told("READY=1\n")
 		if err := p.stderr.await(ctx, line); err != nil {
@@ -82,13 +83,13 @@ func TestServe_Reload(t *testing.T) {
 	sessions := p.api + "/v1/apps/shop/sessions"
 	must(t, []int{413}, "POST", sessions, "hello")
 
-	again("log: {level: debug}\nsweep: {interval: 1s}\nadmin: {listen: '127.0.0.1:1'}\nlogg: {}\n", `level=ERROR msg="the configuration is not taken over; the one before goes on"`)
+	again("log: {level: debug}\nsweep: {interval: 1s}\nadmin: {listen: '127.0.0.1:1'}\nlogg: {}\n", `level=ERROR msg="configuration not applied; the previous configuration stays in use"`)
 	if !strings.Contains(p.stderr.String(), "unknown key logg") {
-		t.Errorf("the mistake is not named:\n%s", p.stderr)
+		t.Errorf("the log does not name the mistake:\n%s", p.stderr)
 	}
 	must(t, []int{413}, "POST", sessions, "hello")
 	if _, text := must(t, []int{200}, "GET", p.admin+"/metrics", ""); !strings.Contains(text, "mirrorstate_config_last_reload_successful 0\n") {
-		t.Error("the metrics do not tell of the refusal")
+		t.Error("the metrics do not count the refused configuration")
 	}
 
 	again("log: {level: debug}\nsweep: {interval: 1s}\npair: {hold: {size: 99}}\napps:\n  shop: {name: /LM/W3SVC/1/ROOT/shop, max_size: 5}\n  new: {name: /LM/W3SVC/1/ROOT/new}\n",
@@ -108,19 +109,19 @@ func TestServe_Reload(t *testing.T) {
 		t.Error(err)
 	}
 	if _, text := must(t, []int{200}, "GET", p.admin+"/metrics", ""); !strings.Contains(text, "mirrorstate_config_last_reload_successful 1\n") {
-		t.Error("the metrics do not tell that it was taken")
+		t.Error("the metrics do not count the applied configuration")
 	}
 
 	again("sweep: {enabled: false}\npair: {hold: {size: 99}}\n", `key=sweep.enabled from=true to=false effect=now`)
 	if err := p.stderr.awaitThat(ctx, func(all string) bool { return strings.Count(all, `key=pair.hold.size`) == 2 }); err != nil {
-		t.Errorf("what waits for a restart is not told again: %v", err)
+		t.Errorf("the key that needs a restart is not logged again: %v", err)
 	}
 	p.stop(t)
 	told("STOPPING=1\n")
 }
 
-// SIGTERM: not ready from then on, but everything is answered during the pause, on connections that end with it; and
-// who waits for a lock gets it, though the pause is over.
+// After SIGTERM the server is not ready, but it answers everything during the pause, and closes the connection with
+// each answer. A caller that waits for a lock still gets it after the pause.
 func TestServe_Drain(t *testing.T) {
 	t.Setenv("MIRRORSTATE_DRAIN_PAUSE", "500ms")
 	p, told := startNotified(t)
@@ -133,7 +134,7 @@ func TestServe_Drain(t *testing.T) {
 		status, _, _, _ := request(t.Context(), "POST", url+"/lock?wait=30s", "")
 		waited <- status
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	p.awaitMetric(ctx, t, "mirrorstate_lock_waiters 1\n")
 
@@ -142,7 +143,7 @@ func TestServe_Drain(t *testing.T) {
 	}
 	told("STOPPING=1\n")
 	if _, text := must(t, []int{503}, "GET", p.admin+"/readyz", ""); !strings.Contains(text, `"ready": false`) || !strings.Contains(text, "is ending") {
-		t.Errorf("/readyz says %s", text)
+		t.Errorf("/readyz answers %s", text)
 	}
 	must(t, []int{200}, "GET", p.admin+"/healthz", "")
 	req, err := http.NewRequestWithContext(ctx, "GET", p.api+"/openapi.yaml", nil)
@@ -155,9 +156,9 @@ func TestServe_Drain(t *testing.T) {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || !resp.Close {
-		t.Errorf("during the pause: %s, and the connection stays", resp.Status)
+		t.Errorf("during the pause: %s, and the connection stays open", resp.Status)
 	}
-	// Past the pause there are no new connections; this request was there, and carries the release.
+	// After the pause there are no new connections. This request began before; it releases the lock.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -168,33 +169,33 @@ func TestServe_Drain(t *testing.T) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range tick.C { // until the listener is gone
+	for range tick.C { // until the listener is closed
 		c, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
 		if err != nil {
 			break
 		}
 		c.Close()
 	}
-	must(t, []int{503}, "GET", p.admin+"/readyz", "") // it is told to the end
+	must(t, []int{503}, "GET", p.admin+"/readyz", "") // still answered
 	if _, err := io.WriteString(conn, "again"); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_ = conn.SetReadDeadline(time.Now().Add(waitLimit))
 	resp, err = http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != http.StatusNoContent {
-		t.Fatalf("the store under way: %v, %v", resp, err)
+		t.Fatalf("the write under way: %v, %v", resp, err)
 	}
 	resp.Body.Close()
 	select {
 	case status := <-waited:
 		if status != http.StatusOK {
-			t.Errorf("who waited for the lock is answered %d", status)
+			t.Errorf("the caller that waited for the lock got status %d", status)
 		}
 	case <-ctx.Done():
-		t.Fatal("who waited for the lock is not answered")
+		t.Fatal("the caller that waited for the lock got no answer")
 	}
 	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("serve ended with %v", err)
+		t.Errorf("serve exited with %v", err)
 	}
 }
 
@@ -215,7 +216,7 @@ func (p *program) awaitMetric(ctx context.Context, t *testing.T, line string) {
 	}
 }
 
-// The unit for systemd gives the server the time it may take by default, and is one as far as systemd can tell.
+// The systemd unit is valid, and its timeout is long enough for a drain with the default configuration.
 func TestUnit(t *testing.T) {
 	path := filepath.Join("..", "..", "deploy", "systemd", "mirrorstate.service")
 	text, err := os.ReadFile(path)
@@ -234,22 +235,22 @@ func TestUnit(t *testing.T) {
 	}
 	stop, err := time.ParseDuration(said["TimeoutStopSec"])
 	if least := cfg.Drain.Pause + cfg.Drain.Timeout; err != nil || stop <= least {
-		t.Errorf("TimeoutStopSec=%s, want more than the %v a drain may take", said["TimeoutStopSec"], least)
+		t.Errorf("TimeoutStopSec=%s, want more than %v, the longest drain", said["TimeoutStopSec"], least)
 	}
 	if said["Type"] != "notify" || said["KillSignal"] != "SIGTERM" || said["ExecReload"] != "/bin/kill -HUP $MAINPID" {
-		t.Errorf("the unit says %v", said)
+		t.Errorf("got unit %v", said)
 	}
 	program, rest, _ := strings.Cut(said["ExecStart"], " ")
 	root := newRoot()
 	if cmd, flags, err := root.Find(strings.Fields(rest)); err != nil || cmd.Name() != "serve" || cmd.ParseFlags(flags) != nil {
-		t.Errorf("what is started: %s", rest)
+		t.Errorf("got ExecStart %s", rest)
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("there is no systemd-analyze here, so the unit is not checked by it")
+		t.Skip("systemd-analyze is not installed: the unit is not checked by it")
 	}
 	here := filepath.Join(t.TempDir(), "mirrorstate.service")
-	configured(t, here, strings.ReplaceAll(string(text), program, os.Args[0])) // which is there
+	configured(t, here, strings.ReplaceAll(string(text), program, os.Args[0])) // a program that exists
 	out, err := exec.CommandContext(t.Context(), analyze, "verify", here).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)

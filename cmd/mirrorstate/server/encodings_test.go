@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// A server is known by a certificate's file however that was saved, and by no other certificate.
+// A server is authenticated by its certificate, in whatever encoding the file is saved; another certificate is refused.
 func TestDriverSettings_Certificates(t *testing.T) {
 	own, text := certtest.SelfMade(t)
 	other, _ := certtest.SelfMade(t)
@@ -21,9 +21,9 @@ func TestDriverSettings_Certificates(t *testing.T) {
 				if err := os.WriteFile(file, []byte(save(text)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				said := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "localhost", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u",
+				variables := map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "localhost", "MIRRORSTATE_PAIR_B_ADDRESS": "b", "MIRRORSTATE_PAIR_USER": "u",
 					"MIRRORSTATE_PAIR_PASSWORD": "p", config.Variable("pair." + key): file}
-				cfg, err := config.Load("", func(key string) (string, bool) { v, ok := said[key]; return v, ok })
+				cfg, err := config.Load("", func(key string) (string, bool) { v, ok := variables[key]; return v, ok })
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -35,15 +35,15 @@ func TestDriverSettings_Certificates(t *testing.T) {
 					t.Errorf("the server is refused: %v", err)
 				}
 				if err := certtest.Handshake(t, other, pc.Partners[0].DSN.TLSConfig); err == nil {
-					t.Error("another server is believed")
+					t.Error("another server's certificate is accepted")
 				}
 			})
 		}
 	}
 }
 
-// The embedded pair's password comes from the environment as it was meant.
-func TestEmbeddedPassword_Marks(t *testing.T) {
+// The embedded pair's password is read from the environment without its byte order mark and line end.
+func TestEmbeddedPassword_ByteOrderMark(t *testing.T) {
 	t.Setenv("MIRRORSTATE_EMBEDDED_PASSWORD", "\ufeffp4ss-W0rd\r\n")
 	flags := Embedded{Dir: t.TempDir(), AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "on", PartnerTimeout: 5 * time.Second}
 	servers, err := flags.Open(NewLogger(t.Output(), false))

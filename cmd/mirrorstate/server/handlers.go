@@ -7,21 +7,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// faceRules are the rules that each listener is served by.
-func (s *Server) faceRules() (api, admin proxy.ServerConfig) {
-	cfg, g := &s.cfg, s.guards
-	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Keys: g.keys, Logger: s.o.Logs.Logger}
+// listenerRules returns the limits, timeouts and TLS settings of each listener.
+func (s *Server) listenerRules() (api, admin proxy.ServerConfig) {
+	cfg, a := &s.cfg, s.access
+	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Keys: a.keys, Logger: s.o.Logs.Logger}
 	api, admin = rules, rules
 	admin.Health = proxy.IsHealth
-	api.TLS, admin.TLS = tlsOf(g.api), tlsOf(g.admin)
-	api.Limits, admin.Limits = s.room.serverLimits(cfg.Limits)
-	listeners := telemetry.Listeners{telemetry.NewListener("api", g.api), telemetry.NewListener("admin", g.admin)}
+	api.TLS, admin.TLS = tlsOf(a.api), tlsOf(a.admin)
+	api.Limits, admin.Limits = s.limits.serverLimits(cfg.Limits)
+	listeners := telemetry.Listeners{telemetry.NewListener("api", a.api), telemetry.NewListener("admin", a.admin)}
 	api.Watch, admin.Watch = listeners[0].Watch, listeners[1].Watch
 	s.metrics.Add(listeners)
 	return api, admin
 }
 
-// boundOrNone is a bound as the proxy is given it: 0 stands for its default there.
+// boundOrNone translates a bound for the proxy, where 0 means its default and a negative number means no bound.
 func boundOrNone(n int) int {
 	if n == 0 {
 		return -1
@@ -29,18 +29,18 @@ func boundOrNone(n int) int {
 	return n
 }
 
-// view is the pair as the operators' listener shows it.
+// view returns the pair as the operators' listener shows it.
 func (s *Server) view() pairView {
-	return pairView{Pair: s.stack.Pair, sweep: s.stack.sweeping, servers: s.stack.Servers}
+	return pairView{Pair: s.storage.Pair, sweep: s.storage.sweeping, servers: s.storage.Servers}
 }
 
-// handlers makes the two faces.
+// handlers returns the handlers of both listeners.
 func (s *Server) handlers() (api *proxy.API, admin http.Handler, err error) {
-	cfg, st, l, g, logger := &s.cfg, s.stack, s.life, s.guards, s.o.Logs.Logger
+	cfg, st, l, a, logger := &s.cfg, s.storage, s.lifecycle, s.access, s.o.Logs.Logger
 	limits := cfg.Limits
 	pc := proxy.Config{
 		Store: st.Store, Apps: applications(s.cfg), AppsOpen: cfg.AppsOpen, BasePath: cfg.API.BasePath, HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.Store.FleetSecret, Logger: logger,
-		Keys: g.keys, Hosts: cfg.API.Hosts, Holding: st.Pair.Holding,
+		Keys: a.keys, Hosts: cfg.API.Hosts, Holding: st.Pair.Holding,
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,
 			Places: limits.Requests, Queue: limits.Queue, QueueWait: limits.QueueWait, ItemsMemory: int64(limits.Bytes),
@@ -57,14 +57,14 @@ func (s *Server) handlers() (api *proxy.API, admin http.Handler, err error) {
 		return nil, nil, err
 	}
 	view := s.view()
-	s.metrics.Add(api, telemetry.Limits(api, g.keys), telemetry.Pair(st.Pair), telemetry.Sweep(st.Sweeper().Status), telemetry.Ready(func() bool {
+	s.metrics.Add(api, telemetry.Limits(api, a.keys), telemetry.Pair(st.Pair), telemetry.Sweep(st.Sweeper().Status), telemetry.Ready(func() bool {
 		ready, _ := view.Ready()
 		return ready && !l.leaving.Begun()
 	}))
 	ac := proxy.AdminConfig{
 		API: api, Pair: view, Events: EventSource{st.Pair, st.Servers}, Metrics: s.metrics.Handler(logger),
 		Leaving: &l.leaving, Version: s.o.Version, Logger: logger,
-		Keys: g.keys, Local: isLoopback(s.adminListener.Addr()) || cfg.Auth.Insecure, Hosts: cfg.Admin.Hosts,
+		Keys: a.keys, Local: isLoopback(s.adminListener.Addr()) || cfg.Auth.Insecure, Hosts: cfg.Admin.Hosts,
 	}
 	if st.Servers != nil {
 		ac.Faults = Injector{st.Servers}

@@ -14,30 +14,29 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// Stack is what stands under the listeners: the pair of servers (the embedded
-// one, or somebody else's), our view of it, and the store on top. It is stopped
-// from the top down, so that nothing loses what it stands on.
-type Stack struct {
-	Servers   *embedded.Pair // nil: not ours
+// Storage is everything that the listeners use: the servers of an embedded pair, the Pair (the connections to the two
+// SQL Servers), the session store on it, and the expiry job. Close stops them in the reverse order, so that none loses
+// one that it uses.
+type Storage struct {
+	Servers   *embedded.Pair // nil: a pair is configured
 	Pair      *partner.Pair
 	Store     *aspstate.Store
 	sweeping  *sweeping
 	observers []*observer
 
-	start                 []func() // the parts that are not started yet
-	stopSweeping          func()   // waits; nil: the job does not run
+	start                 []func() // of the parts that are not started yet
+	stopSweeping          func()   // stops the expiry job and waits for it; nil: the job is not running
 	stopPair, stopServers context.CancelFunc
-	stopWatching          []context.CancelFunc // of files, and what else may end first
+	stopWatching          []context.CancelFunc // of the parts that stop first, such as those that watch files
 
 	running sync.WaitGroup
 	failed  chan error // the first part that ended by itself
 }
 
-// NewStack makes a stack, which Start brings up and Close ends. servers, if not nil, is run by the stack, and
-// closed by it whatever happens. memory is the folder in which the accepted
-// principal is remembered; empty: it isn't. meter is told of calls; nil: nobody is.
-// change is done to the pair's configuration last.
-func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Stack, err error) {
+// NewStorage returns a storage, which Start starts and Close closes. The storage runs servers, if not nil, and closes
+// them, also if NewStorage fails. memory is the folder that keeps the accepted principal; with "" it is not kept.
+// meter, if not nil, measures the calls. Each change is applied to the pair's configuration last.
+func NewStorage(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Storage, err error) {
 	defer func() {
 		if err != nil && servers != nil {
 			err = errors.Join(err, servers.Close())
@@ -48,7 +47,7 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 		return nil, err
 	}
 	pc.Meter = meter
-	observers, err := observe(cfg, &pc)
+	observers, err := newObservers(cfg, &pc)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +59,9 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 		return nil, err
 	}
 	for _, o := range observers {
-		o.watches(pair.Status())
+		o.setPair(pair.Status())
 	}
-	st = &Stack{Servers: servers, Pair: pair, Store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
+	st = &Storage{Servers: servers, Pair: pair, Store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
 	st.sweeping = newSweeping(aspstate.NewSweeper(st.Store, pair, sweepConfig(cfg.Sweep), logger))
 	var startPair func()
 	startPair, st.stopPair = st.part("the pair's monitor", pair.Run)
@@ -75,16 +74,16 @@ func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter pa
 	return st, nil
 }
 
-// Start brings it up: the pair's monitor, and the servers that are ours.
-func (st *Stack) Start() {
+// Start starts the pair's monitor, and the servers of an embedded pair.
+func (st *Storage) Start() {
 	for _, start := range st.start {
 		start()
 	}
 	st.start = nil
 }
 
-// part is one part of it: start starts it, and notes if it ends; stop ends it.
-func (st *Stack) part(what string, run func(context.Context) error) (start func(), stop context.CancelFunc) {
+// part prepares one part of the storage. start starts it, and reports an error in failed; stop stops it.
+func (st *Storage) part(what string, run func(context.Context) error) (start func(), stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
 	return func() {
 		st.running.Go(func() {
@@ -98,23 +97,24 @@ func (st *Stack) part(what string, run func(context.Context) error) (start func(
 	}, stop
 }
 
-// run starts one part; stop ends it.
-func (st *Stack) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
+// run starts one part; stop stops it.
+func (st *Storage) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
 	start, stop := st.part(what, part)
 	start()
 	return stop
 }
 
-// readSecret reads the fleet's secret, so that no call waits for it. What fails is tried again by the first call.
-func (st *Stack) readSecret() {
-	st.stopWatching = append(st.stopWatching, st.run("the first reading of the fleet's secret", func(ctx context.Context) error {
+// readSecret reads the fleet's secret in the background, so that no call waits for it. If that fails, the first call
+// that needs the secret reads it.
+func (st *Storage) readSecret() {
+	st.stopWatching = append(st.stopWatching, st.run("reading the fleet's secret", func(ctx context.Context) error {
 		_, _ = st.Store.FleetSecret(ctx)
 		return nil
 	}))
 }
 
-// sweep has the expiry job run, or not. Not concurrently.
-func (st *Stack) sweep(enabled bool) {
+// sweep starts or stops the expiry job. It must not be called concurrently.
+func (st *Storage) sweep(enabled bool) {
 	switch {
 	case enabled && st.stopSweeping == nil:
 		ended := make(chan struct{})
@@ -129,9 +129,9 @@ func (st *Stack) sweep(enabled bool) {
 	}
 }
 
-// Close stops the expiry job, the store, the pair, and the servers, in this order, and waits. What was never started
-// gives back what it holds, too.
-func (st *Stack) Close() {
+// Close stops the expiry job, the store, the pair, and the servers, in this order, and waits for them. It also closes a
+// storage that was never started.
+func (st *Storage) Close() {
 	for _, stop := range st.stopWatching {
 		stop()
 	}
@@ -140,15 +140,15 @@ func (st *Stack) Close() {
 	st.Store.Close()
 	st.stopPair()
 	st.stopServers()
-	st.Start() // what never ran runs now, and ends at once: so it closes what it has opened
+	st.Start() // a part that never ran runs now and ends at once, which closes what it has opened
 	st.running.Wait()
 	for _, o := range st.observers {
 		o.client.Close()
 	}
 }
 
-// observe makes the watchdog's observers and puts them into pc.
-func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
+// newObservers returns the watchdog's observers and adds them to pc.
+func newObservers(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 	var observers []*observer
 	for _, url := range cfg.Pair.Watchdog.Observers {
 		o, err := newObserver(url, credential.Files{KeyFile: cfg.Pair.Watchdog.KeyFile, CAFile: cfg.Pair.Watchdog.CAFile})
@@ -161,5 +161,5 @@ func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 	return observers, nil
 }
 
-// Sweeper is the expiry job.
-func (st *Stack) Sweeper() *aspstate.Sweeper { return st.sweeping.sweeper }
+// Sweeper returns the expiry job.
+func (st *Storage) Sweeper() *aspstate.Sweeper { return st.sweeping.sweeper }
