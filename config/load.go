@@ -107,10 +107,10 @@ func (c *Config) apply(layer []Setting) Mistakes {
 	return wrong
 }
 
-// forget resets the keys that a layer replaces as a whole. A connection string or a web.config describes a
-// whole pair. So the servers, login and TLS of lower layers do not apply to it, except by keepPassword. Partners
-// replace a connection string; partners on top of partners override single keys. A password replaces a
-// password_file, and a password_file replaces a password.
+// forget resets the keys that a layer replaces as a whole. A connection string or a web.config describes a whole pair.
+// So the servers, login and TLS of lower layers do not apply to it; the only exception is the password that
+// keepPassword keeps. Partners replace a connection string; partners on top of partners override single keys. A
+// password replaces a password_file, and a password_file replaces a password.
 func (c *Config) forget(layer []Setting) {
 	sets := func(match func(key string) bool) bool {
 		return slices.ContainsFunc(layer, func(s Setting) bool {
