@@ -299,8 +299,8 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "lets one caller keep the whole hold",
 		file: "shares/shares.go",
-		old:  `left > will && s.caller != asks && s.goes(by)`,
-		new:  `left > will && s.caller == asks && s.goes(by)`,
+		old:  `left > after && s.caller != asks && s.skipUnremovable(by)`,
+		new:  `left > after && s.caller == asks && s.skipUnremovable(by)`,
 		pkg:  "partner/hold", test: "TestHold_SharesItsBoundsBetweenCallers",
 	},
 	{
