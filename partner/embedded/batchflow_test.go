@@ -132,7 +132,7 @@ func TestBatch_EndlessLoop(t *testing.T) {
 		t.Errorf("first %v", m)
 	}
 	cancel()
-	_ = rows.Close() // it returns because of the attention
+	_ = rows.Close() // Close returns because of the attention
 }
 
 func TestTransactions_InTexts(t *testing.T) {

@@ -96,8 +96,8 @@ func (p *Pair) FreshPassword() bool { return p.p.FreshPassword() }
 // PasswordFile returns the path of the file that stores the password.
 func (p *Pair) PasswordFile() string { return p.p.PasswordFile() }
 
-// Exposed returns which of the data folder, the password and the partners' databases other users of the machine can
-// read.
+// Exposed checks the data folder, the password file and the partners' databases, and returns those that other users of
+// the machine can read.
 func (p *Pair) Exposed() []*secretfile.Exposure { return p.p.Exposed() }
 
 // Principal returns the name of the principal of the pair's first database, or, if the pair no longer has it, of

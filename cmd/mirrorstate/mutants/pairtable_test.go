@@ -87,7 +87,7 @@ var pairMutants = []mutant{
 		}
 	}
 	if err == nil {
-		exposed, err = d.newForkIfOwed(w, rec, exposed)
+		exposed, err = d.forkIfPending(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
@@ -101,7 +101,7 @@ var pairMutants = []mutant{
 		new: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have the record
 	if err == nil {
-		exposed, err = d.newForkIfOwed(w, rec, exposed)
+		exposed, err = d.forkIfPending(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
@@ -174,9 +174,9 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "mistakes its next commit for a commit in doubt that it could not record",
 		file: "partner/embedded/mirror/diskfull.go",
-		old:  `	if !d.OwesFork || exposed != nil {`,
+		old:  `	if !d.ForkPending || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded/server", test: "TestFullDisk_theForkIsOwed",
+		pkg:  "partner/embedded/server", test: "TestFullDisk_pendingFork",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",

@@ -47,7 +47,7 @@ func (s *session) objectID(name, kind string) (any, error) {
 			}
 		}
 	}
-	rows := s.everyObject(database) // constraints have names too
+	rows := s.everyObject(database) // the object may be a constraint
 	if schema == informationSchemaID || schema == systemSchemaID {
 		rows = allObjectRows(s, database)
 	}

@@ -319,7 +319,7 @@ func (f *frame) otherOption(st *tsql.SetOption) error {
 	case err != nil:
 		return err
 	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
-		return nil // as when the procedure was created, or without effect in it
+		return nil // the option has the value from the creation of the procedure, or no effect in a procedure
 	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
 		value == "ON" && st.Option == "ANSI_PADDING",
 		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:

@@ -14,7 +14,7 @@ const sendAt = 16 << 10
 // maxInfoClass is the highest severity that is not an error.
 const maxInfoClass = 10
 
-// Response is where a [Session] writes the response to the request it is running. It belongs to the goroutine of the
+// Response receives the response that a [Session] writes to its running request. It belongs to the goroutine of the
 // call and is not valid after it. The package writes the final token: the response to a request for which the session
 // writes nothing is "done".
 //
