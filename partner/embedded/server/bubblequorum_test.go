@@ -64,7 +64,7 @@ func TestQuorum_exposedPrincipalWaitsForTheTimeout(t *testing.T) {
 		s.commits(s.a, 1)
 		s.inject(s.a, mirror.FaultIsolate)
 		s.after(bubbleTimeout - 1)
-		s.is("a moment before", "a", mirror.StateDisconnected, s.a)
+		s.is("just before", "a", mirror.StateDisconnected, s.a)
 		s.commits(s.a, 2)
 		s.after(1)
 		s.is("alone", "a", mirror.StateDisconnected)
@@ -152,7 +152,7 @@ func TestLink_isRetried(t *testing.T) {
 		s.after(2*attempt + mirror.TurnWait) // the third attempt has failed just now
 		release()
 		s.after(mirror.LinkRetry - 1)
-		s.is("a moment before the fourth", "a", mirror.StateSynchronizing, s.a)
+		s.is("just before the fourth", "a", mirror.StateSynchronizing, s.a)
 		s.after(1)
 		s.is("the fourth", "a", mirror.StateSynchronized, s.a)
 		if d := time.Since(healed); d != 3*attempt {

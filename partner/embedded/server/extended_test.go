@@ -241,7 +241,7 @@ func TestExtended_repeated(t *testing.T) {
 		for range 5 {
 			expect(t, "store", asking("r4").store(t, p), resultDone)
 		}
-		expect(t, "straggler", late.acquire(t, p), resultAgain)
+		expect(t, "a late acquire", late.acquire(t, p), resultAgain)
 	})
 	t.Run("a create reports that it created the session", func(t *testing.T) {
 		q := asking("r5")
@@ -276,8 +276,8 @@ func TestExtended_removed(t *testing.T) {
 	}
 }
 
-// A session that was certainly created after an attempt was sent is not changed by that attempt, whoever removed its
-// predecessor.
+// An attempt does not change a session that was certainly created after the attempt was sent, no matter how its
+// predecessor was removed.
 func TestExtended_lateAttempt(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)
@@ -311,7 +311,7 @@ func TestExtended_lateAttempt(t *testing.T) {
 func TestExtended_createdAgain(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "again")
-	straggler := asking("again") // sent now, executed after the removal
+	lateStore := asking("again") // sent now, executed after the removal
 	late := held
 	late.op, late.firstSent, late.resent = newOperation(), moment(time.Now()), 1
 	gone := held
@@ -321,9 +321,9 @@ func TestExtended_createdAgain(t *testing.T) {
 	second.short = blobArgument([]byte("second"))
 	expect(t, "the second session", second.makesAnew(t, p), resultCreated)
 
-	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
-	straggler.resent = 1
-	expect(t, "the same store, sent again", straggler.store(t, p), resultNoSession)
+	expect(t, "a store first sent before the removal", lateStore.store(t, p), resultAgain)
+	lateStore.resent = 1
+	expect(t, "the same store, sent again", lateStore.store(t, p), resultNoSession)
 	expect(t, "an update of the first session, sent again", late.update(t, p), resultLockLost)
 	expect(t, "a release of the first session, sent again", late.release(t, p), resultLockLost)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {

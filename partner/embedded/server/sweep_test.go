@@ -57,7 +57,7 @@ func TestSweep_whatHasExpired(t *testing.T) {
 	p := pair.Partner("a")
 	s := sweeping()
 	if row := s.swept(t, p, 0, 0); row[3] != nil {
-		t.Errorf("the oldest expired session is %v seconds old, and there is none", row[3])
+		t.Errorf("no session has expired, but the oldest expired session is %v seconds old", row[3])
 	}
 	for i := range 5 {
 		expect(t, "create", asking(fmt.Sprint("old", i)).store(t, p), resultCreated)
@@ -73,7 +73,7 @@ func TestSweep_whatHasExpired(t *testing.T) {
 	}
 	s.swept(t, p, 2, 0)
 	if row := s.swept(t, p, 0, 0); row[5] != int64(5) || row[3] != nil {
-		t.Errorf("%v deleted ever, want 5; the oldest expired session is %v seconds old, and there is none", row[5], row[3])
+		t.Errorf("%v deleted in total, want 5; no session has expired, but the oldest expired session is %v seconds old", row[5], row[3])
 	}
 	if !alive(t, p, "live") {
 		t.Error("a live session was swept")
@@ -86,7 +86,7 @@ func TestSweep_locks(t *testing.T) {
 	expire(t, p, "held", time.Minute)
 	s := sweeping()
 	if row := s.swept(t, p, 0, 0); row[3] != nil {
-		t.Errorf("the oldest expired session is %v seconds old, and the only one is locked", row[3])
+		t.Errorf("the only expired session is locked, but the oldest one is %v seconds old", row[3])
 	}
 	expect(t, "create", asking("free").store(t, p), resultCreated)
 	expire(t, p, "free", time.Second)

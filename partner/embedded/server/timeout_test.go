@@ -19,7 +19,7 @@ func TestTimeout_mirrorTakesOver(t *testing.T) {
 				if silence > 0 {
 					s.after(silence - 1)
 					if got := s.Principal(); got != "a" || s.Main().LinkState() != mirror.StateSynchronized {
-						s.t.Errorf("a moment before: principal %s, %v", got, s.Main().LinkState())
+						s.t.Errorf("just before: principal %s, %v", got, s.Main().LinkState())
 					}
 					s.after(1)
 				}
@@ -90,7 +90,7 @@ func TestTimeout_isTheOneThatIsSet(t *testing.T) {
 			s.after(3 * time.Second)
 			set(c.within)
 			s.after(c.want - time.Since(began) - 1)
-			s.is(c.name+", a moment before", "a", mirror.StateSynchronized, s.a)
+			s.is(c.name+", just before", "a", mirror.StateSynchronized, s.a)
 			s.after(1)
 			s.is(c.name, "a", mirror.StateDisconnected, s.a)
 			s.inject(s.b, mirror.FaultNone)
@@ -155,7 +155,7 @@ func TestTimeout_isolatedPrincipalCloses(t *testing.T) {
 		writers.Go(func() { onA, refused = diligent(s.a, began, 2*bubbleTimeout) })
 		writers.Go(func() { onB, _ = diligent(s.b, began, 2*bubbleTimeout) })
 		s.after(bubbleTimeout - 1)
-		s.is("a moment before", "a", mirror.StateSynchronized, s.a)
+		s.is("just before", "a", mirror.StateSynchronized, s.a)
 		s.after(1)
 		s.is("then", "b", mirror.StateDisconnected, s.b)
 		if got := refusalOf(s.a.Main().Serving()); got != 955 {
