@@ -131,8 +131,8 @@ func (p *Pair) SetWitness(on bool) error { return p.p.SetWitness(on) }
 // receiver that is 256 events behind misses the newer ones.
 func (p *Pair) Events() (<-chan Event, func()) { return p.p.Events() }
 
-// Event is something that happened to the pair. At is its time, Kind is role, state, fault or witness, Partner is the
-// partner ("" for an event of the pair), and Detail is a text that describes it.
+// Event is something that happened to the pair. At is its time. Kind is role, state, fault or witness. Partner is the
+// partner, or "" for an event of the pair. Detail is a text that describes the event.
 type Event = mirror.Event
 
 // Partner is one of the two servers. Its methods are safe for concurrent use.

@@ -18,8 +18,8 @@ const (
 	ForgetFailures = time.Minute            // the count is reset after this time without another failure
 
 	// The limits of delayed answers at a time, of one peer and in total. Above the limit of a peer, its further logins
-	// are refused without a check of the password, so that many connections guess no faster than few. This does not
-	// apply to peers on this machine, where honest clients have the same address.
+	// are refused without a check of the password. So many connections guess no faster than a few. This does not apply
+	// to peers on this machine, where honest clients have the same address.
 	MaxDelayed      = 8
 	maxDelayedInAll = 256
 

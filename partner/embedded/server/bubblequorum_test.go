@@ -71,8 +71,8 @@ func TestQuorum_exposedPrincipalWaitsForTheTimeout(t *testing.T) {
 	})
 }
 
-// A server that was isolated for the timeout does not form a quorum with another one that was
-// isolated, because neither knows what the third one has done meanwhile.
+// Two servers that were isolated for the timeout do not form a quorum, because neither knows what the third server has
+// done meanwhile.
 func TestQuorum_twoIsolatedFormNone(t *testing.T) {
 	for name, isolate := range map[string]func(s *bubblePair){
 		"both at once": func(s *bubblePair) { s.inject(s.b, mirror.FaultIsolate); s.inject(s.a, mirror.FaultIsolate) },
@@ -221,8 +221,8 @@ func (s *bubblePair) holdVerbs() (release func()) {
 	return func() { close(over); synctest.Wait() }
 }
 
-// A verb that has to wait for another one fails after VerbsWait, as in SQL Server with a busy mirror,
-// or when its caller's context ends.
+// A verb that has to wait for another verb fails after VerbsWait, as in SQL Server with a busy mirror. It also fails
+// when its caller's context ends.
 func TestFailover_waitsForAnotherVerb(t *testing.T) {
 	inBubble(t, witnessed(), func(s *bubblePair) {
 		release := s.holdVerbs()

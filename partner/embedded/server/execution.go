@@ -63,11 +63,11 @@ type frame struct {
 	returned any // of a function
 }
 
-// The ways in which a statement ends.
+// ending is the way in which a statement ends.
 type ending int
 
 const (
-	goesOn ending = iota
+	completed ending = iota
 	breaks
 	continues
 	returns
@@ -299,11 +299,11 @@ func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 			}
 			continue
 		}
-		if end != goesOn {
+		if end != completed {
 			return end, nil
 		}
 	}
-	return goesOn, nil
+	return completed, nil
 }
 
 // countStatement counts a statement, or a further iteration of a loop.

@@ -10,7 +10,7 @@ import (
 
 // Metadata functions. Those whose argument is a column read the system views: see package tsql.
 
-// The ids of the schemas of the system views.
+// informationSchemaID and systemSchemaID are the ids of the schemas of the system views.
 const informationSchemaID, systemSchemaID = 3, 4
 
 // objectID returns OBJECT_ID(name, kind): NULL for an object that does not exist or is not accessible. An empty kind

@@ -70,8 +70,8 @@ type tombstone struct {
 // nobody is the row of a session that does not exist.
 var nobody = values{"": nil}
 
-// free is a session created an hour ago that is not locked, held is one that the caller has locked, and over is one
-// that has expired.
+// free is a session created an hour ago that is not locked. held is a session that the caller has locked. over is a
+// session that has expired.
 var (
 	free = values{"Created": ago(time.Hour), "Expires": ago(-5 * time.Minute), "LockDate": ago(time.Minute), "LockDateLocal": ago(time.Minute), "LockCookie": int64(2),
 		"Timeout": int64(20), "TimeoutSeconds": nil, "TimeoutDate": nil, "Locked": int64(0), "Flags": int64(0), "LockOperationId": nil,

@@ -128,9 +128,9 @@ func TestTimeout_commitWaitsForASilentMirror(t *testing.T) {
 	}
 }
 
-// diligent commits on a partner ten times per timeout, until the given moment, and
-// returns the times of the acknowledged commits, and of the refused ones.
-func diligent(p *Partner, began time.Time, until time.Duration) (done, refused []time.Duration) {
+// commitOften commits on a partner ten times per timeout, until the given moment. It returns the times of the
+// acknowledged and of the refused commits.
+func commitOften(p *Partner, began time.Time, until time.Duration) (done, refused []time.Duration) {
 	for id := int32(1); time.Since(began) < until; id++ {
 		err := storeApplication(p, id, p.Letter)
 		if err == nil {
@@ -152,8 +152,8 @@ func TestTimeout_isolatedPrincipalCloses(t *testing.T) {
 		s.inject(s.a, mirror.FaultIsolate)
 		var writers sync.WaitGroup
 		var onA, onB, refused []time.Duration
-		writers.Go(func() { onA, refused = diligent(s.a, began, 2*bubbleTimeout) })
-		writers.Go(func() { onB, _ = diligent(s.b, began, 2*bubbleTimeout) })
+		writers.Go(func() { onA, refused = commitOften(s.a, began, 2*bubbleTimeout) })
+		writers.Go(func() { onB, _ = commitOften(s.b, began, 2*bubbleTimeout) })
 		s.after(bubbleTimeout - 1)
 		s.is("just before", "a", mirror.StateSynchronized, s.a)
 		s.after(1)
