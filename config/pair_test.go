@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The connection strings are like those in public web.config files, with invented servers, names and passwords.
+// pairs are connection strings like those in public web.config files, with invented servers, names and passwords.
 var pairs = map[string]struct {
 	in             string
 	database       string

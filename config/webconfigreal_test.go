@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The two servers, as in a web.config.
+// sqlPair is a connection string with two servers, as in a web.config.
 const sqlPair = `data source=SQL1;failover partner=SQL2;initial catalog=State;user id=web;password=` + marker
 
 // around returns a whole file with a <sessionState> and other sections.
