@@ -103,9 +103,9 @@ func (a *answering) count(n int64) {
 	a.list = append(a.list, fmt.Sprintf("count %d", n))
 }
 
-// unplaced are messages whose position in a response is not documented. They are not compared. They report that the
-// database or language has changed, that a statement was terminated (after its error), that an aggregate eliminated
-// NULLs, or that a module uses an object that does not exist yet.
+// unplaced are messages whose position in a response is not documented. They are not compared. They report a change of
+// the database or the language, a terminated statement (after its error), an aggregate that eliminated NULLs, or an
+// object that does not exist yet.
 var unplaced = map[int32]bool{5701: true, 5703: true, 3621: true, 8153: true, 2007: true}
 
 // addInfo adds a message that is not an error.
