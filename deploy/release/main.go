@@ -2,8 +2,8 @@
 //
 //	go run . -out ../../_release        (make release)
 //
-// For each system and processor it writes an archive with the program, its manual pages and its completion scripts, and
-// a CycloneDX list of the modules that are linked into the program. For Debian it writes packages. SHA256SUMS has the
+// For each system and processor it writes an archive with the program, its manual pages and its completion scripts. A
+// CycloneDX list names the modules that are linked into the program. For Debian it writes packages. SHA256SUMS has the
 // checksums of all files.
 //
 // It builds a clone of the commit, so no file has changes that are not committed. The go command stamps the program
