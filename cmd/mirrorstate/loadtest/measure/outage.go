@@ -19,8 +19,8 @@ type Outage struct {
 	Refused string        // why it did not happen; empty: it did
 }
 
-// afterTime is how long requests still belong to a failover after it was made, its fault was
-// lifted, or a partner served again, whichever is last.
+// afterTime is how long requests still belong to a failover after the last of these: it was made, its fault was lifted,
+// a partner served again.
 const afterTime = 4 * time.Second
 
 // window returns how long a failover of this kind takes at least.
