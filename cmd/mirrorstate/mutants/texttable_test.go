@@ -7,10 +7,10 @@ import (
 
 // textMutants break the T-SQL of session/aspstate/schema, which customers install and the embedded
 // pair runs. There is one for each guard of each procedure. There is no mutant for the table hints
-// and for the second checks within one call, because they matter only to concurrent calls, and the
-// embedded pair runs one writing call after the other. In the names a session remembers the
-// operations in its columns OperationId1 to OperationId4; a recorded answer is a row of
-// MirrorStateSettled; a tombstone is a row of MirrorStateTombstones.
+// and for the second checks within one call. They matter only to concurrent calls, but the embedded
+// pair runs one writing call after the other. In the names a session remembers the operations in
+// its columns OperationId1 to OperationId4; a recorded answer is a row of MirrorStateSettled; a
+// tombstone is a row of MirrorStateTombstones.
 func textMutants() []mutant {
 	return slices.Concat(sharedMutants(), pairTextMutants, enterMutants, getMutants, touchMutants, acquireMutants, updateMutants(), giveBackMutants, storeMutants, removeMutants, sweepMutants)
 }
