@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// Several spellings of one server are equal, and are refused as a pair.
+// Several spellings of one server have the same normal form, and are refused as a pair.
 func TestAddress_Canonical(t *testing.T) {
 	for _, same := range [][]string{
 		{"SQL1", "sql1", "SQL1,1433", "sql1:1433", `SQL1\MSSQLSERVER`, "tcp:SQL1,1433", `SQL1\STATE,1433`, "SQL1."},
@@ -23,7 +23,7 @@ func TestAddress_Canonical(t *testing.T) {
 		for _, text := range same[1:] {
 			a, err := config.ParseAddress(text)
 			if err != nil || a.Canonical() != first.Canonical() {
-				t.Errorf("%s is %v, and not %v as %s; %v", text, a.Canonical(), first.Canonical(), same[0], err)
+				t.Errorf("the normal form of %s is %v, not %v as of %s; %v", text, a.Canonical(), first.Canonical(), same[0], err)
 			}
 			if _, err := load(t, "", map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": same[0], "MIRRORSTATE_PAIR_B_ADDRESS": text,
 				"MIRRORSTATE_PAIR_USER": "u", "MIRRORSTATE_PAIR_PASSWORD": "p"}); !mistaken(err, "both partners are the same server") {
@@ -31,7 +31,7 @@ func TestAddress_Canonical(t *testing.T) {
 			}
 		}
 		if other, _ := config.ParseAddress("SQL9"); first.Canonical() == other.Canonical() {
-			t.Errorf("%s is SQL9", same[0])
+			t.Errorf("%s has the normal form of SQL9", same[0])
 		}
 	}
 	seen := map[config.Address]string{}

@@ -16,7 +16,7 @@ func FuzzParseAddress(f *testing.F) {
 		a, err := config.ParseAddress(text)
 		if err != nil {
 			if len(text) > 8 && strings.Contains(err.Error(), text) {
-				t.Errorf("the refusal repeats the text: %v", err)
+				t.Errorf("the error repeats the text: %v", err)
 			}
 			return
 		}

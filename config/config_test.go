@@ -58,30 +58,30 @@ apps:
 
 func TestLoad_Refuses(t *testing.T) {
 	for name, tc := range map[string]struct{ file, env, value, want string }{
-		"an unknown key, with its line":     {file: "api:\n  lisen: 127.0.0.1:1\n", want: "line 2"},
-		"text that is no YAML":              {file: "api: [", want: "line 1"},
-		"a bad size":                        {file: "pair: {hold: {bytes: many}}", want: "is not a size"},
-		"a bad address":                     {file: "api: {listen: here}", want: "api.listen"},
-		"a timeout out of range":            {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
-		"an application without a name":     {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
-		"a bad variable, naming it":         {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
-		"an interval of nothing":            {file: "sweep: {interval: 0s}", want: "sweep.interval: 0s is not between 1s and 24h; to switch the sweep off, set sweep.enabled: false"},
-		"an unknown agent_job":              {file: "sweep: {agent_job: sometimes}", want: `sweep.agent_job: "sometimes" must be beside or yield`},
-		"an exposed rule there is not":      {file: "pair: {exposed: maybe}", want: "pair.exposed"},
-		"a timeout of 0":                    {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
-		"a lock timeout of 0":               {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
-		"an application's unknown key":      {file: "apps: {a: {nam: /x}}", want: "line 1, column 12"},
-		"a window that is no duration":      {file: "pair: {hold: {window: 30}}", want: `"30" is not a duration`},
-		"a window of 0":                     {file: "pair: {hold: {window: 0s}}", want: "pair.hold.window: 0s"},
-		"a window of 0 in the environment":  {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
-		"a hold of no places":               {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
-		"a hold of no bytes":                {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
-		"a probe of a minute":               {file: "pair: {budgets: {probe: 1m}}", want: "pair.budgets.probe: 1m0s is not between 100ms and 10s"},
-		"a dial of nothing":                 {file: "pair: {budgets: {dial: 0s}}", want: "pair.budgets.dial: 0s is not between 100ms and 30s"},
-		"a login shorter than its dial":     {file: "pair: {budgets: {login: 1s}}", want: "pair.budgets.login: 1s is shorter than dial (2s)"},
-		"a slow probe quicker than a probe": {file: "pair: {budgets: {slow_probe: 500ms}}", want: "pair.budgets.slow_probe: 500ms is shorter than probe (1s)"},
-		"an attempt shorter than a login":   {file: "pair: {budgets: {attempt: 2s}}", want: "pair.budgets.attempt: 2s is shorter than login (3s)"},
-		"a window longer than ten minutes":  {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
+		"an unknown key, with its line":                       {file: "api:\n  lisen: 127.0.0.1:1\n", want: "line 2"},
+		"text that is not YAML":                               {file: "api: [", want: "line 1"},
+		"an invalid size":                                     {file: "pair: {hold: {bytes: many}}", want: "is not a size"},
+		"an invalid address":                                  {file: "api: {listen: here}", want: "api.listen"},
+		"a timeout out of range":                              {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
+		"an application without a name":                       {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
+		"an invalid variable, which the error names":          {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
+		"an interval of 0":                                    {file: "sweep: {interval: 0s}", want: "sweep.interval: 0s is not between 1s and 24h; to switch the sweep off, set sweep.enabled: false"},
+		"an unknown agent_job":                                {file: "sweep: {agent_job: sometimes}", want: `sweep.agent_job: "sometimes" must be beside or yield`},
+		"an unknown value of exposed":                         {file: "pair: {exposed: maybe}", want: "pair.exposed"},
+		"a timeout of 0":                                      {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
+		"a lock timeout of 0":                                 {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
+		"an application's unknown key":                        {file: "apps: {a: {nam: /x}}", want: "line 1, column 12"},
+		"a window that is not a duration":                     {file: "pair: {hold: {window: 30}}", want: `"30" is not a duration`},
+		"a window of 0":                                       {file: "pair: {hold: {window: 0s}}", want: "pair.hold.window: 0s"},
+		"a window of 0 in the environment":                    {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
+		"a hold for 0 calls":                                  {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
+		"a hold for 0 bytes":                                  {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
+		"a probe timeout that is too long":                    {file: "pair: {budgets: {probe: 1m}}", want: "pair.budgets.probe: 1m0s is not between 100ms and 10s"},
+		"a dial timeout of 0":                                 {file: "pair: {budgets: {dial: 0s}}", want: "pair.budgets.dial: 0s is not between 100ms and 30s"},
+		"a login timeout shorter than the dial timeout":       {file: "pair: {budgets: {login: 1s}}", want: "pair.budgets.login: 1s is shorter than dial (2s)"},
+		"a slow probe timeout shorter than the probe timeout": {file: "pair: {budgets: {slow_probe: 500ms}}", want: "pair.budgets.slow_probe: 500ms is shorter than probe (1s)"},
+		"an attempt timeout shorter than the login timeout":   {file: "pair: {budgets: {attempt: 2s}}", want: "pair.budgets.attempt: 2s is shorter than login (3s)"},
+		"a window longer than ten minutes":                    {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, tc.file)
@@ -92,7 +92,7 @@ func TestLoad_Refuses(t *testing.T) {
 		})
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "absent.yaml"), none); err == nil {
-		t.Error("a file that is not there is no error")
+		t.Error("a file that does not exist causes no error")
 	}
 }
 

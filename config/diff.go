@@ -86,7 +86,7 @@ func shown(value any) string {
 	return fmt.Sprint(value)
 }
 
-// TakeOver sets the values that a running server applies to those of next. The other values stay, so the next Diff
+// TakeOver copies from next the values that a running server applies. It keeps the other values, so the next Diff
 // reports them again.
 func (c *Config) TakeOver(next Config) {
 	c.Log.Level, c.Drain.Pause, c.Sweep = next.Log.Level, next.Drain.Pause, next.Sweep

@@ -20,14 +20,14 @@ apps:
 		replace []string
 		want    []string
 	}{
-		"nothing":                             {want: nil},
-		"a level, at once":                    {[]string{"level: info", "level: debug"}, []string{"log.level: info -> debug"}},
-		"a password, masked and later":        {[]string{"first", "second"}, []string{"pair.password: ******** -> ******** (restart)"}},
-		"a connection string, masked":         {[]string{"s2,", "s3,"}, []string{"pair.connection_string: ******** -> ******** (restart)"}},
-		"an application's field":              {[]string{"timeout: 20", "timeout: 30"}, []string{"apps.shop.timeout: 20 -> 30"}},
-		"an application that is gone":         {[]string{"  old: {name: /LM/W3SVC/1/ROOT/old}\n", ""}, []string{"apps.old.name: /LM/W3SVC/1/ROOT/old -> ", "apps.old.timeout: 20 -> ", "apps.old.lock_timeout: 1m50s -> ", "apps.old.max_size: 4194304 -> "}},
-		"the hold's window, and what follows": {[]string{"pair: {", "pair: {hold: {window: 20s}, "}, []string{"pair.hold.window: 30s -> 20s (restart)", "drain.timeout: 40s -> 30s (restart)"}},
-		"a switch that was not set":           {[]string{"user: web", "trust_server_certificate: true, user: web"}, []string{"pair.trust_server_certificate:  -> true (restart)"}},
+		"nothing":                      {want: nil},
+		"a log level, applied at once": {[]string{"level: info", "level: debug"}, []string{"log.level: info -> debug"}},
+		"a password, masked, applied at a restart":                        {[]string{"first", "second"}, []string{"pair.password: ******** -> ******** (restart)"}},
+		"a connection string, masked":                                     {[]string{"s2,", "s3,"}, []string{"pair.connection_string: ******** -> ******** (restart)"}},
+		"a value of an application":                                       {[]string{"timeout: 20", "timeout: 30"}, []string{"apps.shop.timeout: 20 -> 30"}},
+		"a removed application":                                           {[]string{"  old: {name: /LM/W3SVC/1/ROOT/old}\n", ""}, []string{"apps.old.name: /LM/W3SVC/1/ROOT/old -> ", "apps.old.timeout: 20 -> ", "apps.old.lock_timeout: 1m50s -> ", "apps.old.max_size: 4194304 -> "}},
+		"the hold window, and drain.timeout, whose default depends on it": {[]string{"pair: {", "pair: {hold: {window: 20s}, "}, []string{"pair.hold.window: 30s -> 20s (restart)", "drain.timeout: 40s -> 30s (restart)"}},
+		"a boolean key that was not set":                                  {[]string{"user: web", "trust_server_certificate: true, user: web"}, []string{"pair.trust_server_certificate:  -> true (restart)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			was, err := load(t, before, nil)

@@ -18,7 +18,7 @@ func FuzzParsePair(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string) {
 		p, err := config.ParsePair(before + marker + after)
 		if err != nil {
-			if text := err.Error(); !strings.Contains(text, "the file has one in") && strings.Contains(strings.ToLower(text), strings.ToLower(marker)) || strings.Contains(text, "\n") { // the paths of locations are told
+			if text := err.Error(); !strings.Contains(text, "the file has one in") && strings.Contains(strings.ToLower(text), strings.ToLower(marker)) || strings.Contains(text, "\n") { // the error may contain the paths of locations
 				t.Fatalf("the error shows the password, or has several lines: %s", text)
 			}
 			return
@@ -30,7 +30,7 @@ func FuzzParsePair(f *testing.F) {
 			takenByDriver(t, p, i)
 		}
 		if p.Servers[0].Authentication != "sql" {
-			return // .NET has no words for it
+			return // .NET has no keyword for it
 		}
 		again, err := config.ParsePair(p.ConnectionString().Reveal())
 		if err != nil || !samePair(again, p) {

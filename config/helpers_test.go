@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// marker is a password that must never be seen in what is printed.
+// marker is a password that must never be printed.
 const marker = "Tr0ub4dor-Zq9x"
 
 // file writes a file that only its owner can read.

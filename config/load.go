@@ -107,10 +107,10 @@ func (c *Config) apply(layer []Setting) Mistakes {
 	return wrong
 }
 
-// forget resets the keys that a layer replaces as a whole. A connection string or a web.config describes a
-// whole pair. So the servers, login and TLS of lower layers do not apply to it, except by keepPassword. Partners
-// replace a connection string; partners on top of partners override single keys. A password replaces a
-// password_file, and a password_file replaces a password.
+// forget resets the keys that a layer replaces as a whole. A connection string or a web.config describes a whole pair.
+// So the servers, login and TLS of lower layers do not apply to it; the only exception is the password that
+// keepPassword keeps. Partners replace a connection string; partners on top of partners override single keys. A
+// password replaces a password_file, and a password_file replaces a password.
 func (c *Config) forget(layer []Setting) {
 	sets := func(match func(key string) bool) bool {
 		return slices.ContainsFunc(layer, func(s Setting) bool {
@@ -171,9 +171,10 @@ func (c *Config) keepPassword(layer []Setting) (putBack func()) {
 	}
 }
 
-// notOurs matches variables with mirrorstate's prefix that are not configuration keys: the password of the embedded pair, a
-// caller's key, variables of the tests, and those that Kubernetes sets in every container for a service called mirrorstate
-// or mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…, MIRRORSTATE_PORT_8080_TCP_ADDR=…).
+// notOurs matches variables with mirrorstate's prefix that are not configuration keys: the password of the embedded
+// pair, a caller's key, and variables of the tests. It also matches those that Kubernetes sets in every container for a
+// service called mirrorstate or mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…,
+// MIRRORSTATE_PORT_8080_TCP_ADDR=…).
 var notOurs = regexp.MustCompile(`^MIRRORSTATE_(EMBEDDED_PASSWORD=|KEY=|TEST_|(\w+_)?(` +
 	`SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=))`)
 

@@ -21,7 +21,7 @@ func TestLoad_Precedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	if h := c.Pair.Hold; h.Window != 9*time.Second || h.Size != 9 || h.Bytes != 64<<20 || c.Pair.Exposed != "refuse" {
-		t.Errorf("got %+v, exposed %s; want the flag's window, the variable's size, the default's bytes, the file's rule", h, c.Pair.Exposed)
+		t.Errorf("got %+v, exposed %s; want the window of the flag, the size of the variable, the default of bytes, and exposed of the file", h, c.Pair.Exposed)
 	}
 }
 
@@ -36,14 +36,14 @@ func TestLoad_PairIsReplacedAsAWhole(t *testing.T) {
 		flag string
 		want string // servers, database, user, password, encryption
 	}{
-		"a string over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
-		"a string over partners":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
-		"a flag over a variable":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": "nonsense", "MIRRORSTATE_PAIR_PASSWORD": "other"}, other, "c d ASPState new new true"},
-		"partners over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "c", "MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_USER": "new", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "c d ASPState new new true"},
-		"one key over partners":    {byName, map[string]string{"MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a d Old old new strict"},
-		"a password over a string": {"pair: {connection_string: data source=a;failover partner=b;user id=old}", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a b ASPState old new true"},
-		"an empty variable":        {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": ""}, "", "a b Old old old strict"},
-		"beside the string":        {byString, nil, "", "a b Old older old true"},
+		"a connection string over another one": {byString, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
+		"a connection string over partners":    {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
+		"a flag over a variable":               {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": "nonsense", "MIRRORSTATE_PAIR_PASSWORD": "other"}, other, "c d ASPState new new true"},
+		"partners over a connection string":    {byString, map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "c", "MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_USER": "new", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "c d ASPState new new true"},
+		"a single key over partners":           {byName, map[string]string{"MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a d Old old new strict"},
+		"a password over a connection string":  {"pair: {connection_string: data source=a;failover partner=b;user id=old}", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a b ASPState old new true"},
+		"an empty variable":                    {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": ""}, "", "a b Old old old strict"},
+		"a key beside the connection string":   {byString, nil, "", "a b Old older old true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var flags []config.Setting
@@ -107,35 +107,35 @@ func TestLoad_PartnersRefused(t *testing.T) {
 	ca, crt, junk := file(t, dir, "ca.pem", certificate), file(t, dir, "ca.crt", certificate), file(t, dir, "junk.pem", "junk")
 	const ab = "a: {address: a}, b: {address: b}, user: web, password: p4ss, "
 	for name, tc := range map[string]struct{ pair, want string }{
-		"one partner alone":             {"a: {address: a}, user: web, password: p4ss", "pair.b.address: is missing; name both servers"},
-		"two ways at once":              {ab + "connection_string: data source=c", "the pair is set twice, here and with pair.a and pair.b; remove one"},
-		"a login to no server":          {"user: web", "pair.user: is set, but no servers are named; set pair.connection_string"},
-		"no login":                      {"a: {address: a}, b: {address: b}", "pair.user: is missing"},
-		"an address that is none":       {ab + "a: {address: a b}", "line 1, column"},
-		"an address with a bad port":    {"a: {address: 'a:x'}, b: {address: b}, user: web, password: p4ss", "pair.a.address: has a port that is not a number from 1 to 65535"},
-		"both the same":                 {"a: {address: SQL1}, b: {address: sql1}, user: web, password: p4ss", "pair.b.address: both partners are the same server"},
-		"a password and a file of one":  {ab + "password_file: " + two, "the password is set twice, here and with pair.password"},
-		"an empty password file":        {"a: {address: a}, b: {address: b}, user: web, password_file: " + empty, "pair.password_file: the file is empty"},
-		"a password file of two lines":  {"a: {address: a}, b: {address: b}, user: web, password_file: " + two, "contains more than a password"},
-		"no password file":              {"a: {address: a}, b: {address: b}, user: web, password_file: /nowhere/password", "pair.password_file: can't be read: no such file or directory"},
-		"a login there isn't":           {ab + "authentication: sqll", `"sqll" must be sql, ntlm, kerberos or windows; did you mean sql?`},
-		"Entra":                         {ab + "authentication: entra", "logins by Microsoft Entra are not supported"},
-		"NTLM without a domain":         {ab + "authentication: ntlm", `pair.user: must be DOMAIN\NAME for ntlm`},
-		"a Windows account as sql":      {`authentication: sql, a: {address: a}, b: {address: b}, user: 'CORP\web', password: p4ss`, "set authentication: ntlm or kerberos"},
-		"Windows with a user":           {ab + "authentication: windows", "remove user and password"},
-		"Kerberos without a key":        {"a: {address: a}, b: {address: b}, user: web, authentication: kerberos", "pair.kerberos.keytab_file: is missing; name a keytab or a credential_cache_file"},
-		"Kerberos without a user":       {"a: {address: a}, b: {address: b}, kerberos: {keytab_file: " + two + "}", "pair.user: is missing; name the user whose key is in the keytab"},
-		"Kerberos without its file":     {"a: {address: a}, b: {address: b}, user: web, kerberos: {keytab_file: /nowhere/k}", "pair.kerberos.keytab_file: can't be read: no such file"},
-		"an encryption there isn't":     {ab + "encrypt: sometimes", `pair.encrypt: "sometimes" must be strict, true, false or disable`},
-		"strict and trusting":           {ab + "encrypt: strict, trust_server_certificate: true", "pair.trust_server_certificate: can't be combined with encrypt: strict"},
-		"a CA that is not looked at":    {ab + "encrypt: false, ca_file: " + ca, "pair.ca_file: is not used with encrypt: false; set encrypt: true or strict"},
-		"a CA, and trust anyway":        {ab + "trust_server_certificate: true, ca_file: " + ca, "pair.ca_file: is not used with trust_server_certificate: true"},
-		"a CA and a pin":                {ab + "ca_file: " + ca + ", certificate_file: " + ca, "pair.ca_file: can't be combined with certificate_file"},
-		"a name and a pin":              {ab + "host_name_in_certificate: x, certificate_file: " + ca, "pair.host_name_in_certificate: can't be combined with certificate_file"},
-		"a certificate called .crt":     {ab + "ca_file: " + crt, "pair.ca_file: must have a name that ends in .pem or .der"},
-		"a certificate that is none":    {ab + "ca_file: " + junk, "pair.ca_file: is not a PEM file"},
-		"a certificate that isn't here": {ab + "ca_file: /nowhere/ca.pem", "pair.ca_file: can't be read: no such file or directory"},
-		"trust in words":                {ab + "trust_server_certificate: yes", `pair.trust_server_certificate: "yes" must be true or false`},
+		"only one partner":                              {"a: {address: a}, user: web, password: p4ss", "pair.b.address: is missing; name both servers"},
+		"a connection string and partners":              {ab + "connection_string: data source=c", "the pair is set twice, here and with pair.a and pair.b; remove one"},
+		"a login without servers":                       {"user: web", "pair.user: is set, but no servers are named; set pair.connection_string"},
+		"no login":                                      {"a: {address: a}, b: {address: b}", "pair.user: is missing"},
+		"an invalid address":                            {ab + "a: {address: a b}", "line 1, column"},
+		"an address with an invalid port":               {"a: {address: 'a:x'}, b: {address: b}, user: web, password: p4ss", "pair.a.address: has a port that is not a number from 1 to 65535"},
+		"the same server twice":                         {"a: {address: SQL1}, b: {address: sql1}, user: web, password: p4ss", "pair.b.address: both partners are the same server"},
+		"a password and a password file":                {ab + "password_file: " + two, "the password is set twice, here and with pair.password"},
+		"an empty password file":                        {"a: {address: a}, b: {address: b}, user: web, password_file: " + empty, "pair.password_file: the file is empty"},
+		"a password file with two lines":                {"a: {address: a}, b: {address: b}, user: web, password_file: " + two, "contains more than a password"},
+		"a password file that does not exist":           {"a: {address: a}, b: {address: b}, user: web, password_file: /nowhere/password", "pair.password_file: can't be read: no such file or directory"},
+		"an unknown authentication":                     {ab + "authentication: sqll", `"sqll" must be sql, ntlm, kerberos or windows; did you mean sql?`},
+		"Entra":                                         {ab + "authentication: entra", "logins by Microsoft Entra are not supported"},
+		"NTLM without a domain":                         {ab + "authentication: ntlm", `pair.user: must be DOMAIN\NAME for ntlm`},
+		"a Windows account with authentication sql":     {`authentication: sql, a: {address: a}, b: {address: b}, user: 'CORP\web', password: p4ss`, "set authentication: ntlm or kerberos"},
+		"authentication windows with a user":            {ab + "authentication: windows", "remove user and password"},
+		"Kerberos without a key":                        {"a: {address: a}, b: {address: b}, user: web, authentication: kerberos", "pair.kerberos.keytab_file: is missing; name a keytab or a credential_cache_file"},
+		"Kerberos without a user":                       {"a: {address: a}, b: {address: b}, kerberos: {keytab_file: " + two + "}", "pair.user: is missing; name the user whose key is in the keytab"},
+		"a keytab that does not exist":                  {"a: {address: a}, b: {address: b}, user: web, kerberos: {keytab_file: /nowhere/k}", "pair.kerberos.keytab_file: can't be read: no such file"},
+		"an unknown encryption":                         {ab + "encrypt: sometimes", `pair.encrypt: "sometimes" must be strict, true, false or disable`},
+		"strict encryption that trusts any certificate": {ab + "encrypt: strict, trust_server_certificate: true", "pair.trust_server_certificate: can't be combined with encrypt: strict"},
+		"a CA file that is not used":                    {ab + "encrypt: false, ca_file: " + ca, "pair.ca_file: is not used with encrypt: false; set encrypt: true or strict"},
+		"a CA file, and any certificate is trusted":     {ab + "trust_server_certificate: true, ca_file: " + ca, "pair.ca_file: is not used with trust_server_certificate: true"},
+		"a CA file and a server certificate file":       {ab + "ca_file: " + ca + ", certificate_file: " + ca, "pair.ca_file: can't be combined with certificate_file"},
+		"a host name and a server certificate file":     {ab + "host_name_in_certificate: x, certificate_file: " + ca, "pair.host_name_in_certificate: can't be combined with certificate_file"},
+		"a certificate file with the ending .crt":       {ab + "ca_file: " + crt, "pair.ca_file: must have a name that ends in .pem or .der"},
+		"a file that is not a certificate":              {ab + "ca_file: " + junk, "pair.ca_file: is not a PEM file"},
+		"a certificate file that does not exist":        {ab + "ca_file: /nowhere/ca.pem", "pair.ca_file: can't be read: no such file or directory"},
+		"trust_server_certificate: yes":                 {ab + "trust_server_certificate: yes", `pair.trust_server_certificate: "yes" must be true or false`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, "pair: {"+tc.pair+"}", nil)
@@ -143,7 +143,7 @@ func TestLoad_PartnersRefused(t *testing.T) {
 				t.Errorf("got %v\nwant one line with %q", err, tc.want)
 			}
 			if err != nil && !strings.Contains(err.Error(), "mirrorstate.yaml: line 1, column ") {
-				t.Errorf("no place in the file is named: %v", err)
+				t.Errorf("the error has no place in the file: %v", err)
 			}
 		})
 	}
@@ -158,28 +158,28 @@ func TestLoad_Mistakes(t *testing.T) {
 		flag config.Setting
 		want string
 	}{
-		"a key spelled wrong":    {file: "pair:\n  hold:\n    windwo: 5s\n", want: "mirrorstate.yaml: line 3, column 5: unknown key pair.hold.windwo; did you mean pair.hold.window?"},
-		"a key in a wrong place": {file: "hold:\n  window: 5s\n", want: "line 1, column 1: unknown key hold; did you mean pair.hold?"},
-		"a key nothing is like":  {file: "frobnicate: 1\n", want: "line 1, column 1: unknown key frobnicate"},
-		"an application's key":   {file: "apps:\n  shop: {nmae: /x}\n", want: "line 2, column 10: unknown key apps.shop.nmae; did you mean apps.shop.name?"},
-		"a value of no type":     {file: "pair:\n  hold: {window: soon}\n", want: `line 2, column 18: pair.hold.window: "soon" is not a duration; write one like 30s or 1m30s`},
-		"a value out of range":   {file: "\npair: {hold: {size: 0}}\n", want: "line 2, column 21: pair.hold.size: 0 must be at least 1"},
-		"an application's value": {file: "apps:\n  shop: {name: /x, timeout: 0}\n", want: "line 2, column 29: apps.shop.timeout: 0 is not between 1 and 525600 minutes"},
-		"what is missing":        {file: "apps:\n  shop:\n", want: "line 2, column 3: apps.shop.name: is missing"},
-		"a list for a value":     {file: "api: {listen: [a, b]}", want: "line 1, column 15: api.listen: must have one value, not a list"},
-		"a value for a section":  {file: "pair: 5", want: "line 1, column 7: pair: is a section: it has keys below it, and no value"},
-		"a section for a value":  {file: "api: {listen: {host: x}}", want: "api.listen: must have one value, and no keys below it"},
-		"an alias of YAML":       {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not supported"},
-		"a tab":                  {file: "api:\n\tlisten: 127.0.0.1:0\n", want: "line 2, column 1: there is a tab before a key or value here"},
-		"a tab after a key":      {file: "api:\n  listen:\n\t127.0.0.1:0\n", want: "line 3, column 1: there is a tab before a key or value here"},
-		"two documents":          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not supported"},
-		"two of a key":           {file: "api: {}\napi: {}\n", want: "line 2, column 1: mapping key"},
-		"all of them at once":    {file: "a: 1\nb: 2\n", want: "line 2, column 1: unknown key b"},
-		"a variable":             {env: map[string]string{"MIRRORSTATE_SWEEP_ENABLED": "yes"}, want: `environment MIRRORSTATE_SWEEP_ENABLED: sweep.enabled: "yes" must be true or false`},
-		"a variable's range":     {env: map[string]string{"MIRRORSTATE_PAIR_HOLD_SIZE": "0"}, want: "environment MIRRORSTATE_PAIR_HOLD_SIZE: pair.hold.size: 0 must be at least 1"},
-		"a flag":                 {flag: config.Flag("--api", "api.listen", "here"), want: `--api: api.listen: "here" is not host:port`},
-		"a flag's string":        {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a"), want: "--connection-string: pair.connection_string: connection string: failover partner is missing"},
-		"a flag's login":         {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a;failover partner=b"), want: "--connection-string: pair.user: is missing"},
+		"a misspelled key":                       {file: "pair:\n  hold:\n    windwo: 5s\n", want: "mirrorstate.yaml: line 3, column 5: unknown key pair.hold.windwo; did you mean pair.hold.window?"},
+		"a key in the wrong section":             {file: "hold:\n  window: 5s\n", want: "line 1, column 1: unknown key hold; did you mean pair.hold?"},
+		"a key that is similar to no known key":  {file: "frobnicate: 1\n", want: "line 1, column 1: unknown key frobnicate"},
+		"a misspelled key of an application":     {file: "apps:\n  shop: {nmae: /x}\n", want: "line 2, column 10: unknown key apps.shop.nmae; did you mean apps.shop.name?"},
+		"a value of the wrong type":              {file: "pair:\n  hold: {window: soon}\n", want: `line 2, column 18: pair.hold.window: "soon" is not a duration; write one like 30s or 1m30s`},
+		"a value out of range":                   {file: "\npair: {hold: {size: 0}}\n", want: "line 2, column 21: pair.hold.size: 0 must be at least 1"},
+		"a value of an application out of range": {file: "apps:\n  shop: {name: /x, timeout: 0}\n", want: "line 2, column 29: apps.shop.timeout: 0 is not between 1 and 525600 minutes"},
+		"a missing key":                          {file: "apps:\n  shop:\n", want: "line 2, column 3: apps.shop.name: is missing"},
+		"a list instead of a value":              {file: "api: {listen: [a, b]}", want: "line 1, column 15: api.listen: must have one value, not a list"},
+		"a value instead of a section":           {file: "pair: 5", want: "line 1, column 7: pair: is a section: it has keys below it, and no value"},
+		"a section instead of a value":           {file: "api: {listen: {host: x}}", want: "api.listen: must have one value, and no keys below it"},
+		"a YAML alias":                           {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not supported"},
+		"a tab":                                  {file: "api:\n\tlisten: 127.0.0.1:0\n", want: "line 2, column 1: there is a tab before a key or value here"},
+		"a tab after a key":                      {file: "api:\n  listen:\n\t127.0.0.1:0\n", want: "line 3, column 1: there is a tab before a key or value here"},
+		"two documents":                          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not supported"},
+		"a duplicate key":                        {file: "api: {}\napi: {}\n", want: "line 2, column 1: mapping key"},
+		"two mistakes":                           {file: "a: 1\nb: 2\n", want: "line 2, column 1: unknown key b"},
+		"a variable":                             {env: map[string]string{"MIRRORSTATE_SWEEP_ENABLED": "yes"}, want: `environment MIRRORSTATE_SWEEP_ENABLED: sweep.enabled: "yes" must be true or false`},
+		"the value of a variable out of range":   {env: map[string]string{"MIRRORSTATE_PAIR_HOLD_SIZE": "0"}, want: "environment MIRRORSTATE_PAIR_HOLD_SIZE: pair.hold.size: 0 must be at least 1"},
+		"a flag":                                 {flag: config.Flag("--api", "api.listen", "here"), want: `--api: api.listen: "here" is not host:port`},
+		"the connection string of a flag":        {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a"), want: "--connection-string: pair.connection_string: connection string: failover partner is missing"},
+		"a flag without a login":                 {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a;failover partner=b"), want: "--connection-string: pair.user: is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var flags []config.Setting
@@ -191,7 +191,7 @@ func TestLoad_Mistakes(t *testing.T) {
 				t.Errorf("got %v\nwant one line with %q", err, tc.want)
 			}
 			if wrong, ok := err.(config.Mistakes); !ok || wrong.ByFlag() != (tc.flag.Key != "") {
-				t.Errorf("%T says by a flag where it was not, or the other way round", err)
+				t.Errorf("the ByFlag of %T is wrong", err)
 			}
 		})
 	}
@@ -227,7 +227,7 @@ func TestLoad_EveryKey(t *testing.T) {
 		}
 	}
 	if all := config.Keys(); len(all) < 30 || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
-		t.Errorf("%d keys, or one of them twice", len(all))
+		t.Errorf("%d keys, or a duplicate key", len(all))
 	}
 }
 
@@ -248,7 +248,7 @@ func textsOf(err error) string {
 func TestCheckEnvironment(t *testing.T) {
 	ours := []string{
 		"MIRRORSTATE_PAIR_HOLD_WINDOW=5s", "MIRRORSTATE_EMBEDDED_PASSWORD=" + marker, "MIRRORSTATE_TEST_DSN=x", "PATH=/bin", "MIRROR=1",
-		// Kubernetes makes these where a service is called mirrorstate, or mirrorstate-api.
+		// Kubernetes sets these variables for a service called mirrorstate or mirrorstate-api.
 		"MIRRORSTATE_SERVICE_HOST=10.0.0.1", "MIRRORSTATE_SERVICE_PORT=8080", "MIRRORSTATE_SERVICE_PORT_HTTP=8080", "MIRRORSTATE_PORT=tcp://10.0.0.1:8080",
 		"MIRRORSTATE_PORT_8080_TCP=tcp://10.0.0.1:8080", "MIRRORSTATE_PORT_8080_TCP_ADDR=10.0.0.1", "MIRRORSTATE_API_SERVICE_HOST=10.0.0.2",
 	}
@@ -258,7 +258,7 @@ func TestCheckEnvironment(t *testing.T) {
 	for variable, want := range map[string]string{
 		"MIRRORSTATE_PAIR_HOLD_WINDWO": "environment MIRRORSTATE_PAIR_HOLD_WINDWO: unknown variable; did you mean MIRRORSTATE_PAIR_HOLD_WINDOW?",
 		"MIRRORSTATE_HOLD":             "environment MIRRORSTATE_HOLD: unknown variable",
-		"MIRRORSTATE_PAIR_A_PORT":      "environment MIRRORSTATE_PAIR_A_PORT: unknown variable", // and not a service's
+		"MIRRORSTATE_PAIR_A_PORT":      "environment MIRRORSTATE_PAIR_A_PORT: unknown variable", // not a variable of a service
 		"MIRRORSTATE_APPS_SHOP_NAME":   "applications can be set only in the configuration file",
 	} {
 		if err := config.CheckEnvironment([]string{variable + "=" + marker}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
@@ -269,7 +269,7 @@ func TestCheckEnvironment(t *testing.T) {
 
 func TestLoad_Notes(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no modes on Windows")
+		t.Skip("Windows has no file modes")
 	}
 	dir := t.TempDir()
 	secret := file(t, dir, "password", "p4ss\n")
@@ -300,7 +300,7 @@ func TestLoad_Notes(t *testing.T) {
 // change it, it is refused here or by the package that reads it.
 func TestLoad_ExposedFiles(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no modes on Windows")
+		t.Skip("Windows has no file modes")
 	}
 	pair := "a: {address: a}, b: {address: b}, user: u@EXAMPLE.COM"
 	for key, yaml := range map[string]string{
@@ -348,7 +348,7 @@ func TestLoad_ExposedFiles(t *testing.T) {
 // A file that anybody can read causes a note only if it contains a password.
 func TestLoad_NoPasswordInTheFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no modes on Windows")
+		t.Skip("Windows has no file modes")
 	}
 	dir := t.TempDir()
 	for text, holds := range map[string]bool{
@@ -390,10 +390,10 @@ func TestLoad_LonePassword(t *testing.T) {
 			t.Errorf("%s alone: %v, notes %q", variable, err, c.Notes)
 		}
 		if _, there := c.Partners(); there {
-			t.Errorf("%s alone makes a pair", variable)
+			t.Errorf("%s alone configures a pair", variable)
 		}
 		if _, err := config.Load("", env, config.Flag("--user", "pair.user", "web")); err == nil || !strings.Contains(err.Error(), "pair.user: is set, but no servers") {
-			t.Errorf("%s beside a login of a flag: %v", variable, err)
+			t.Errorf("%s with a user set by a flag: %v", variable, err)
 		}
 	}
 	for _, text := range []string{"pair: {password: p4ss}", "pair: {password_file: /nowhere}"} {
@@ -419,7 +419,7 @@ func TestLoad_Guards(t *testing.T) {
 		"unknown key auth.kees_file":               "auth: {kees_file: x}",
 	} {
 		if _, err := load(t, text, nil); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: got %v, want it to say %q", text, err, says)
+			t.Errorf("%s: got %v, want %q in it", text, err, says)
 		}
 	}
 	c, err := load(t, "auth: {keys_file: k}\napi: {hosts: [c.example]}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
@@ -442,16 +442,16 @@ func TestLoad_PasswordBesideAFlag(t *testing.T) {
 		flag, want string
 	}{
 		{"the environment's", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "mine"}, string0, "mine"},
-		{"the environment's file", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD_FILE": file(t, t.TempDir(), "p", "from a file\n")}, string0, "from a file"},
-		{"the string's own", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "mine"}, string0 + ";password=its own", "its own"},
-		{"the configuration's is another pair's", "pair: {connection_string: data source=c;failover partner=d;user id=x, password: theirs}", nil, string0, ""},
+		{"a password file in the environment", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD_FILE": file(t, t.TempDir(), "p", "from a file\n")}, string0, "from a file"},
+		{"a password in the connection string", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "mine"}, string0 + ";password=its own", "its own"},
+		{"a password of another pair in the file", "pair: {connection_string: data source=c;failover partner=d;user id=x, password: theirs}", nil, string0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, err := load(t, c.yaml, c.env, config.Flag("--connection-string", "pair.connection_string", c.flag))
 			both, _ := cfg.Partners()
 			if c.want == "" {
 				if err == nil {
-					t.Error("it is taken for this pair's")
+					t.Error("the password of another pair is used")
 				}
 				return
 			}

@@ -9,9 +9,9 @@ import (
 
 // asWindowsSaves are the encodings in which editors and shells write an ASCII text.
 var asWindowsSaves = map[string]func(string) string{
-	"UTF-8 with a mark": func(s string) string { return "\xef\xbb\xbf" + s + "\r\n" },
-	"UTF-16":            func(s string) string { return "\xff\xfe" + utf16le(s+"\r\n") },
-	"two line ends":     func(s string) string { return s + "\r\n\r\n" },
+	"UTF-8 with a byte order mark": func(s string) string { return "\xef\xbb\xbf" + s + "\r\n" },
+	"UTF-16":                       func(s string) string { return "\xff\xfe" + utf16le(s+"\r\n") },
+	"two line ends at the end":     func(s string) string { return s + "\r\n\r\n" },
 }
 
 // Every file that a configuration names may begin with a byte order mark, be UTF-16, and end with line ends.

@@ -25,7 +25,7 @@ const ApplicationName = "mirrorstate"
 // stringKey is the key that holds a connection string.
 const stringKey = "pair.connection_string"
 
-// resolve sets the partners, in whichever of the three ways the pair was given.
+// resolve sets the partners from the connection string, the web.config or the two partners that the configuration has.
 func (c *Config) resolve() Mistakes {
 	r := resolver{Config: c, source: c.Pair.Source, key: stringKey, what: "connection string"}
 	p := r.partners()

@@ -55,6 +55,6 @@ func TestSecret(t *testing.T) {
 		t.Errorf("a secret is encoded or logged: %s", &logged)
 	}
 	if secret.String() != "********" || secret.GoString() != "********" || (config.Secret{}).String() != "" {
-		t.Errorf("masked as %q, an empty one as %q", secret.String(), (config.Secret{}).String())
+		t.Errorf("the secret is masked as %q, an empty secret as %q", secret.String(), (config.Secret{}).String())
 	}
 }

@@ -242,7 +242,7 @@ func readSeconds(value string) (time.Duration, error) {
 // not use.
 func (s *SessionState) lookUp(w webReader, at section) error {
 	if s.Mode != ModeSQLServer {
-		s.SQLConnectionString = Secret{} // templates contain an unused one
+		s.SQLConnectionString = Secret{} // templates of web.config contain a connection string that is not used
 	}
 	switch s.Mode {
 	case ModeStateServer:
@@ -323,8 +323,8 @@ func databaseOf(from *element, text string) (database string, err error) {
 	return database, nil
 }
 
-// namesNone returns why an application that stores its sessions outside its process names no SQL Server; empty: it names
-// one, or stores the sessions inside.
+// namesNone returns why the application names no SQL Server although it stores its sessions outside its process. Empty:
+// the application names a SQL Server, or stores its sessions in its process.
 func (s *SessionState) namesNone() string {
 	switch {
 	case s.Mode == ModeStateServer:

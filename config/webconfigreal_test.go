@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The two servers, as in a web.config.
+// sqlPair is a connection string with two servers, as in a web.config.
 const sqlPair = `data source=SQL1;failover partner=SQL2;initial catalog=State;user id=web;password=` + marker
 
 // around returns a whole file with a <sessionState> and other sections.
@@ -27,17 +27,17 @@ func TestParseWebConfig_OnlyWhatIsNeeded(t *testing.T) {
 	const state = `<sessionState mode="StateServer" stateConnectionString="tcpip=10.0.0.1:42424"/>`
 	const add = `<add name="s" connectionString="` + sqlPair + `"/>`
 	for name, tc := range map[string]struct{ text, mode, want string }{
-		"encrypted strings beside a literal one":    {around(literal, encrypted), "SQLServer", sqlPair},
-		"a missing file beside a literal one":       {around(literal, missing), "SQLServer", sqlPair},
-		"encrypted strings, StateServer":            {around(state, encrypted), "StateServer", ""},
-		"a missing file, StateServer":               {around(state, missing), "StateServer", ""},
-		"encrypted strings, InProc":                 {around(`<sessionState mode="InProc" sqlConnectionString="S"/>`, encrypted), "InProc", ""},
-		"a missing file, Off":                       {around(`<sessionState mode="Off"/>`, missing), "Off", ""},
-		"a provider of the application's own":       {around(`<sessionState mode="Custom" customProvider="x"/>`, encrypted), "Custom", ""},
-		"the name stands in the location's own":     {`<configuration>` + encrypted + `<location path="shop"><connectionStrings>` + add + `</connectionStrings><system.web>` + named + `</system.web></location></configuration>`, "SQLServer", sqlPair},
-		"what was encrypted is cleared":             {`<configuration>` + encrypted + `<connectionStrings><clear/>` + add + `</connectionStrings><system.web>` + named + `</system.web></configuration>`, "SQLServer", sqlPair},
-		"a resolver, and no string":                 {around(`<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver"/>`, encrypted), "SQLServer", ""},
-		"a resolver, and a State Server's bad name": {around(`<sessionState mode="StateServer" partitionResolverType="Shop.Resolver" stateConnectionString="x"/>`, encrypted), "StateServer", ""},
+		"encrypted strings beside a literal one":                     {around(literal, encrypted), "SQLServer", sqlPair},
+		"a missing file beside a literal one":                        {around(literal, missing), "SQLServer", sqlPair},
+		"encrypted strings, StateServer":                             {around(state, encrypted), "StateServer", ""},
+		"a missing file, StateServer":                                {around(state, missing), "StateServer", ""},
+		"encrypted strings, InProc":                                  {around(`<sessionState mode="InProc" sqlConnectionString="S"/>`, encrypted), "InProc", ""},
+		"a missing file, Off":                                        {around(`<sessionState mode="Off"/>`, missing), "Off", ""},
+		"the application's own provider":                             {around(`<sessionState mode="Custom" customProvider="x"/>`, encrypted), "Custom", ""},
+		"the name is in the location's own section":                  {`<configuration>` + encrypted + `<location path="shop"><connectionStrings>` + add + `</connectionStrings><system.web>` + named + `</system.web></location></configuration>`, "SQLServer", sqlPair},
+		"an encrypted section that is cleared":                       {`<configuration>` + encrypted + `<connectionStrings><clear/>` + add + `</connectionStrings><system.web>` + named + `</system.web></configuration>`, "SQLServer", sqlPair},
+		"a partition resolver without a connection string":           {around(`<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver"/>`, encrypted), "SQLServer", ""},
+		"a partition resolver with an invalid stateConnectionString": {around(`<sessionState mode="StateServer" partitionResolverType="Shop.Resolver" stateConnectionString="x"/>`, encrypted), "StateServer", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := config.ParseWebConfig([]byte(tc.text), "", noFile)
@@ -60,18 +60,18 @@ func TestParseWebConfig_AsyncProvider(t *testing.T) {
 			`</providers></sessionState>`, stored)
 	}
 	for name, tc := range map[string]struct{ text, want, says string }{
-		"compatible":              {provider(`connectionStringName="state" repositoryType="FrameworkCompat"`), sqlPair, ""},
-		"compatible, unsaid":      {provider(`connectionStringName="State"`), sqlPair, ""},
-		"compatible, of 1.1":      {provider(`connectionStringName="State" UseInMemoryTable="false" MaxRetryNumber="10"`), sqlPair, ""},
-		"its table by name":       {provider(`connectionStringName="State" sessionTableName="ASPStateTempSessions"`), sqlPair, ""},
-		"a table of its own":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in its own table"},
-		"a table in memory":       {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in its own table"},
-		"another table":           {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is not ASPStateTempSessions"},
-		"another provider":        {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "the application uses its own provider"},
-		"no such provider":        {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider is not the name of one of the <providers>"},
-		"no name":                 {provider(``), "", "line 2: connectionStringName is missing"},
-		"a name of no string":     {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that is not in <connectionStrings>"},
-		"a string of no database": {strings.Replace(provider(`connectionStringName="State"`), "initial catalog=State;", "", 1), "", "line 1: the connection string names no database"},
+		"compatible":                    {provider(`connectionStringName="state" repositoryType="FrameworkCompat"`), sqlPair, ""},
+		"compatible, unsaid":            {provider(`connectionStringName="State"`), sqlPair, ""},
+		"version 1.1, compatible":       {provider(`connectionStringName="State" UseInMemoryTable="false" MaxRetryNumber="10"`), sqlPair, ""},
+		"the table of ASPState by name": {provider(`connectionStringName="State" sessionTableName="ASPStateTempSessions"`), sqlPair, ""},
+		"the provider's own table":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in its own table"},
+		"a table in memory":             {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in its own table"},
+		"another table":                 {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is not ASPStateTempSessions"},
+		"another provider":              {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "the application uses its own provider"},
+		"no such provider":              {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider is not the name of one of the <providers>"},
+		"no name":                       {provider(``), "", "line 2: connectionStringName is missing"},
+		"the name of a connection string that does not exist": {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that is not in <connectionStrings>"},
+		"a connection string without a database":              {strings.Replace(provider(`connectionStringName="State"`), "initial catalog=State;", "", 1), "", "line 1: the connection string names no database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := file(t, t.TempDir(), "web.config", tc.text)
@@ -103,13 +103,13 @@ func TestParseWebConfig_Locations(t *testing.T) {
 <location path="admin"><system.web><sessionState mode="InProc" cookieName="admin"/></system.web></location></configuration>`
 	apart := strings.NewReplacer("<configuration><system.web>", `<configuration><location path="." inheritInChildApplications="false"><system.web>`, "</system.web>\n", "</system.web></location>\n")
 	for name, tc := range map[string]struct{ text, location, want string }{
-		"none":                   {text, "", "1 SQLServer 30 main"},
-		"the application itself": {text, ".", "1 SQLServer 30 main"},
-		"one":                    {text, "Default Web Site/shop", "2 SQLServer 45 main"},
-		"in another spelling":    {text, "/default web site/SHOP/", "2 SQLServer 45 main"},
-		"another one":            {text, "admin", "3 InProc 30 admin"},
-		"one that stands apart":  {apart.Replace(text), "admin", "3 InProc 0 admin"},
-		"one that is not there":  {text, "blog", `there is no <sessionState> in the chosen <location>; the file has one in "." (line 1), "Default Web Site/shop" (line 2), "admin" (line 3)`},
+		"none":                           {text, "", "1 SQLServer 30 main"},
+		"the application itself":         {text, ".", "1 SQLServer 30 main"},
+		"one":                            {text, "Default Web Site/shop", "2 SQLServer 45 main"},
+		"the path in another spelling":   {text, "/default web site/SHOP/", "2 SQLServer 45 main"},
+		"another one":                    {text, "admin", "3 InProc 30 admin"},
+		"a location without inheritance": {apart.Replace(text), "admin", "3 InProc 0 admin"},
+		"a location that does not exist": {text, "blog", `there is no <sessionState> in the chosen <location>; the file has one in "." (line 1), "Default Web Site/shop" (line 2), "admin" (line 3)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := config.ParseWebConfig([]byte(tc.text), tc.location, noFile)
@@ -158,15 +158,15 @@ func TestReadWebConfig_Files(t *testing.T) {
 		return "<connectionStrings>\n<add name=\"s\" connectionString=\"" + s + "\"/></connectionStrings>"
 	}
 	for name, tc := range map[string]struct{ session, names, want string }{
-		"all is well":             {state, add(sqlPair), ""},
-		"a mistake in an element": {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode must be one of"},
-		"no XML":                  {"<sessionState\n&", add(sqlPair), session + ": line 2: this is not well-formed XML"},
-		"another encoding":        {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": the encoding must be"},
-		"strings that are no XML": {state, "<connectionStrings>", names + ": line 1: this is not well-formed XML"},
-		"a string with a mistake": {state, add("x;password=" + marker), names + ": line 2: connection string: part 1, at character 1"},
-		"a string of one server":  {state, add("data source=a;initial catalog=x;user id=u;password=" + marker), names + ": line 2: connection string: failover partner is missing"},
-		"a name that is nowhere":  {strings.Replace(state, `"s"`, `"t"`, 1), add(sqlPair), session + ": line 1: sqlConnectionString is the name of a connection string"},
-		"no servers":              {`<sessionState mode="InProc" sqlConnectionString="` + sqlPair + `"/>`, add(sqlPair), session + ": line 1: mode InProc"},
+		"valid files":                         {state, add(sqlPair), ""},
+		"an invalid attribute":                {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode must be one of"},
+		"no XML":                              {"<sessionState\n&", add(sqlPair), session + ": line 2: this is not well-formed XML"},
+		"another encoding":                    {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": the encoding must be"},
+		"connection strings that are not XML": {state, "<connectionStrings>", names + ": line 1: this is not well-formed XML"},
+		"an invalid connection string":        {state, add("x;password=" + marker), names + ": line 2: connection string: part 1, at character 1"},
+		"a connection string with one server": {state, add("data source=a;initial catalog=x;user id=u;password=" + marker), names + ": line 2: connection string: failover partner is missing"},
+		"the name of a connection string that does not exist": {strings.Replace(state, `"s"`, `"t"`, 1), add(sqlPair), session + ": line 1: sqlConnectionString is the name of a connection string"},
+		"no servers": {`<sessionState mode="InProc" sqlConnectionString="` + sqlPair + `"/>`, add(sqlPair), session + ": line 1: mode InProc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file(t, dir, filepath.Join("Config", "session.config"), tc.session)
@@ -183,9 +183,9 @@ func TestReadWebConfig_Files(t *testing.T) {
 func TestParseWebConfig_Encodings(t *testing.T) {
 	const head = `<?xml version="1.0" encoding="`
 	for name, tc := range map[string]struct{ text, want string }{
-		"Windows-1252":          {head + "Windows-1252\"?><!-- \x85 -->" + `<sessionState cookieName="` + "\x80\xe4\x8a" + `"/>`, "€äŠ"},
-		"ISO-8859-1":            {head + "iso-8859-1\"?><!-- \x85 -->" + `<sessionState cookieName="` + "\xe4" + `"/>`, "ä"},
-		"UTF-16 without a mark": {utf16le(head + `utf-16"?><sessionState cookieName="a"/>`), "a"},
+		"Windows-1252":                     {head + "Windows-1252\"?><!-- \x85 -->" + `<sessionState cookieName="` + "\x80\xe4\x8a" + `"/>`, "€äŠ"},
+		"ISO-8859-1":                       {head + "iso-8859-1\"?><!-- \x85 -->" + `<sessionState cookieName="` + "\xe4" + `"/>`, "ä"},
+		"UTF-16 without a byte order mark": {utf16le(head + `utf-16"?><sessionState cookieName="a"/>`), "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if s, err := config.ParseWebConfig([]byte(tc.text), "", noFile); err != nil || s.CookieName != tc.want {
@@ -194,7 +194,7 @@ func TestParseWebConfig_Encodings(t *testing.T) {
 		})
 	}
 	if _, err := config.ParseWebConfig([]byte("<sessionState cookieName=\"\xe4\"/>"), "", noFile); !mistaken(err, "the encoding must be UTF-8") {
-		t.Errorf("a text that is not what it says: got %v", err)
+		t.Errorf("a text in another encoding than it declares: got %v", err)
 	}
 }
 
@@ -205,11 +205,11 @@ func TestLoad_PartitionResolver(t *testing.T) {
 	with := file(t, dir, "with.config", `<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver" allowCustomSqlDatabase="true" sqlConnectionString="`+sqlPair+`"/>`)
 	const beside = ", a: {address: X1}, b: {address: X2}, user: u, password: p"
 	for name, tc := range map[string]struct{ yaml, want string }{
-		"alone":                        {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; set the pair too"},
-		"a pair beside":                {"pair: {web_config: " + alone + beside + "}", "X1"},
-		"a string":                     {"pair: {web_config: " + with + "}", "SQL1"},
-		"a string, and a pair beside":  {"pair: {web_config: " + with + beside + "}", "X1"},
-		"a string, and one beside too": {"pair: {web_config: " + with + ", connection_string: data source=X1;failover partner=X2;user id=u;password=p}", "X1"},
+		"alone":                            {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; set the pair too"},
+		"a pair in the configuration file": {"pair: {web_config: " + alone + beside + "}", "X1"},
+		"a string":                         {"pair: {web_config: " + with + "}", "SQL1"},
+		"a connection string, and a pair in the configuration file":      {"pair: {web_config: " + with + beside + "}", "X1"},
+		"a connection string, and another one in the configuration file": {"pair: {web_config: " + with + ", connection_string: data source=X1;failover partner=X2;user id=u;password=p}", "X1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := load(t, tc.yaml, nil)

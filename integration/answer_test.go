@@ -33,9 +33,9 @@ func ask(ctx context.Context, c *sql.Conn, text string) ([]string, error) {
 		case sqlexp.MsgRowsAffected:
 			a.count(m.Count)
 		case sqlexp.MsgNotice:
-			a.told(m.Message)
+			a.addInfo(m.Message)
 		case sqlexp.MsgError:
-			if err := a.failed(m.Error); err != nil {
+			if err := a.addError(m.Error); err != nil {
 				return a.list, err
 			}
 		case sqlexp.MsgNextResultSet:
@@ -45,7 +45,7 @@ func ask(ctx context.Context, c *sql.Conn, text string) ([]string, error) {
 			more = rows.NextResultSet()
 		}
 	}
-	if err := rows.Err(); err != nil && !isServers(err) {
+	if err := rows.Err(); err != nil && !isFromServer(err) {
 		return a.list, err
 	}
 	return a.list, rows.Close()
@@ -58,8 +58,8 @@ type answering struct {
 	shown int64 // number of rows of the result set that has just ended; -1: none
 }
 
-// isServers reports whether the server sent the error, which is then an event of the response.
-func isServers(err error) bool {
+// isFromServer reports whether the server sent the error. Such an error is an event of the response.
+func isFromServer(err error) bool {
 	var e mssql.Error
 	return errors.As(err, &e)
 }
@@ -103,13 +103,13 @@ func (a *answering) count(n int64) {
 	a.list = append(a.list, fmt.Sprintf("count %d", n))
 }
 
-// unplaced are messages whose position among the others is not documented; they are not compared. They say that the
-// database or language has changed, a statement was terminated (after its error), an aggregate eliminated NULLs, or a
-// module uses an object that does not exist yet.
+// unplaced are messages whose position in a response is not documented. They are not compared. They report a change of
+// the database or the language, a terminated statement (after its error), an aggregate that eliminated NULLs, or an
+// object that does not exist yet.
 var unplaced = map[int32]bool{5701: true, 5703: true, 3621: true, 8153: true, 2007: true}
 
-// told adds a message that is not an error.
-func (a *answering) told(m fmt.Stringer) {
+// addInfo adds a message that is not an error.
+func (a *answering) addInfo(m fmt.Stringer) {
 	text := m.String()
 	e, ok := any(m).(mssql.Error)
 	if ok && unplaced[e.Number] {
@@ -122,9 +122,9 @@ func (a *answering) told(m fmt.Stringer) {
 	a.list = append(a.list, describe("info", e))
 }
 
-// failed adds an error. It removes an open result set without rows: whether the columns were sent before the error
-// depends on how far the server got, which the manual leaves open.
-func (a *answering) failed(err error) error {
+// addError adds an error. It removes an open result set without rows, because the manual does not say whether the
+// columns are sent before the error.
+func (a *answering) addError(err error) error {
 	var e mssql.Error
 	if !errors.As(err, &e) {
 		return err
@@ -276,7 +276,7 @@ func sameColumn(want, got string) bool {
 	return want == got || want == name || length > 0 && want == got[:length]
 }
 
-// Which responses agree.
+// A response agrees with the expected one if it has all that the expected one states.
 func TestAgrees(t *testing.T) {
 	for _, c := range []struct {
 		want, got string

@@ -148,7 +148,7 @@ func open(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// run sends the batches of a snippet on a new connection, after the text first, and returns all responses.
+// run sends the text first and the batches of a snippet on a new connection, and returns all responses.
 func run(t *testing.T, db *sql.DB, first string, s snippet) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), snippetTime)

@@ -40,7 +40,7 @@
 //	embedded: 40510 CREATE PROCEDURE       refused by 40510, whose message has these words
 //	embedded: wrong                        wrong: the embedded partner's answer follows a line =>embedded after the documented one
 //
-// Both are tested: a mark that is no longer true fails its test. After a change of the embedded partner
+// Both marks are tested: a mark that is no longer true fails its test. After a change of the embedded partner
 //
 //	go test ./integration -run TestCorpus -mark
 //

@@ -128,8 +128,8 @@ nothing
 		a, b, c []string
 		want    func(string) string
 	}{
-		{"true marks stay", []string{"row 1"}, []string{"row 2"}, refused("Statement 'X'"), func(s string) string { return s }},
-		{"untrue marks go", []string{"row 1"}, []string{"row 1"}, []string{}, func(s string) string {
+		{"true marks are kept", []string{"row 1"}, []string{"row 2"}, refused("Statement 'X'"), func(s string) string { return s }},
+		{"untrue marks are removed", []string{"row 1"}, []string{"row 1"}, []string{}, func(s string) string {
 			s = strings.Replace(s, "embedded: wrong\n", "", 1)
 			s = strings.Replace(s, "=>embedded\nrow 2\n", "", 1)
 			return strings.Replace(s, "embedded: 40510 Statement 'X'\n", "", 1)

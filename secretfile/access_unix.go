@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// accessOf returns the mode and owners in info; false: info has none.
+// accessOf returns the mode and the owners in info; false: info does not have them.
 func accessOf(info fs.FileInfo) (access, bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -29,12 +29,12 @@ import (
 type Exposure struct {
 	// Path is the file or folder.
 	Path string
-	// Changeable is true if somebody else can change it. It must not be used then.
+	// Changeable is true if somebody else can change the file or folder. Then it must not be used.
 	Changeable bool
 	text       string
 }
 
-// Error says who has which access, and which command removes it.
+// Error returns who has which access, and the command that removes the access.
 func (e *Exposure) Error() string { return e.text }
 
 // Check returns the exposure of a file or folder. It returns nil if there is none, if there is no such file, and on

@@ -1,10 +1,10 @@
-// Package shares counts what each caller has of a bounded pool, in parts and in bytes, and decides which
-// caller loses parts when the pool is full.
+// Package shares counts the parts and bytes that each caller has in a bounded pool, and decides which caller loses
+// parts when the pool is full.
 //
-// One caller alone may have the whole pool. When the pool is full and a caller asks for more, the caller with
-// the largest share loses parts, the newest first. This happens only while the asking caller, with what it asks
-// for, has less than the other. So a caller that has the largest share itself is refused. Two callers never take
-// from each other in turn. A caller with a small share is refused only if all shares are small.
+// One caller alone may have the whole pool. When the pool is full and a caller asks for more, the caller with the
+// largest share loses parts, the newest first. This happens only while the new share of the asking caller is smaller
+// than the other share. So a caller that has the largest share itself is refused. Two callers never take from each
+// other in turn. A caller with a small share is refused only if all shares are small.
 //
 // A call of Pool costs a look-up in a map. Only Room and Plan on a full pool visit every caller, and the parts
 // of the callers that lose some. The package has no lock: the owner of a pool must have one.
@@ -34,10 +34,10 @@ func (b Bound) of(s Size) int64 {
 	return s.Bytes
 }
 
-// Part is what one call has of a pool. The caller of Add sets the exported fields before, and does not change
-// them while the part is in the pool.
+// Part is the part of a pool that one call has. The caller of Add sets the exported fields before the call, and does
+// not change them while the part is in the pool.
 type Part[T any] struct {
-	Value T      // the owner's handle of the call, with which it makes the call give its part back
+	Value T      // with this handle the owner makes the call give its part back
 	Bytes int64  // changed by Grow only
 	Order uint64 // sorts the parts of one caller; equal ones keep the order of Add
 
@@ -244,11 +244,11 @@ func (p *Pool[T]) Plan(caller string, more, limit Size) (gone []*Part[T], ok boo
 	for _, s := range p.turns {
 		s.left, s.next = s.size, s.newest
 	}
-	will := p.Share(caller)
-	will.Count += more.Count
-	will.Bytes += more.Bytes
+	after := p.Share(caller)
+	after.Count += more.Count
+	after.Bytes += more.Bytes
 	for short := over.short(); short != Enough; short = over.short() {
-		s := p.largest(caller, short, short.of(will))
+		s := p.largest(caller, short, short.of(after))
 		if s == nil {
 			return nil, false
 		}
@@ -263,19 +263,20 @@ func (p *Pool[T]) Plan(caller string, more, limit Size) (gone []*Part[T], ok boo
 	return gone, true
 }
 
-// largest returns the share that has most left of what the bound limits. It considers only shares that have more left
-// than will, which the asking caller would have, and that have a part which may be removed. nil: there is none.
-func (p *Pool[T]) largest(asks string, by Bound, will int64) (largest *share[T]) {
+// largest returns the share with the most parts or bytes left, as by says. It considers only shares that have more left
+// than the asking caller would have (after), and that have a part which may be removed. nil: there is no such share.
+func (p *Pool[T]) largest(asks string, by Bound, after int64) (largest *share[T]) {
 	for _, s := range p.turns {
-		if left := by.of(s.left); left > will && s.caller != asks && s.goes(by) {
-			largest, will = s, left
+		if left := by.of(s.left); left > after && s.caller != asks && s.skipUnremovable(by) {
+			largest, after = s, left
 		}
 	}
 	return largest
 }
 
-// goes moves next to a part that may be removed and whose removal helps. It reports whether there is one.
-func (s *share[T]) goes(by Bound) bool {
+// skipUnremovable moves next to a part that may be removed and whose removal makes room. It reports whether there is
+// one.
+func (s *share[T]) skipUnremovable(by Bound) bool {
 	for s.next != nil && (s.next.pinned || by == Bytes && s.next.Bytes == 0) {
 		s.next = s.next.older
 	}

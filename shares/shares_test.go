@@ -113,7 +113,7 @@ func TestPool_Order(t *testing.T) {
 	}
 }
 
-// After any sequence of calls the sum of the shares is the pool's size, and a caller that loses parts had more than the
+// After any sequence of calls the sum of the shares is the pool's size. A caller that loses parts had more than the
 // caller that gets the room.
 func TestPool_Properties(t *testing.T) {
 	for seed := range uint64(200) {

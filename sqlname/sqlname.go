@@ -31,7 +31,7 @@ func Check(name string) error {
 	switch {
 	case !utf8.ValidString(name):
 		return ErrEncoding
-	case strings.ContainsFunc(name, ends):
+	case strings.ContainsFunc(name, isControl):
 		return ErrControl
 	case strings.Contains(name, "$("):
 		return ErrVariable
@@ -51,7 +51,7 @@ func CheckAll(what string, names ...string) error {
 	return nil
 }
 
-// ends reports whether a client may read r as the end of a line, or a terminal may read it as a control code.
-func ends(r rune) bool {
+// isControl reports whether a client may read r as the end of a line, or a terminal may read it as a control code.
+func isControl(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }

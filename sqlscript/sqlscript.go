@@ -31,7 +31,7 @@ func Split(script string) []Batch {
 	for line := range strings.Lines(script) {
 		n++
 		line = strings.TrimRight(line, "\r\n")
-		if times, ok := goes(line); ok {
+		if times, ok := separator(line); ok {
 			flush(times)
 			continue
 		}
@@ -41,8 +41,8 @@ func Split(script string) []Batch {
 	return batches
 }
 
-// goes reports whether a line is GO, and returns how often the batch before it must run.
-func goes(line string) (times int, ok bool) {
+// separator reports whether a line is GO, and returns how often the batch before it must run.
+func separator(line string) (times int, ok bool) {
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words) > 2 || !strings.EqualFold(words[0], "GO") {
 		return 0, false

@@ -1,9 +1,9 @@
 // Package textfile reads text that an operator writes: configurations, keys, passwords, certificates in PEM, variables.
 //
-// Editors and shells on Windows write a byte order mark before a text, or write the text as UTF-16. Shells on all systems
-// end it with a line end. The operator does not see these bytes and does not mean them. So every package reads an
-// operator's files and variables through this one. It costs one comparison of the first bytes; only UTF-16 is copied. The
-// package imports nothing of this module.
+// Editors and shells on Windows write a byte order mark before a text, or write the text as UTF-16. Shells on all
+// systems end it with a line end. The operator does not see these bytes, and they are not part of the text. So every
+// package reads an operator's files and variables with this package. It costs one comparison of the first bytes; only
+// UTF-16 is copied. The package imports nothing of this module.
 package textfile
 
 import (
@@ -104,8 +104,8 @@ func ReadLine(path string) (string, error) {
 	return line, nil
 }
 
-// Variable returns the value of an environment variable without a mark before it and without line ends after it. Such
-// bytes are there when the variable was set from a file.
+// Variable returns the value of an environment variable without a mark before it and without line ends after it. A
+// variable that was set from a file has such bytes.
 func Variable(value string) string {
 	return withoutLineEnds(strings.TrimPrefix(value, "\ufeff"))
 }

@@ -20,7 +20,7 @@ type entry struct {
 	content []byte
 }
 
-// archived are the contents of a platform's archive: one folder.
+// archived returns the contents of a platform's archive: one folder.
 func (b *bundle) archived(p platform, program string) ([]entry, error) {
 	text, err := os.ReadFile(program)
 	if err != nil {
@@ -57,7 +57,7 @@ func (b *bundle) archived(p platform, program string) ([]entry, error) {
 	return list, nil
 }
 
-// writeTarGz writes a tar archive, compressed. Every file is root's, and of the time t.
+// writeTarGz writes a compressed tar archive. Every file in it is owned by root and has the time t.
 func writeTarGz(file string, list []entry, t time.Time) error {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -80,7 +80,7 @@ func writeTarGz(file string, list []entry, t time.Time) error {
 	return os.WriteFile(file, text, 0o644)
 }
 
-// gzipped compresses without a name or a time.
+// gzipped returns the text compressed by gzip, without a name and a time.
 func gzipped(text []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
@@ -115,12 +115,12 @@ func writeZip(file string, list []entry, t time.Time) error {
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }
 
-// sumsFile is the list of checksums, as sha256sum writes and checks it.
+// sumsFile is the name of the list of checksums, in the format of sha256sum.
 const sumsFile = "SHA256SUMS"
 
-// writeSums lists all files of a folder.
+// writeSums writes the checksums of all files in a folder.
 func writeSums(dir string) error {
-	files, err := os.ReadDir(dir) // in the order of their names
+	files, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return err
 	}

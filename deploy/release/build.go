@@ -16,7 +16,7 @@ import (
 // source is a clone of the commit that is released.
 type source struct{ dir string }
 
-// checkout clones the commit that is checked out in repository into the new folder dir, with its tags.
+// checkout clones the repository into the new folder dir, with the tags, and checks out the same commit there.
 func checkout(ctx context.Context, repository, dir string) (*source, error) {
 	commit, err := output(ctx, repository, nil, "git", "rev-parse", "HEAD")
 	if err != nil {
@@ -33,7 +33,7 @@ func checkout(ctx context.Context, repository, dir string) (*source, error) {
 	return &source{dir}, err
 }
 
-// build builds the program for every platform, below work, and returns where it is.
+// build builds the program for every platform in folders below work, and returns the paths.
 func (s *source) build(ctx context.Context, work string) (map[platform]string, error) {
 	programs := map[platform]string{}
 	for _, p := range platforms {
@@ -55,22 +55,22 @@ func (s *source) build(ctx context.Context, work string) (map[platform]string, e
 	return programs, nil
 }
 
-// bundle is what the files of all platforms are made of.
+// bundle holds the contents that the files of all platforms share.
 type bundle struct {
-	version string            // as the go command stamps it: v1.2.3, or a pseudo-version
+	version string            // v1.2.3 or a pseudo-version, from the go command
 	time    time.Time         // of the commit
 	pages   []entry           // manual pages, as man1/mirrorstate.1
 	scripts map[string][]byte // completion scripts by shell
-	licence map[string]string // by path of module
-	notices []byte            // the licences of what is linked
+	licence map[string]string // by the module's path
+	notices []byte            // the licence texts of the linked modules
 	source  *source
 }
 
-// describe reads what the built program says of itself.
+// describe reads version, manual pages and scripts from the built program, and the licences of its modules.
 func (s *source) describe(ctx context.Context, programs map[platform]string, work string) (*bundle, error) {
 	program, ok := programs[here]
 	if !ok {
-		return nil, fmt.Errorf("a release is not made on %s: the program that is built here must run here, to write its manual pages", here)
+		return nil, fmt.Errorf("a release can't be made on %s: the program must be built for this platform and run here to write its manual pages", here)
 	}
 	b := &bundle{source: s, scripts: map[string][]byte{}}
 	if err := b.readStamp(program); err != nil {
@@ -118,7 +118,7 @@ func (b *bundle) readStamp(program string) error {
 	return nil
 }
 
-// readPages has the program write its manual pages.
+// readPages runs the program to write its manual pages, and reads them.
 func (b *bundle) readPages(ctx context.Context, program, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -140,15 +140,15 @@ func (b *bundle) readPages(ctx context.Context, program, dir string) error {
 	return nil
 }
 
-// number is the version without its v, as file names have it.
+// number returns the version without its v, for file names.
 func (b *bundle) number() string { return strings.TrimPrefix(b.version, "v") }
 
-// file reads a file of the commit.
+// file returns the contents of a file of the commit.
 func (b *bundle) file(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(b.source.dir, filepath.FromSlash(name)))
 }
 
-// output runs a command in the folder dir, with env beside its own environment, and returns its standard output.
+// output runs a command in the folder dir and returns its standard output. env is added to the environment.
 func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

@@ -12,10 +12,10 @@ import (
 	"github.com/goreleaser/nfpm/v2/files"
 )
 
-// prerelease is a version that comes before its number: v1.2.3-rc.1, or a commit between two releases.
+// prerelease matches a version before a release: v1.2.3-rc.1, or a commit between two releases.
 var prerelease = regexp.MustCompile(`^v?(\d+\.\d+\.\d+)-(.+)$`)
 
-// debianVersion is a version in Debian's words, where ~ sorts before the release: 1.2.3~rc.1.
+// debianVersion returns a version in Debian's form, in which ~ sorts before the release: 1.2.3~rc.1.
 func debianVersion(version string) string {
 	if m := prerelease.FindStringSubmatch(version); m != nil {
 		return m[1] + "~" + strings.ReplaceAll(m[2], "-", ".")
@@ -23,7 +23,7 @@ func debianVersion(version string) string {
 	return strings.TrimPrefix(version, "v")
 }
 
-// writeDeb makes the package for Debian and its kin.
+// writeDeb writes the package for Debian and the systems derived from it.
 func (b *bundle) writeDeb(file string, p platform, program string) error {
 	stage, err := os.MkdirTemp("", "mirrorstate-deb-")
 	if err != nil {
@@ -62,14 +62,14 @@ func (b *bundle) writeDeb(file string, p platform, program string) error {
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }
 
-// description is the package's: one line, and more lines.
+// description is the description of the package: a summary line and a text.
 const description = `session-state server that follows a pair of SQL Servers
 mirrorstate keeps the sessions of web applications in the ASP.NET ASPState
 tables on a mirrored pair of SQL Servers, or in an availability group, and
 serves them over HTTP. Requests that arrive during a failover wait, and do
 not fail.`
 
-// installed are the files of the package. What is made here is written below the folder stage first.
+// installed returns the files of the package. It first writes generated files into the folder stage.
 func (b *bundle) installed(stage, program string) (files.Contents, error) {
 	made, err := b.installedTexts()
 	if err != nil {
@@ -90,12 +90,12 @@ func (b *bundle) installed(stage, program string) (files.Contents, error) {
 	return list, nil
 }
 
-// content is a file of root's in the package.
+// content returns a file of the package, owned by root.
 func (b *bundle) content(file, destination, kind string, mode os.FileMode) *files.Content {
 	return &files.Content{Source: file, Destination: destination, Type: kind, FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: b.time}}
 }
 
-// installedTexts are the texts of the package, by where they are installed.
+// installedTexts returns the generated texts of the package, by their installed paths.
 func (b *bundle) installedTexts() (map[string]string, error) {
 	const doc = "/usr/share/doc/mirrorstate/"
 	texts := map[string]string{
@@ -129,8 +129,8 @@ func (b *bundle) installedTexts() (map[string]string, error) {
 	return texts, nil
 }
 
-// packagedUnit is the systemd unit for a program that a package has installed: below /usr/bin, and without the
-// introduction, which says how to install it by hand.
+// packagedUnit returns the systemd unit for the package: the program is in /usr/bin, and the introduction about a
+// manual installation is removed.
 func packagedUnit(unit string) string {
 	if i := strings.Index(unit, "[Unit]"); i > 0 {
 		unit = unit[i:]

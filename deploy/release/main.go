@@ -2,14 +2,15 @@
 //
 //	go run . -out ../../_release        (make release)
 //
-// For each system and processor it makes an archive with the program, its manual pages and its completion scripts,
-// and a list of what is linked into it (CycloneDX). For Debian it makes packages. SHA256SUMS names them all.
+// For each system and processor it writes an archive with the program, its manual pages and its completion scripts. A
+// CycloneDX list names the modules that are linked into the program. For Debian it writes packages. SHA256SUMS has the
+// checksums of all files.
 //
-// It builds a clone of the commit, so changes that are not committed are in no file, and the go command stamps the
-// program with the commit's version, hash and time. All files carry that time: whoever builds the same commit with the
-// same version of Go gets the same bytes.
+// It builds a clone of the commit, so no file has changes that are not committed. The go command stamps the program
+// with the version, hash and time of the commit. All files have that time. The same commit and the same version of Go
+// always give the same bytes.
 //
-// It is a module of its own, so that its dependencies are none of the program's.
+// It is a separate module, so that the program does not get its dependencies.
 package main
 
 import (
@@ -25,9 +26,9 @@ import (
 
 func main() {
 	var o options
-	flag.StringVar(&o.repository, "repository", filepath.Join("..", ".."), "the clone whose checked-out commit is built")
-	flag.StringVar(&o.out, "out", "", "the folder to make anew, with the files in it")
-	flag.StringVar(&o.version, "version", "", "fail unless this is the commit's version, such as v1.2.3")
+	flag.StringVar(&o.repository, "repository", filepath.Join("..", ".."), "the repository whose checked-out commit is built")
+	flag.StringVar(&o.out, "out", "", "the folder for the files; an existing one is replaced")
+	flag.StringVar(&o.version, "version", "", "fail if the commit has another version; for example v1.2.3")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -39,17 +40,17 @@ func main() {
 
 type options struct{ repository, out, version string }
 
-// platform is a system and a processor, in Go's words.
+// platform is a pair of GOOS and GOARCH.
 type platform struct{ system, processor string }
 
 func (p platform) String() string { return p.system + "_" + p.processor }
 
-// platforms are those a release has files for.
+// platforms are the platforms of a release.
 var platforms = []platform{
 	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
 }
 
-// release makes all files.
+// release writes all files of a release.
 func release(ctx context.Context, o options) error {
 	if o.out == "" {
 		return fmt.Errorf("-out is missing: name the folder for the files")
@@ -72,7 +73,7 @@ func release(ctx context.Context, o options) error {
 		return err
 	}
 	if o.version != "" && o.version != b.version {
-		return fmt.Errorf("the commit is %s, not %s: is its tag there, and is it v1.2.3 in form?", b.version, o.version)
+		return fmt.Errorf("the version of the commit is %s, not %s: check that its tag exists and has the form v1.2.3", b.version, o.version)
 	}
 	if err := os.RemoveAll(o.out); err != nil {
 		return err
@@ -88,7 +89,7 @@ func release(ctx context.Context, o options) error {
 	return writeSums(o.out)
 }
 
-// write makes the files of one platform.
+// write writes the files of one platform.
 func (b *bundle) write(out string, p platform, program string) error {
 	base := filepath.Join(out, fmt.Sprintf("mirrorstate_%s_%s", b.number(), p))
 	list, err := b.materials(program)
@@ -111,9 +112,10 @@ func (b *bundle) write(out string, p platform, program string) error {
 	if p.system != "linux" {
 		return nil
 	}
-	// Not by Debian's version: GitHub renames files with a ~, and the checksums would name others.
+	// The name does not have Debian's version: GitHub renames files with a ~, and the checksums would have the wrong
+	// names.
 	return b.writeDeb(filepath.Join(out, fmt.Sprintf("mirrorstate_%s_%s.deb", b.number(), p.processor)), p, program)
 }
 
-// here is the platform this program runs on, whose binary is asked for its pages and scripts.
+// here is the platform of this process. Its program runs here to write the pages and scripts.
 var here = platform{runtime.GOOS, runtime.GOARCH}

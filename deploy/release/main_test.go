@@ -27,7 +27,7 @@ func TestDebianVersion(t *testing.T) {
 	}
 }
 
-// The same contents make the same bytes.
+// Archives with the same contents have the same bytes.
 func TestArchives_Reproducible(t *testing.T) {
 	list := []entry{{"mirrorstate_1.2.3_linux_amd64/mirrorstate", 0o755, []byte("program")}, {"mirrorstate_1.2.3_linux_amd64/LICENSE", 0o644, []byte("licence")}}
 	for name, write := range map[string]func(string, []entry, time.Time) error{"x.tar.gz": writeTarGz, "x.zip": writeZip} {
@@ -44,7 +44,7 @@ func TestArchives_Reproducible(t *testing.T) {
 			sums[i] = sha256.Sum256(text)
 		}
 		if sums[0] != sums[1] {
-			t.Errorf("%s is not the same twice", name)
+			t.Errorf("two builds of %s differ", name)
 		}
 	}
 }
@@ -100,12 +100,12 @@ func TestList(t *testing.T) {
 		}
 	}
 	delete(b.licence, "github.com/Old/Thing")
-	if _, err := b.list(info, sha256.Sum256(nil)); err == nil || !strings.Contains(err.Error(), "does not know github.com/Old/Thing") {
+	if _, err := b.list(info, sha256.Sum256(nil)); err == nil || !strings.Contains(err.Error(), "no licence for github.com/Old/Thing") {
 		t.Errorf("a module without a licence: %v", err)
 	}
 }
 
-// The package for Debian installs what belongs to it, and is the same twice.
+// The package for Debian has its files, and a second build has the same bytes.
 func TestWriteDeb(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "mirrorstate")
 	if err := os.WriteFile(program, []byte("program"), 0o700); err != nil {
@@ -145,11 +145,11 @@ func TestWriteDeb(t *testing.T) {
 		packages[i] = string(text)
 	}
 	if packages[0] != packages[1] || !strings.HasPrefix(packages[0], "!<arch>\n") {
-		t.Error("the package is not the same twice, or is none")
+		t.Error("two builds of the package differ, or it is not a Debian package")
 	}
 }
 
-// The unit of the package starts the program where the package has it.
+// The unit of the package starts the program at its installed path.
 func TestPackagedUnit(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "systemd", "mirrorstate.service"))
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// licenceLine is a line of cmd/licensecheck: licence, use, module, version.
+// licenceLine matches a line of cmd/licensecheck: licence, use, module, version.
 var licenceLine = regexp.MustCompile(`(?m)^(\S.*?) {2,}(?:linked|tests and tools) +(\S+) \S+$`)
 
-// licences reads what cmd/licensecheck prints: the licence of each module.
+// licences parses the output of cmd/licensecheck, and returns the licence of each module.
 func licences(lines string) map[string]string {
 	found := map[string]string{}
 	for _, m := range licenceLine.FindAllStringSubmatch(lines, -1) {
@@ -28,7 +28,8 @@ func licences(lines string) map[string]string {
 	return found
 }
 
-// materials lists what is linked into a program, in CycloneDX's JSON. The program itself says what that is.
+// materials returns the list of the modules that are linked into a program, as CycloneDX JSON. It reads them from the
+// program.
 func (b *bundle) materials(program string) ([]byte, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
@@ -49,7 +50,8 @@ func (b *bundle) materials(program string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// list makes the list of a build. Its serial number is of the program's bytes, so that one program has one list.
+// list returns the list of a build. Its serial number is computed from the program's checksum, so that the same program
+// gets the same list.
 func (b *bundle) list(info *debug.BuildInfo, sum [sha256.Size]byte) (*cdx.BOM, error) {
 	main := component(cdx.ComponentTypeApplication, info.Main.Path, info.Main.Version)
 	main.Licenses = licenceChoice("Apache-2.0")
@@ -63,7 +65,7 @@ func (b *bundle) list(info *debug.BuildInfo, sum [sha256.Size]byte) (*cdx.BOM, e
 		}
 		name, ok := b.licence[dep.Path]
 		if !ok {
-			return nil, fmt.Errorf("cmd/licensecheck does not know %s", dep.Path)
+			return nil, fmt.Errorf("the output of cmd/licensecheck has no licence for %s", dep.Path)
 		}
 		c := component(cdx.ComponentTypeLibrary, dep.Path, dep.Version)
 		c.Licenses = licenceChoice(name)
@@ -82,13 +84,13 @@ func (b *bundle) list(info *debug.BuildInfo, sum [sha256.Size]byte) (*cdx.BOM, e
 	return bom, nil
 }
 
-// component is a module of Go.
+// component returns the entry of a Go module.
 func component(kind cdx.ComponentType, path, version string) cdx.Component {
 	url := "pkg:golang/" + strings.ToLower(path) + "@" + strings.ReplaceAll(version, "+", "%2B")
 	return cdx.Component{Type: kind, BOMRef: url, Name: path, Version: version, PackageURL: url}
 }
 
-// licenceChoice names a licence in SPDX's words; several are all in force.
+// licenceChoice returns a licence as an SPDX expression. If there are several, all of them apply.
 func licenceChoice(name string) *cdx.Licenses {
 	if all := strings.Split(name, " and "); len(all) > 1 {
 		return &cdx.Licenses{{Expression: strings.Join(all, " AND ")}}
@@ -96,7 +98,7 @@ func licenceChoice(name string) *cdx.Licenses {
 	return &cdx.Licenses{{License: &cdx.License{ID: name}}}
 }
 
-// serialNumber makes a UUID (version 8, RFC 9562) of a checksum.
+// serialNumber returns a UUID (version 8, RFC 9562) made from a checksum.
 func serialNumber(sum [sha256.Size]byte) string {
 	u := sum[:16]
 	u[6] = u[6]&0x0f | 0x80

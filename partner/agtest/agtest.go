@@ -1,5 +1,5 @@
-// Package agtest makes an embedded pair look like an availability group: it plants the rows of the group's views, and
-// simulates the effect of its statements. It is for the tests of this module.
+// Package agtest makes an embedded pair look like an availability group. It plants the rows of the group's views, and
+// simulates the effect of the group's statements. It is for the tests of this module.
 package agtest
 
 import (
@@ -26,9 +26,9 @@ type Group struct {
 	Mode string
 	// State is the secondary's synchronization_state_desc; default SYNCHRONIZED.
 	State string
-	// Disconnected: the replicas are not connected. Suspended: the data movement is suspended.
+	// Disconnected means that the replicas are not connected. Suspended means that the data movement is suspended.
 	Disconnected, Suspended bool
-	// Resolving is the replica that is RESOLVING while it is not the primary; empty: none.
+	// Resolving names a replica that is RESOLVING unless it is the primary; empty: none.
 	Resolving string
 	// Readable makes the secondary accept sessions and refuse writes; otherwise it refuses sessions (976).
 	Readable bool
@@ -81,7 +81,7 @@ func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
 }
 
 // PlantGroupBefore2017 plants a group on servers whose sys.availability_groups has neither sequence_number nor
-// cluster_type. A text that uses one of them gets error 207. refused returns the number of these.
+// cluster_type. A text that uses one of them gets error 207. refused returns the number of these errors.
 func PlantGroupBefore2017(t testing.TB, pair *embedded.Pair, g Group) (refused func() int) {
 	t.Helper()
 	var n atomic.Int64
@@ -166,8 +166,8 @@ type GroupPlay struct {
 	group   Group
 	said    []string
 	refused map[string]refusal // by partner, a blank, and the end of the statement
-	late    int                // number of state queries until a new secondary's suspension appears
-	looks   int                // number of these that are still to come; 0: no suspension is pending
+	late    int                // number of state queries before the suspension of a new secondary appears
+	looks   int                // remaining state queries before a pending suspension appears; 0: none is pending
 }
 
 // refusal is an error for that many statements; below 0: for all statements.
@@ -186,15 +186,15 @@ func PlayGroup(t testing.TB, pair *embedded.Pair, g Group) *GroupPlay {
 	return p
 }
 
-// Refuse makes the partner refuse its next statements with that end, times of them; below 0: all of them.
+// Refuse makes the partner refuse statements that end in end: the next times of them, or all if times is below 0.
 func (p *GroupPlay) Refuse(partner, end string, err error, times int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused[partner+" "+end] = refusal{err, times}
 }
 
-// SuspendLate delays the suspension of a new secondary until its database's state was queried looks times after SET
-// (ROLE = SECONDARY). Its data movement is suspended nevertheless from the beginning.
+// SuspendLate hides the suspension of a new secondary until the state of its database was queried looks times after SET
+// (ROLE = SECONDARY). Its data movement is suspended from the beginning.
 func (p *GroupPlay) SuspendLate(looks int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

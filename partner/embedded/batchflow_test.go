@@ -15,9 +15,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// told returns the whole response to a text, in the order of its tokens: "i text" a message, "e number" an error, "r
-// value" a row, "n count" a count; "." the end of a statement.
-func (c client) told(text string, args ...any) []string {
+// response returns the whole response to a text, in the order of its tokens: "i text" is a message, "e number" an error,
+// "r value" a row, "n count" a count, and "." the end of a statement.
+func (c client) response(text string, args ...any) []string {
 	c.t.Helper()
 	ctx := limit(c.t)
 	queue := &sqlexp.ReturnMessage{}
@@ -73,7 +73,7 @@ func TestBatch_Tokens(t *testing.T) {
 		"IF 1 = 1 PRINT 'x' ELSE PRINT 'y'":                  "i x|.|.",
 		"BEGIN TRAN DELETE FROM ASPStateTempSessions COMMIT": ".|n 0|.|.|.",
 	} {
-		if got := strings.Join(c.told(text), "|"); got != want {
+		if got := strings.Join(c.response(text), "|"); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", text, got, want)
 		}
 	}
@@ -111,7 +111,7 @@ func TestBatch_Flow(t *testing.T) {
 func (c client) last(text string) string {
 	c.t.Helper()
 	got := "none"
-	for _, one := range c.told(text) {
+	for _, one := range c.response(text) {
 		if v, ok := strings.CutPrefix(one, "r "); ok {
 			got = v
 		}
@@ -132,7 +132,7 @@ func TestBatch_EndlessLoop(t *testing.T) {
 		t.Errorf("first %v", m)
 	}
 	cancel()
-	_ = rows.Close() // it returns because of the attention
+	_ = rows.Close() // Close returns because of the attention
 }
 
 func TestTransactions_InTexts(t *testing.T) {
@@ -193,7 +193,7 @@ func TestTransactions_XactAbort(t *testing.T) {
 	other.is(countApp, "3")
 
 	// Within TRY the transaction becomes uncommittable.
-	got := c.told("BEGIN TRY BEGIN TRAN " + addsApp(6) + " " + addsApp(1) + " END TRY BEGIN CATCH SELECT XACT_STATE() ROLLBACK END CATCH SELECT @@TRANCOUNT")
+	got := c.response("BEGIN TRY BEGIN TRAN " + addsApp(6) + " " + addsApp(1) + " END TRY BEGIN CATCH SELECT XACT_STATE() ROLLBACK END CATCH SELECT @@TRANCOUNT")
 	if want := []string{"r -1", "r 0"}; !slices.Equal(rowsOf(got), want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -219,8 +219,8 @@ func TestTransactions_XactAbort(t *testing.T) {
 	other.is(countApp, "3")
 }
 
-func rowsOf(told []string) []string {
-	return slices.DeleteFunc(slices.Clone(told), func(s string) bool { return !strings.HasPrefix(s, "r ") })
+func rowsOf(response []string) []string {
+	return slices.DeleteFunc(slices.Clone(response), func(s string) bool { return !strings.HasPrefix(s, "r ") })
 }
 
 // The options that Management Studio writes, where they matter.

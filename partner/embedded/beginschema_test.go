@@ -117,7 +117,7 @@ func TestOptions_schemaCommittedBeforeProcessEnd(t *testing.T) {
 	})
 	forgetMirroring(t, filepath.Join(dir, "a", "shop.db"))
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		_ = os.Remove(filepath.Join(dir, "b", "shop.db"+suffix)) // it may not exist
+		_ = os.Remove(filepath.Join(dir, "b", "shop.db"+suffix)) // the file may not exist
 	}
 	pair := embeddedtest.StartWith(t, embeddedtest.Options{Dir: dir, Schema: orders})
 	if err := pair.Partner("a").Failover(limit(t)); err != nil {

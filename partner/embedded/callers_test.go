@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// A procedure called by a driver rolls back its client's transaction. The client's writes are undone, and the driver is
-// told. What the procedure writes after the ROLLBACK stays, on both partners.
+// A procedure called by a driver rolls back its client's transaction. The client's writes are undone, and the driver
+// gets a message. The procedure's writes after the ROLLBACK stay, on both partners.
 func TestProcedure_endsItsClientsTransaction(t *testing.T) {
 	pair := embeddedtest.StartWith(t, embeddedtest.Options{Schema: `
 CREATE TABLE dbo.T (a int)

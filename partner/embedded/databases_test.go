@@ -82,7 +82,7 @@ func TestCreateDatabase(t *testing.T) {
 		}
 	})
 	t.Run("the next start", func(t *testing.T) {
-		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir}) // it keeps the kind with which it was created
+		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir}) // the folder keeps the kind with which it was created
 		shop := connect(t, pair.Partner("a"), "Shop 'State'!")
 		if n := scalar[int](t, shop, "SELECT COUNT(*) FROM ASPStateTempSessions WHERE SessionId = 'x'"); n != 1 {
 			t.Errorf("%d rows", n)
@@ -163,7 +163,7 @@ func TestDefinitions(t *testing.T) {
 	refuses(t, db, "SELECT 1 CREATE PROCEDURE dbo.X AS RETURN 1", 111)
 	refuses(t, db, "DROP TABLE dbo.ASPStateTempSessions", 3701)
 	install(t, db)
-	install(t, db) // as the files promise: they can be repeated
+	install(t, db) // the files can be run again, as their comments say
 	if n := scalar[int](t, db, "SELECT Epoch FROM dbo.MirrorStateEpoch"); n != 0 {
 		t.Errorf("epoch %d", n)
 	}

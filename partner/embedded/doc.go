@@ -1,5 +1,5 @@
 // Package embedded runs a mirrored pair of SQL Servers in this process. Two servers on loopback ports speak TDS to any
-// driver, keep their databases in SQLite, and mirror them to each other as a principal and its mirror do.
+// driver. They keep their databases in SQLite, and mirror them to each other as a principal and its mirror do.
 //
 // The pair imitates the mirroring of SQL Server; it is not a complete SQL Server. It runs T-SQL: CREATE statements
 // define tables, indexes, views and procedures in any database, and package tsql translates their text to SQLite's SQL.

@@ -96,8 +96,8 @@ func (p *Pair) FreshPassword() bool { return p.p.FreshPassword() }
 // PasswordFile returns the path of the file that stores the password.
 func (p *Pair) PasswordFile() string { return p.p.PasswordFile() }
 
-// Exposed returns which of the data folder, the password and the partners' databases other users of the machine can
-// read.
+// Exposed checks the data folder, the password file and the partners' databases, and returns those that other users of
+// the machine can read.
 func (p *Pair) Exposed() []*secretfile.Exposure { return p.p.Exposed() }
 
 // Principal returns the name of the principal of the pair's first database, or, if the pair no longer has it, of
@@ -131,8 +131,8 @@ func (p *Pair) SetWitness(on bool) error { return p.p.SetWitness(on) }
 // receiver that is 256 events behind misses the newer ones.
 func (p *Pair) Events() (<-chan Event, func()) { return p.p.Events() }
 
-// Event is something that happened to the pair. At is its time, Kind is role, state, fault or witness, Partner is the
-// partner ("" for an event of the pair), and Detail is a text that describes it.
+// Event is something that happened to the pair. At is its time. Kind is role, state, fault or witness. Partner is the
+// partner, or "" for an event of the pair. Detail is a text that describes the event.
 type Event = mirror.Event
 
 // Partner is one of the two servers. Its methods are safe for concurrent use.

@@ -149,7 +149,7 @@ func TestFault_downAndUp(t *testing.T) {
 }
 
 func TestFault_freezeThenLate(t *testing.T) {
-	for name, lasts := range map[string]time.Duration{"shorter than the time-out": patience / 5, "longer": 2 * patience} {
+	for name, lasts := range map[string]time.Duration{"shorter than the timeout": patience / 5, "longer": 2 * patience} {
 		t.Run(name, func(t *testing.T) {
 			pair := startPair(t, false)
 			a := pair.Partner("a")

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// Errors that an application of another project found.
+// Errors that were found with the application of another project.
 func TestApplication_findings(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{

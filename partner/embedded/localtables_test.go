@@ -35,7 +35,7 @@ func TestBatch_LocalTables(t *testing.T) {
 	sameContents(t, pair)
 
 	// A rollback restores temporary tables, and does not change table variables.
-	got := c.told("DECLARE @v TABLE (n int, PRIMARY KEY (n)) BEGIN TRAN DELETE #t INSERT @v VALUES (7) SAVE TRAN s INSERT #t (id) VALUES (99) CREATE TABLE #u (a int) ROLLBACK TRAN s " +
+	got := c.response("DECLARE @v TABLE (n int, PRIMARY KEY (n)) BEGIN TRAN DELETE #t INSERT @v VALUES (7) SAVE TRAN s INSERT #t (id) VALUES (99) CREATE TABLE #u (a int) ROLLBACK TRAN s " +
 		"SELECT COUNT(*) FROM #t ROLLBACK SELECT COUNT(*) FROM #t SELECT COUNT(*) FROM @v")
 	if want := []string{"r 0", "r 4", "r 1"}; !slices.Equal(rowsOf(got), want) {
 		t.Errorf("%q, want %q", got, want)
@@ -98,7 +98,7 @@ func TestBatch_Output(t *testing.T) {
 		if strings.Contains(text, "@d") {
 			c.must("UPDATE #t SET n = 6")
 		}
-		if got := strings.Join(c.told(text), "|"); got != want {
+		if got := strings.Join(c.response(text), "|"); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", text, got, want)
 		}
 		c.must("DROP TABLE #t", "DROP TABLE #d")

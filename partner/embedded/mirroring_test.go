@@ -242,7 +242,7 @@ func TestMirroring_forcedService(t *testing.T) {
 	}
 	newDB := connect(t, b, "ASPState")
 	insert(t, newDB, "kept")
-	if n := scalar[int](t, oldDB, "SELECT COUNT(*) FROM ASPStateTempSessions"); n != 2 { // it has not learned of the new principal yet
+	if n := scalar[int](t, oldDB, "SELECT COUNT(*) FROM ASPStateTempSessions"); n != 2 { // the old principal does not know of the new one yet
 		t.Errorf("the old principal serves %d sessions, want its own 2", n)
 	}
 

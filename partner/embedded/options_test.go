@@ -156,7 +156,7 @@ func TestOptions_ImplicitTransactions(t *testing.T) {
 	c.is("SELECT @@TRANCOUNT", "0")
 	other.is(countApp, "2")
 
-	// A procedure call too begins a transaction, and the driver is told.
+	// A procedure call too begins a transaction, and the driver gets a message about it.
 	c.must("SET IMPLICIT_TRANSACTIONS ON")
 	if n := c.do("TempGetAppID", sql.Named("appName", "z"), sql.Named("appId", sql.Out{Dest: new(int)})); n != nil {
 		t.Fatalf("errors %d", n)

@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// Tables, a view and procedures of an application do what their text says, in their own database or in that of
-// ASPState, and the mirror has them when it takes over.
+// Tables, a view and procedures of an application work as their text defines, in their own database and in that of
+// ASPState. The mirror has them when it takes over.
 func TestOwn_Objects(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")

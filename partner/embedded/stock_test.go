@@ -162,7 +162,7 @@ func TestStock_peculiarities(t *testing.T) {
 			t.Errorf("got %v (%v), want 2627", got, err)
 		}
 	})
-	t.Run("release and touch renew a session whoever holds the lock", func(t *testing.T) {
+	t.Run("release and touch renew a session, no matter who holds the lock", func(t *testing.T) {
 		mustExec(t, db, "UPDATE ASPStateTempSessions SET Expires = GETUTCDATE()")
 		call(t, db, "TempResetTimeout", sql.Named("id", "w"))
 		call(t, db, "TempReleaseStateItemExclusive", sql.Named("id", "w"), sql.Named("lockCookie", 2))

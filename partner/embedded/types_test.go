@@ -195,7 +195,7 @@ func TestTypes_trailingBlanks(t *testing.T) {
 	}
 }
 
-// A datetimeoffset keeps its offset, and is compared as a moment.
+// A datetimeoffset keeps its offset, and is compared as a moment in time.
 func TestTypes_datetimeoffset(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	when := time.Date(2020, 1, 2, 3, 4, 5, 123_456_700, time.FixedZone("", 2*3600))

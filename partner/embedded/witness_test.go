@@ -76,7 +76,7 @@ func stays(t testing.TB, pair *embedded.Pair, name string) {
 func TestWitness_allLostEachOther(t *testing.T) {
 	pair := startPair(t, true)
 	a, b := pair.Partner("a"), pair.Partner("b")
-	inject(t, b, embedded.Isolate) // the mirror first: an isolated mirror cannot take over, however late the next fault comes
+	inject(t, b, embedded.Isolate) // isolate the mirror first: an isolated mirror cannot take over, however late the next fault comes
 	inject(t, a, embedded.Isolate)
 	waitState(t, pair, "DISCONNECTED")
 	inject(t, a, embedded.Crash)
@@ -93,7 +93,7 @@ func TestWitness_outdatedPrincipalStaysClosed(t *testing.T) {
 	waitPrincipal(t, pair, "b")
 	insert(t, connect(t, b, "ASPState"), "new")
 	inject(t, b, embedded.Crash)
-	inject(t, a, embedded.Start) // connected only to the witness, which has a higher role sequence
+	inject(t, a, embedded.Start) // the old principal is connected only to the witness, which has a higher role sequence
 	master := connect(t, a, "master")
 	refused(t, master, "USE ASPState", 955)
 	refused(t, master, "EXEC ASPState.dbo.TempResetTimeout 'x'", 955)

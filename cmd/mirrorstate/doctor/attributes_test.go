@@ -9,13 +9,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// ASP.NET and config.ParseWebConfig accept the attributes that doctor advises for a web.config.
+// The attributes that doctor advises for a web.config are valid for ASP.NET and config.ParseWebConfig.
 func TestAdvice_Attributes(t *testing.T) {
 	for name, setup := range map[string]func(*Setup){
-		"no retry":              func(s *Setup) { s.DotNet = true },
-		"a retry of 60 seconds": func(s *Setup) { s.DotNet, s.RetryInterval = true, time.Minute },
-		"a short State Server":  func(s *Setup) { s.StateNetworkTimeout = 10 * time.Second },
-		"a fractional window":   func(s *Setup) { s.StateNetworkTimeout, s.HoldWindow = 10*time.Second, 30*time.Second+time.Millisecond },
+		"no retry":                                  func(s *Setup) { s.DotNet = true },
+		"a retry of 60 seconds":                     func(s *Setup) { s.DotNet, s.RetryInterval = true, time.Minute },
+		"a short timeout of a State Server":         func(s *Setup) { s.StateNetworkTimeout = 10 * time.Second },
+		"a hold window with a fraction of a second": func(s *Setup) { s.StateNetworkTimeout, s.HoldWindow = 10*time.Second, 30*time.Second+time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := healthy()

@@ -79,7 +79,7 @@ func TestDiagnose_healthy(t *testing.T) {
 	}
 }
 
-// These cases need facts that embedded servers can't show.
+// These cases have facts that embedded servers can't show.
 func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -97,7 +97,7 @@ func TestDiagnose(t *testing.T) {
 		{"default database", func(f *Facts) { f.Sides[1].one(askDefault)["default_database_name"] = "aspstate" }, "login", "fail the default database of web is aspstate"},
 		{"two principals", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "principal", "fail both partners have a writable"},
 		{"two principals, seen by both", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "mirroring", "fail both partners claim to be PRINCIPAL"},
-		{"a readable secondary, roles unseen", func(f *Facts) {
+		{"a readable secondary, and the login may not see the roles", func(f *Facts) {
 			for i, s := range f.Sides {
 				s.Found.Mirroring, s.Found.Group = nil, &operate.FoundGroup{}
 				s.Answers[askTable], s.Answers[askUpdate] = Answer{}, Answer{Rows: []operate.Row{{"updateability": []string{"READ_WRITE", "READ_ONLY"}[i]}}}
@@ -166,7 +166,7 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-// The commands have the flags that doctor was called with, and reach the pair.
+// The commands have the flags of the call of doctor, and reach the pair.
 func TestDiagnose_commands(t *testing.T) {
 	for how, want := range map[string]string{
 		`--connection-string "…"`: `mirrorstate pair resume --connection-string "…"`, "--config setup.yaml": "mirrorstate pair resume --config setup.yaml --direct", "": "mirrorstate pair resume"} {

@@ -53,7 +53,7 @@ func answered(err error) bool {
 	return errors.As(err, &e)
 }
 
-// letSee returns what to do about a question that failed because a right or the view is missing.
+// letSee returns the advice for a question that failed because a right or the view is missing.
 func (s *Side) letSee(err error, right string) string {
 	switch number(err) {
 	case noObject, noColumn:

@@ -33,7 +33,7 @@ type Setup struct {
 	MaxClockSkew     time.Duration
 	AgentJob         string // beside or yield
 	WatchdogEnabled  bool
-	WatchdogNoGuards bool // no observers are named, and data loss is not allowed
+	WatchdogNoGuards bool // pair.watchdog has no observers, and does not allow data loss
 
 	ClientTimeout, BalancerTimeout time.Duration // from the flags; 0: not given
 	StateNetworkTimeout            time.Duration // of a web.config in mode StateServer; 0: no such web.config
@@ -61,7 +61,7 @@ type Side struct {
 	Ahead time.Duration // how far its clock is ahead of ours, at the middle of the round trip
 	Round time.Duration // the duration of that round trip
 
-	lost error // why the connection broke, or that an answer was late: no further question is asked
+	lost error // why no further question is asked: the connection broke, or an answer was late
 }
 
 // Facts are the configuration and the answers of both servers.

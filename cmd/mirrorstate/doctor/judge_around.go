@@ -131,7 +131,7 @@ func ago(d time.Duration) string {
 
 // holdWindow compares the hold window with the minimum duration of an automatic failover.
 func (e *exam) holdWindow() {
-	s := e.shower()
+	s := e.sideWithState()
 	window := e.Setup.HoldWindow
 	if s == nil {
 		e.unchecked("", fmt.Sprintf("pair.hold.window is %v; this login may not see the partner timeout", window), "")
@@ -214,7 +214,7 @@ func (e *exam) dotNet() {
 }
 
 func (e *exam) watchdog() {
-	s := e.shower()
+	s := e.sideWithState()
 	switch {
 	case !e.Setup.WatchdogEnabled:
 		e.ok("", "the watchdog is off: a witness, a cluster or an operator decides about failovers")

@@ -301,7 +301,7 @@ func word(s string) string {
 }
 
 func (e *exam) safety() {
-	s := e.shower()
+	s := e.sideWithState()
 	switch {
 	case e.topology == operate.Group && s == nil:
 		e.unchecked("", groupNotShown, "Run doctor with a login that is sysadmin, or has VIEW SERVER STATE and VIEW ANY DEFINITION")
@@ -323,8 +323,9 @@ func (e *exam) safety() {
 	}
 }
 
-// shower returns a partner that shows the pair's state, the principal if possible; nil: neither shows it.
-func (e *exam) shower() *Side {
+// sideWithState returns a partner that shows the state of the pair, the principal if possible; nil: neither partner
+// shows it.
+func (e *exam) sideWithState() *Side {
 	order := []*Side{e.Sides[0], e.Sides[1]}
 	if e.here == 1 {
 		order[0], order[1] = order[1], order[0]
@@ -382,7 +383,7 @@ func (s *Side) queue() (int64, bool) {
 }
 
 func (e *exam) witness() {
-	s := e.shower()
+	s := e.sideWithState()
 	if e.topology == operate.Group {
 		if s == nil {
 			e.unchecked("", groupNotShown, "Run doctor with a login that is sysadmin, or has VIEW SERVER STATE and VIEW ANY DEFINITION")

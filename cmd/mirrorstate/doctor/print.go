@@ -21,7 +21,7 @@ func (r *Report) Print(out io.Writer) error {
 	var w strings.Builder
 	topology := r.Topology
 	if topology == "" {
-		topology = "not seen as a pair"
+		topology = "not known as a pair"
 	}
 	fmt.Fprintf(&w, "%s on a (%s) and b (%s), %s: %d to fix, %d warnings, %d not checked, %d OK\n",
 		r.Database, r.Servers[0], r.Servers[1], topology, r.Count(Fail), r.Count(Warn), r.Count(Unchecked), r.Count(OK))

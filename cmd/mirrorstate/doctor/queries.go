@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// These are the statements that doctor sends. Two other packages send more: operate asks about the server, the database
-// and its mirroring or group (queryServer to queryGroup in its found.go), and aspstate asks what is in the database
-// (lookServer to lookUsers in its install_found.go). All of them only read. %N is the database's name as a literal, %Q
-// in brackets. The statements in inMaster are sent to both servers, those in inDatabase only where the database opens.
+// inMaster and inDatabase are the statements that doctor sends. Two other packages send more. operate asks about the
+// server, the database, and its mirroring or group (queryServer to queryGroup in its found.go). aspstate asks for the
+// contents of the database (lookServer to lookUsers in its install_found.go). All statements only read. %N is the
+// database's name as a literal, %Q in brackets. The statements in inMaster are sent to both servers, those in
+// inDatabase only where the database opens.
 //
 // Sources: facts/mirroring.md §3 and §8, facts/aspstate-schema.md §2; SQL Server's documentation of the catalog views. None
 // of them has been tried on a real server.

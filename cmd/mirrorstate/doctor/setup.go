@@ -9,7 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// NewSetup is what a configuration says beside how the servers are reached. how are the flags that name the pair.
+// NewSetup returns the part of the configuration that doctor compares with the servers. how has the flags that name the
+// pair.
 func NewSetup(cfg config.Config, both config.Partners, how string) (Setup, error) {
 	d := Setup{
 		How:              how,

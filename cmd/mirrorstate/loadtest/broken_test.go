@@ -28,8 +28,8 @@ func correctAPI(t *testing.T) http.Handler {
 	return api
 }
 
-// hotLoad is a short load of 235 visits on few sessions, so that clients meet. On a busy machine
-// more visits meet, and a visit may be one refused request only; but every visit is made.
+// hotLoad is a short load of 235 visits on few sessions, so that clients use a session at the same time. On a busy
+// machine more visits do so, and a visit may be a single refused request; but every visit is made.
 func hotLoad(targets ...string) Flags {
 	return Flags{
 		Targets: targets, Rate: 400, Clients: 16, Duration: time.Second, Timeout: 40 * time.Second,
@@ -166,8 +166,8 @@ func appliesRefused(h http.Handler) http.Handler {
 }
 
 // dropsRequests answers 40 requests like a load balancer without a server. It counts requests and
-// not time, because their rate depends on the machine. Requests with a lock pass, or the lock would
-// stay and the other clients would wait for it.
+// not time, because their rate depends on the machine. It passes requests with a lock; otherwise
+// the lock would stay and the other clients would wait for it.
 func dropsRequests(h http.Handler) http.Handler {
 	var count atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -204,7 +204,7 @@ func cutsAnswers(h http.Handler) http.Handler {
 	})
 }
 
-// With a correct server there are no findings, however many clients meet.
+// With a correct server there are no findings, however many clients use the same session.
 func TestRun_Correct(t *testing.T) {
 	t.Parallel()
 	h := correctAPI(t)
@@ -214,7 +214,7 @@ func TestRun_Correct(t *testing.T) {
 	}
 }
 
-// A server that breaks its promises is found out.
+// A load test finds the faults of a server.
 func TestRun_Broken(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -226,7 +226,7 @@ func TestRun_Broken(t *testing.T) {
 		{"grants twice", grantsTwice, func(r *report.Report) bool { return r.Integrity.DoubleGrants > 0 }, "granted twice"},
 		{"removes nothing", keepsRemoved, func(r *report.Report) bool { return r.Integrity.ResurrectedSessions > 0 }, "came back"},
 		{"damages items", damagesItems, func(r *report.Report) bool { return r.Integrity.DamagedItems > 0 }, "damaged"},
-		{"does what it refuses", appliesRefused, func(r *report.Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
+		{"applies what it refuses", appliesRefused, func(r *report.Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
 		{"drops requests", dropsRequests, func(r *report.Report) bool { return r.FailedByProblem["status-502"] > 10 }, "requests failed (status-502"},
 		{"does not answer", cutsAnswers, func(r *report.Report) bool {
 			return r.FailedByProblem["no-answer"] > 0 && r.Integrity.UnknownOutcomes > 0 && r.Integrity.LostWrites == 0 && r.Integrity.GhostWrites == 0
@@ -247,7 +247,7 @@ func TestRun_Broken(t *testing.T) {
 	}
 }
 
-// The page and the text say the same.
+// The page and the text have the same findings.
 func TestRun_WritesBoth(t *testing.T) {
 	t.Parallel()
 	r := runLoad(t, hotLoad(serveTest(t, dropsRequests(correctAPI(t)))))

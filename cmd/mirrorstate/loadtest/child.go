@@ -29,7 +29,7 @@ type Spec struct {
 	Witness    bool      // of pair: with a witness
 	Task       load.Task // of direct and statement
 	App        string    // of driver: the application's name
-	Clients    int       // of driver: how many requests may be under way
+	Clients    int       // of driver: maximum number of concurrent requests
 	Verbose    bool      // log everything to standard error
 }
 
@@ -54,7 +54,7 @@ type child struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   *output
-	read  bool // a caller of newRemoteLoad reads out to its end
+	read  bool // newRemoteLoad reads out to its end
 	errs  *lastLines
 	Ready Ready
 }

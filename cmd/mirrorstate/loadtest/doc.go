@@ -2,7 +2,7 @@
 // reports what that cost. It is the command mirrorstate loadtest.
 //
 // [Flags] are checked and become [Options]; [Run] runs the test and returns a report. Run starts
-// what is missing (a pair, and a server for each via) in processes of their own ([RunChild]), asks
+// what is missing, a pair and a server for each via, in separate processes ([RunChild]). It asks
 // the operators' listener for the failovers, and reads all sessions back at the end.
 //
 //   - package load is the clients: an open model with a fixed rate of arrivals;

@@ -19,14 +19,14 @@ type progress struct {
 	clock    measure.Clock
 
 	mu    sync.Mutex
-	live  bool // the terminal shows a line that the next one overwrites
+	live  bool // the terminal shows a line that the next line overwrites
 	ticks int
 }
 
 // plainEvery is how many seconds lie between two lines without a terminal.
 const plainEvery = 5
 
-// liveWidth is the largest length of a line that is overwritten. A line that wraps could not be.
+// liveWidth is the maximum length of a line that is overwritten. A line that wraps can't be overwritten.
 const liveWidth = 100
 
 // clearLine moves the cursor to the start of the line and clears it.

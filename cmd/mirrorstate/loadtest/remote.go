@@ -117,7 +117,7 @@ func newRemoteLoad(c *child, note func(measure.Sample)) *remoteLoad {
 
 // remotePipe joins the child's standard streams to one connection.
 type remotePipe struct {
-	io.Reader // without the buffered reader's other methods: Read notices the end
+	io.Reader // hides the other methods of the buffered reader, so that Read notices the end
 	io.WriteCloser
 }
 

@@ -103,11 +103,11 @@ func (r *run) measure(ctx context.Context) {
 	beside.Wait()
 }
 
-// turnTime is how long each via is under load at a time in a comparison at full speed. If all were
-// under load at once, they would compete.
+// turnTime is the length of a turn of one via in a comparison at full speed. Under load at the same time the vias would
+// compete.
 const turnTime = time.Second
 
-// takeTurns puts one via after the other under load.
+// takeTurns runs the load on one via after the other.
 func (r *run) takeTurns(ctx context.Context) {
 	r.underLoad = map[string]time.Duration{}
 	for i := 0; ctx.Err() == nil && r.clock.Now() < r.Duration; i++ {
@@ -119,7 +119,7 @@ func (r *run) takeTurns(ctx context.Context) {
 		r.underLoad[v.name] += max(0, min(r.clock.Now(), r.Duration)-max(0, from))
 	}
 	for _, v := range r.vias {
-		v.Open() // now they see that the run is over
+		v.Open() // now its clients see that the run is over
 	}
 }
 

@@ -76,8 +76,8 @@ func (o *Options) checkPlan(list []Planned) error {
 	return nil
 }
 
-// needsNoWitness reports whether the load test's own pair must have no witness. With a witness the
-// mirror takes over by itself, and service is never forced.
+// needsNoWitness reports whether the load test's own pair must have no witness. With a witness the mirror takes over
+// automatically, and service is never forced.
 func needsNoWitness(list []Planned) bool {
 	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == measure.KindForce })
 }

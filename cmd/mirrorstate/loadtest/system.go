@@ -43,11 +43,11 @@ type viaLoad struct {
 // system is the system under test: pair, servers and loads. Call close once.
 type system struct {
 	vias      []*viaLoad
-	operator  *measure.Operator  // makes the failovers; nil: there is none
-	watchers  []*measure.Watcher // of the pair, and of the proxy
-	proxy     *measure.Watcher   // the one of the proxy, which can hold calls; nil: none
+	operator  *measure.Operator  // makes the failovers; nil: no operators' listener is known
+	watchers  []*measure.Watcher // watchers of the pair and of the proxy
+	proxy     *measure.Watcher   // the watcher of the proxy, which can hold calls; nil: none
 	servers   bool               // the events come from the database servers themselves
-	external  bool               // the pair is not the load test's own: it removes its sessions at the end
+	external  bool               // the load test has not started the pair, so it removes its sessions at the end
 	processes []process
 
 	children []*child
@@ -73,7 +73,7 @@ func openSystem(ctx context.Context, o *Options, env *Environment) (*system, err
 	return s, nil
 }
 
-// close ends the children, the last one first: each uses those before it.
+// close ends the children, the last one first, because each child uses earlier ones.
 func (s *system) close() error {
 	var errs []error
 	for _, c := range s.clients {

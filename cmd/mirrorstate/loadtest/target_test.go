@@ -19,8 +19,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// scriptedOutage is how long a scripted pair fails over. It is longer than an answer from before
-// takes to reach its client on a busy machine.
+// scriptedOutage is the duration of a failover of a scripted pair. On a busy machine, an answer from before the
+// failover reaches its client in less time.
 const scriptedOutage = time.Second
 
 // scriptedPair is a pair without servers. While it fails over, no request is answered.
@@ -112,8 +112,7 @@ func (s *scriptedPair) Events() (<-chan proxy.Event, func()) {
 	}
 }
 
-// flagsFor3s is a load of 3 s with a failover. Even a busy machine makes up for the requests that
-// the outage delays.
+// flagsFor3s is a load of 3 s with a failover. Even a busy machine catches up with the requests that the outage delays.
 func flagsFor3s(api, admin string) Flags {
 	f := hotLoad(api)
 	f.Admin, f.Rate, f.Duration = admin, 150, 3*time.Second
@@ -161,7 +160,7 @@ func TestRun_AsksForFailovers(t *testing.T) {
 	}
 }
 
-// Somebody else makes a failover while the load runs.
+// The load test recognises a failover that others make while the load runs.
 func TestRun_RecognisesFailovers(t *testing.T) {
 	t.Parallel()
 	pair, api, admin := startScripted(t)
@@ -245,7 +244,7 @@ func after(h http.Handler, n int64, f func()) http.Handler {
 	})
 }
 
-// If the target ends for good, there is still a report, and it says so.
+// If the target ends and does not come back, there is a report, and it has the failures.
 func TestRun_TargetEnds(t *testing.T) {
 	t.Parallel()
 	died := make(chan struct{})

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// tested returns the description of what is tested, without what the pair must be asked for.
+// tested returns the description of the tested system, without the part that askBefore asks the pair for.
 func tested(o *Options) report.Tested {
 	host, err := os.Hostname()
 	if err != nil {
@@ -23,8 +23,8 @@ func tested(o *Options) report.Tested {
 	}
 }
 
-// observer returns the operators' listener that knows most of the pair: the proxy's, which knows
-// schema and epoch, or else the servers'. It returns nil if there is none.
+// observer returns the operators' listener of the proxy, which knows schema and epoch, or else that of the servers. It
+// returns nil if there is none.
 func (s *system) observer() *measure.Operator {
 	if s.proxy != nil {
 		return &s.proxy.Operator

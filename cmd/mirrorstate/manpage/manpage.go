@@ -1,5 +1,5 @@
-// Package manpage writes the commands of a program as pages for man(1), one page a command. It says what --help says.
-// It does not fold or align text: that is the formatter's work.
+// Package manpage writes pages for man(1), one for each command of a program. A page has the text of --help. The
+// package does not fold or align text: the formatter does that.
 package manpage
 
 import (
@@ -14,23 +14,23 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Book is what the pages of a program have in common.
+// Book is the data that all pages of a program share.
 type Book struct {
 	Version  string    // shown at the foot of each page
-	Date     time.Time // likewise; zero: none
-	Sections []Section // more of the program's own page, after its options
+	Date     time.Time // shown there too; zero: no date
+	Sections []Section // further sections of the page of the program itself, after its options
 }
 
 // Section is a part of a page.
 type Section struct {
-	Title string // in capitals, as is the custom
+	Title string // in upper case, as usual in manual pages
 	Items []Item
 }
 
-// Item is a term, and what it means.
+// Item is a term with its explanation.
 type Item struct{ Term, Text string }
 
-// Write writes the page of root, and of each command below it that is not hidden, into the folder dir, which must exist.
+// Write writes the pages of root and of all commands below it that are not hidden. The folder dir must exist.
 func Write(dir string, root *cobra.Command, b Book) error {
 	if err := os.WriteFile(filepath.Join(dir, name(root)+".1"), Page(root, b), 0o644); err != nil {
 		return err
@@ -43,10 +43,10 @@ func Write(dir string, root *cobra.Command, b Book) error {
 	return nil
 }
 
-// name is what a command's page is called: mirrorstate-pair-setup.
+// name returns the name of a command's page, such as mirrorstate-pair-setup.
 func name(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// shown are the commands below cmd that have a page.
+// shown returns the commands below cmd that have a page.
 func shown(cmd *cobra.Command) (subs []*cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		if !sub.Hidden && sub.Name() != "help" {
@@ -90,7 +90,7 @@ func Page(cmd *cobra.Command, b Book) []byte {
 	return p.Bytes()
 }
 
-// synopsis is how a command is called.
+// synopsis returns the usage line of a command.
 func synopsis(cmd *cobra.Command) string {
 	if len(shown(cmd)) > 0 {
 		return cmd.CommandPath() + " COMMAND [flags]"
@@ -98,7 +98,7 @@ func synopsis(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-// description is the long text of a command, or a sentence made of the short one.
+// description returns the long text of a command, or its short text with a full stop.
 func description(cmd *cobra.Command) string {
 	if cmd.Long != "" {
 		return cmd.Long
@@ -109,17 +109,17 @@ func description(cmd *cobra.Command) string {
 // page is a page that is being written.
 type page struct{ bytes.Buffer }
 
-// line writes a line that is made of requests and escaped text.
+// line writes one line. The arguments must be escaped.
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
 func (p *page) heading(title string) { p.line(".SH %s", quoted(title)) }
 
-// item writes a term, which is formatted already, and the text below it.
+// item writes a formatted term, and its text below it.
 func (p *page) item(term, text string) {
 	p.line(".TP\n%s\n%s", term, escaped(text))
 }
 
-// text writes paragraphs. Lines that begin with a blank stay as they are.
+// text writes paragraphs. It does not fill lines that begin with a blank.
 func (p *page) text(s string) {
 	var block []string
 	flush := func() {
@@ -141,7 +141,7 @@ func (p *page) text(s string) {
 	flush()
 }
 
-// verbatim writes lines that are not to be filled.
+// verbatim writes lines without filling them.
 func (p *page) verbatim(lines []string) {
 	if len(lines) == 0 {
 		return
@@ -164,7 +164,7 @@ func (p *page) commands(cmd *cobra.Command) {
 	}
 }
 
-// flags writes what flags there are, without --help, which every command has.
+// flags writes the flags of a set, except --help, which every command has.
 func (p *page) flags(title string, set *pflag.FlagSet) {
 	begun := false
 	set.VisitAll(func(f *pflag.Flag) {
@@ -187,7 +187,7 @@ func (p *page) flags(title string, set *pflag.FlagSet) {
 	})
 }
 
-// preset names the value of a flag that is not given, where it says anything.
+// preset returns the default of a flag for its text; "" if the default is an empty or zero value.
 func preset(f *pflag.Flag) string {
 	switch f.DefValue {
 	case "", "false", "0", "0s", "[]":
@@ -196,7 +196,7 @@ func preset(f *pflag.Flag) string {
 	return fmt.Sprintf(" (default %s)", f.DefValue)
 }
 
-// seeAlso names the pages above, and beside.
+// seeAlso names the pages of the parent command and of its other commands.
 func (p *page) seeAlso(cmd *cobra.Command) {
 	if !cmd.HasParent() {
 		return
@@ -219,11 +219,11 @@ func (p *page) seeAlso(cmd *cobra.Command) {
 
 func bold(s string) string { return `\fB` + escaped(s) + `\fR` }
 
-// quoted is an argument of a request.
+// quoted returns the text as a quoted argument of a request.
 func quoted(s string) string { return `"` + strings.ReplaceAll(escaped(s), `"`, `\(dq`) + `"` }
 
-// escaped is text in which the formatter sees nothing but text. Hyphens become signs that can be searched for and copied,
-// and what is not ASCII is named by its number, so that no locale matters.
+// escaped returns the text without any meaning for the formatter. Hyphens become signs that can be searched for and
+// copied. Characters outside of ASCII are written by their numbers, so that the locale does not matter.
 func escaped(s string) string {
 	var b strings.Builder
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {

@@ -13,7 +13,7 @@
 // make test only checks that the tables match the code: each snippet is found, the broken file is
 // valid Go, and the test exists.
 //
-// It does not prove that every other break would be noticed. It does not cover what keeps
-// concurrent calls apart on SQL Server (locking hints, and conditions that a second statement
-// checks again): the embedded pair runs one writing call after the other.
+// It does not prove that every other break would be noticed. It does not cover what protects
+// concurrent calls from each other on SQL Server (locking hints, and conditions that a second
+// statement checks again): the embedded pair runs one writing call after the other.
 package mutants

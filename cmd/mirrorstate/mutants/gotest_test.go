@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// How long the tests of one run may take, how long tests that are expected to hang may take, and
-// how much longer building may take.
+// The time limits of one run: for tests, for tests that are expected to hang, and for building in addition.
 const (
 	timeLimit = 120 * time.Second
 	hangLimit = 20 * time.Second

@@ -38,7 +38,7 @@ type mutant struct {
 	hangs     bool   // the test does not fail but hangs
 }
 
-// mutants lists all mutants, by invariant.
+// mutants are all mutants, sorted by invariant.
 var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants, textMutants())), func(a, b mutant) int {
 	return strings.Compare(a.invariant, b.invariant)
 })
@@ -207,8 +207,8 @@ func sound(t *testing.T, chosen []mutant) {
 	}
 }
 
-// prove runs the mutant's test on the broken code, and returns the first test that failed. It
-// reports an error to t if none failed, or if the mutant can not be built.
+// prove runs the mutant's test on the broken code, and returns the first test that failed. It reports an error to t if
+// no test failed, or if the broken code does not build.
 func (m mutant) prove(t *testing.T, binaries textBinaries) (red string) {
 	limit := timeLimit
 	if m.hangs {

@@ -5,21 +5,21 @@ package mutants
 var pairMutants = []mutant{
 	// I1: no request fails because of a failover inside the hold window.
 	{
-		invariant: "I1", name: "answers at once where it should hold",
+		invariant: "I1", name: "answers at once instead of holding the call",
 		file: "partner/do.go",
 		old:  `limit := min(r.waitingSince.Add(r.p.cfg.Hold.Window).Sub(now), r.deadline().Sub(now))`,
 		new:  `limit := time.Duration(0)`,
 		pkg:  "partner", test: "TestDo_HoldsCallsWhileThereIsNoPrincipal",
 	},
 	{
-		invariant: "I1", name: "leaves the calls alone that hang on a former principal",
+		invariant: "I1", name: "does not interrupt the calls that hang on a former principal",
 		file: "partner/term.go",
 		old:  `	t.pool.Abort(link.ErrTermOver)`,
 		new:  ``,
 		pkg:  "partner", test: "TestDo_RepeatsACallThatHangsOnTheOldPrincipal",
 	},
 	{
-		invariant: "I1", name: "keeps the hold open to a doubted principal",
+		invariant: "I1", name: "continues to release held calls to a principal in doubt",
 		file: "partner/hold/state.go",
 		old: `	h.shutLocked()
 	h.doubted, h.doubtedAt`,
@@ -27,14 +27,14 @@ var pairMutants = []mutant{
 		pkg: "partner/hold", test: "TestHold_ShutsDuringADrain",
 	},
 	{
-		invariant: "I1", name: "hands a mirror's refusal to the caller",
+		invariant: "I1", name: "returns a mirror's refusal to the caller",
 		file: "partner/classify/classify.go",
 		old:  `954: Moved, `,
 		new:  ``,
 		pkg:  "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
-		invariant: "I1", name: "does not hurry when a call finds the principal gone",
+		invariant: "I1", name: "does not search for the principal as soon as a call finds it gone",
 		file: "partner/do.go",
 		old: `	p.startSearch()
 }`,
@@ -42,21 +42,21 @@ var pairMutants = []mutant{
 		pkg: "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
-		invariant: "I1", name: "lets the holders of locks wait behind everybody",
+		invariant: "I1", name: "queues the calls of lock holders behind all others",
 		file: "partner/hold/hold.go",
 		old:  `		rank = rankLock`,
 		new:  ``,
 		pkg:  "partner/hold", test: "TestHold_ReleasesLockHoldersFirstThenByArrival",
 	},
 	{
-		invariant: "I1", name: "calls itself not ready while calls are held",
+		invariant: "I1", name: "reports not ready while calls are held",
 		file: "partner/status.go",
 		old:  `return p.withoutPrincipal() < p.cfg.Hold.Window }`,
 		new:  `return p.withoutPrincipal() < 0 }`,
 		pkg:  "partner", test: "TestReady_WhileCallsAreHeld",
 	},
 	{
-		invariant: "I1", name: "counts a mirror's refusals against its reachability",
+		invariant: "I1", name: "counts a mirror's refusals as failures to reach it",
 		file: "partner/attempt.go",
 		old:  `	case class == classify.Down, class == classify.Ambiguous:`,
 		new:  `	case class != classify.Permanent:`,
@@ -65,14 +65,14 @@ var pairMutants = []mutant{
 
 	// I2: what was acknowledged under FULL survives every failover.
 	{
-		invariant: "I2", name: "takes for granted that the mirror has a commit",
+		invariant: "I2", name: "assumes that the mirror has a commit",
 		file: "partner/embedded/mirror/harden.go",
 		old:  `if lost := <-shipped; lost == nil {`,
 		new:  `if lost := error(nil); lost == nil {`,
 		pkg:  "partner/embedded/server", test: "TestMirror_lost",
 	},
 	{
-		invariant: "I2", name: "publishes before the mirror has answered",
+		invariant: "I2", name: "makes a commit visible before the mirror has answered",
 		file: "partner/embedded/mirror/harden.go",
 		old: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have the record
@@ -87,7 +87,7 @@ var pairMutants = []mutant{
 		}
 	}
 	if err == nil {
-		exposed, err = d.newForkIfOwed(w, rec, exposed)
+		exposed, err = d.forkIfPending(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
@@ -101,7 +101,7 @@ var pairMutants = []mutant{
 		new: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have the record
 	if err == nil {
-		exposed, err = d.newForkIfOwed(w, rec, exposed)
+		exposed, err = d.forkIfPending(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
@@ -125,7 +125,7 @@ var pairMutants = []mutant{
 		pkg: "partner/embedded/server", test: "TestCommit_theMirrorHasItFirst",
 	},
 	{
-		invariant: "I2", name: "goes on without the mirror though the witness may have elected it",
+		invariant: "I2", name: "continues without the mirror although the witness may have elected it",
 		file: "partner/embedded/mirror/witness.go",
 		old: `	if !s.reachesWitness(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
@@ -134,7 +134,7 @@ var pairMutants = []mutant{
 		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
 	},
 	{
-		invariant: "I2", name: "elects a mirror that has not got everything",
+		invariant: "I2", name: "elects a mirror that does not have all commits",
 		file: "partner/embedded/mirror/witness.go",
 		old: `	return w.on && w.inSync && w.sequence <= sequence
 }
@@ -157,7 +157,7 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
 	},
 	{
-		invariant: "I2", name: "takes its next commit for the one that only the mirror has",
+		invariant: "I2", name: "mistakes its next commit for the one that only the mirror has",
 		file: "partner/embedded/mirror/harden.go",
 		old: `	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction`,
@@ -165,18 +165,18 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherFork",
 	},
 	{
-		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
+		invariant: "I2", name: "mistakes a commit after a crash for the one that only the mirror has",
 		file: "partner/embedded/mirror/serverrun.go",
 		old:  `		m.NewFork(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
 		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherFork",
 	},
 	{
-		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
+		invariant: "I2", name: "mistakes its next commit for a commit in doubt that it could not record",
 		file: "partner/embedded/mirror/diskfull.go",
-		old:  `	if !d.OwesFork || exposed != nil {`,
+		old:  `	if !d.ForkPending || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded/server", test: "TestFullDisk_theForkIsOwed",
+		pkg:  "partner/embedded/server", test: "TestFullDisk_pendingFork",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
@@ -187,7 +187,7 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg: "partner/embedded/server", test: "TestPrincipal_commitFails",
 	},
 	{
-		invariant: "I2", name: "takes the row of a write for its commit",
+		invariant: "I2", name: "acknowledges a write when its row arrives, before its commit",
 		file: "session/aspstate/procedure.go",
 		old: `	if err != nil {
 		return none, fmt.Errorf("call %s`,
@@ -196,21 +196,21 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg: "session/aspstate", test: "TestStore_ARowIsNoCommit",
 	},
 	{
-		invariant: "I2", name: "acknowledges what one server alone has, told to refuse that",
+		invariant: "I2", name: "acknowledges a write that only one server has, with pair.exposed: refuse",
 		file: "partner/exposed.go",
 		old:  `	if !r.p.refusesExposed() || !r.state.Call().Write {`,
 		new:  `	if true {`,
 		pkg:  "partner", test: "TestExposed_FoundOnlyAfterTheCommit",
 	},
 	{
-		invariant: "I2", name: "forces service on a mirror that was not seen in step",
+		invariant: "I2", name: "forces service on a mirror that was not seen SYNCHRONIZED",
 		file: "partner/choose/watchdog.go",
 		old:  `add(!in.Synchronized, `,
 		new:  `add(false, `,
 		pkg:  "partner/choose", test: "TestDecideWatchdog",
 	},
 	{
-		invariant: "I2", name: "forces service though an observer reaches the principal",
+		invariant: "I2", name: "forces service although an observer reaches the principal",
 		file: "partner/choose/watchdog.go",
 		old:  `		case s.Reachable:`,
 		new:  `		case false:`,
@@ -226,21 +226,21 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "partner/choose", test: "TestDecide",
 	},
 	{
-		invariant: "I6", name: "believes an older epoch than the accepted one",
+		invariant: "I6", name: "accepts a claim with an older epoch than the accepted one",
 		file: "partner/choose/decide.go",
 		old:  `acc.Extended && o.Extended && o.Epoch < acc.Epoch:`,
 		new:  `false:`,
 		pkg:  "partner/choose", test: "TestDecide",
 	},
 	{
-		invariant: "I6", name: "does not remember on disk what it accepted",
+		invariant: "I6", name: "does not store the accepted principal on disk",
 		file: "partner/act.go",
 		old:  `		p.remember(v)`,
 		new:  ``,
 		pkg:  "partner", test: "TestMemory_ARestartedProxyIgnoresAFormerPrincipal",
 	},
 	{
-		invariant: "I6", name: "uses a new principal under the epoch of the old",
+		invariant: "I6", name: "uses a new principal with the epoch of the old one",
 		file: "partner/choose/decide.go",
 		old: `	if !o.Extended {
 		return false
@@ -253,21 +253,21 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg: "partner", test: "TestRun_Fencing",
 	},
 	{
-		invariant: "I6", name: "serves one of two claims that nobody can order",
+		invariant: "I6", name: "follows one of two claims that can't be ordered",
 		file: "partner/choose/decide.go",
 		old:  `return -1, "both claim to be principal, can't be ordered`,
 		new:  `return 0, "both claim to be principal, can't be ordered`,
 		pkg:  "partner", test: "TestRun_SplitBrain",
 	},
 	{
-		invariant: "I6", name: "goes on under an epoch that another proxy has ended",
+		invariant: "I6", name: "continues with an epoch that another proxy has replaced",
 		file: "partner/term.go",
 		old:  `t.extended == o.Extended && t.epoch == o.Epoch &&`,
 		new:  `t.extended == o.Extended &&`,
 		pkg:  "partner", test: "TestDo_UsesTheEpochThatAnotherProxyTook",
 	},
 	{
-		invariant: "I6", name: "believes the claim that the operator overruled",
+		invariant: "I6", name: "follows the claim that an operator has overruled",
 		file: "partner/choose/decide.go",
 		old:  `	case acc.Overruled.covers(o):`,
 		new:  `	case false:`,
@@ -276,7 +276,7 @@ func (w *witness) Elect(sequence int64) bool {
 
 	// I9: every request ends by its deadline, and waiting is bounded.
 	{
-		invariant: "I9", name: "gives an attempt all the time there is",
+		invariant: "I9", name: "does not limit the time of an attempt",
 		file: "partner/attempt.go",
 		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
@@ -297,21 +297,21 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
-		invariant: "I9", name: "lets one caller have all of the hold for ever",
+		invariant: "I9", name: "lets one caller keep the whole hold",
 		file: "shares/shares.go",
-		old:  `left > will && s.caller != asks && s.goes(by)`,
-		new:  `left > will && s.caller == asks && s.goes(by)`,
+		old:  `left > after && s.caller != asks && s.skipUnremovable(by)`,
+		new:  `left > after && s.caller == asks && s.skipUnremovable(by)`,
 		pkg:  "partner/hold", test: "TestHold_SharesItsBoundsBetweenCallers",
 	},
 	{
-		invariant: "I9", name: "holds past the window",
+		invariant: "I9", name: "holds calls longer than the hold window",
 		file: "partner/hold/hold.go",
 		old:  `timer := time.NewTimer(limit)`,
 		new:  `timer := time.NewTimer(time.Hour)`,
 		pkg:  "partner/hold", test: "TestHold_TimeLimitAndCallersThatLeave",
 	},
 	{
-		invariant: "I9", name: "waits for ever for a login",
+		invariant: "I9", name: "waits for a login without a limit",
 		file: "partner/link/connector.go",
 		old:  `stop := context.AfterFunc(ctx, s.close)`,
 		new:  `stop := func() bool { return true }`,
@@ -325,14 +325,14 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "partner", test: "TestDo_RefusesCallsIfTooManyWaitForAConnection",
 	},
 	{
-		invariant: "I9", name: "gives the driver its seconds for a cancel request",
+		invariant: "I9", name: "waits without a limit for the answer to a cancel request",
 		file: "partner/link/pool.go",
 		old:  `l.stopTimer = context.AfterFunc(ctx, l.expire)`,
 		new:  `l.stopTimer = func() bool { return true }`,
 		pkg:  "partner", test: "TestWire_UnansweredCancelEndsWithTheGrace",
 	},
 	{
-		invariant: "I9", name: "waits for the driver's seconds in a probe",
+		invariant: "I9", name: "lets a probe take five seconds more than its timeout",
 		file: "partner/link/probe.go",
 		old:  `if time.Since(began) >= s.timeout || a.Calls`,
 		new:  `if time.Since(began) >= s.timeout+5*time.Second || a.Calls`,
@@ -346,28 +346,28 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "proxy", test: "TestWaiters_Bounds",
 	},
 	{
-		invariant: "I9", name: "lets one caller's held items fill the memory for all",
+		invariant: "I9", name: "lets one caller's held items use all memory for items",
 		file: "proxy/call.go",
 		old:  `if c.caller != nil && c.items.taken > 0 {`,
 		new:  `if false {`,
 		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
 	},
 	{
-		invariant: "I9", name: "lets one caller's sent items fill the memory for all",
+		invariant: "I9", name: "lets one caller's sent items use all memory for items",
 		file: "proxy/itemmemory.go",
 		old:  `m.limit - m.limit/reservedShare}`,
 		new:  `m.limit}`,
 		pkg:  "proxy", test: "TestTurns_RoomBesideWhatWasSent",
 	},
 	{
-		invariant: "I9", name: "lets one caller have the connections of all",
+		invariant: "I9", name: "lets one caller use all connections",
 		file: "proxy/connections.go",
 		old:  `if room := c.largestLocked(); len(room) > 0 {`,
 		new:  `if room := []*connection(nil); len(room) > 0 {`,
 		pkg:  "proxy", test: "TestTurns_Connections",
 	},
 	{
-		invariant: "I9", name: "keeps the event stream that made room",
+		invariant: "I9", name: "keeps an event stream open that must make room",
 		file: "proxy/events.go",
 		old:  `		close(part.Value)`,
 		new:  `		_ = part`,
@@ -381,7 +381,7 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "proxy", test: "TestAPI_Deadline",
 	},
 	{
-		invariant: "I9", name: "tries a call again and again",
+		invariant: "I9", name: "retries a call without a limit",
 		file: "partner/do.go",
 		old:  `r.retries > retryLimit {`,
 		new:  `r.retries > 1000 {`,

@@ -4,35 +4,35 @@ package mutants
 // handle could be computed, two callers could hold one lock.
 var sealMutants = []mutant{
 	{
-		invariant: "I3", name: "takes a handle that nobody sealed",
+		invariant: "I3", name: "accepts a handle that was not sealed",
 		file: "proxy/seal.go",
 		old:  `return subtle.ConstantTimeCompare(w.sum[:ivLength], w.bytes[:ivLength]) == 1`,
 		new:  `return true`,
 		pkg:  "proxy", test: "TestSealer_Malformed",
 	},
 	{
-		invariant: "I3", name: "takes one session's handle at another",
+		invariant: "I3", name: "accepts the handle of another session",
 		file: "proxy/seal.go",
 		old:  `m = ref.ID.AppendFolded(append(m, 0, 0))`,
 		new:  `m = append(m, 0, 0)`,
 		pkg:  "proxy", test: "TestSealer_Bound",
 	},
 	{
-		invariant: "I3", name: "shows what it seals",
+		invariant: "I3", name: "does not encrypt what it seals",
 		file: "proxy/seal.go",
 		old:  `w.keystream(w.bytes[ivLength:], w.bytes[:ivLength])`,
 		new:  ``,
 		pkg:  "proxy", test: "TestAPI_TellsNoOperationIDs",
 	},
 	{
-		invariant: "I3", name: "has a public handle name an operation",
+		invariant: "I3", name: "accepts an operation in a handle that was sealed with a public key",
 		file: "proxy/seal.go",
 		old:  `if !s.public { // with a public key anybody can make`,
 		new:  `if true { // with a public key anybody can make`,
 		pkg:  "proxy", test: "TestSealer_Public",
 	},
 	{
-		invariant: "I3", name: "keeps a secret that the database has no more",
+		invariant: "I3", name: "keeps a secret that the database no longer has",
 		file: "session/aspstate/secret.go",
 		old:  `if held == nil || seen != 0 && (held.seen == stockSeen) != (seen == stockSeen) {`,
 		new:  `if held == nil {`,

@@ -4,7 +4,7 @@ package mutants
 var sessionMutants = []mutant{
 	// I3: a lock has one holder, and a repeated acquire finds the lock that it was granted.
 	{
-		invariant: "I3", name: "keeps a lock whose caller has left",
+		invariant: "I3", name: "does not give back a lock whose caller has left",
 		file: "session/aspstate/store.go",
 		old: `		s.clean(ctx, ref, op, lock)
 `,
@@ -12,14 +12,14 @@ var sessionMutants = []mutant{
 		pkg: "session/aspstate", test: "TestAcquire_callerLeft",
 	},
 	{
-		invariant: "I3", name: "keeps a lock whose grant nobody heard of",
+		invariant: "I3", name: "does not give back a lock whose grant was not answered",
 		file: "session/aspstate/store.go",
 		old:  `		s.clean(ctx, ref, op, session.Lock{})`,
 		new:  `		_ = op`,
 		pkg:  "session/aspstate", test: "TestAcquire_grantedAndNeverAnswered",
 	},
 	{
-		invariant: "I3", name: "makes an operation of each try of one request",
+		invariant: "I3", name: "uses a new operation for each attempt of a request",
 		file: "proxy/locks.go",
 		old:  `s, lock, err := store.Acquire(ctx, c.ref, c.op)`,
 		new:  `s, lock, err := store.Acquire(ctx, c.ref, session.NewOperation())`,
@@ -28,7 +28,7 @@ var sessionMutants = []mutant{
 
 	// I4: a call that is sent twice takes effect once.
 	{
-		invariant: "I4", name: "does not say that a call was sent before",
+		invariant: "I4", name: "does not mark an attempt as sent again",
 		file: "partner/attempt.go",
 		old: `		r.att.Resent = true
 `,
@@ -36,7 +36,7 @@ var sessionMutants = []mutant{
 		pkg: "partner", test: "TestDo_FailoverTakesMilliseconds",
 	},
 	{
-		invariant: "I4", name: "forgets when a call was sent first",
+		invariant: "I4", name: "forgets when the first attempt of a call was sent",
 		file: "partner/attempt.go",
 		old: `	if !r.att.Resent {
 		r.firstSent = now
@@ -45,28 +45,28 @@ var sessionMutants = []mutant{
 		pkg: "partner", test: "TestDo_RepeatsACallThatHangsOnTheOldPrincipal",
 	},
 	{
-		invariant: "I4", name: "tells a call's end by the wrong clock",
+		invariant: "I4", name: "computes the deadline of an attempt by the wrong clock",
 		file: "partner/attempt.go",
 		old:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), clock.earliest(end)`,
 		new:  `r.att.Sent, r.att.NotAfter = clock.earliest(now), end.UTC()`,
 		pkg:  "partner", test: "TestDo_HealthyPrincipal",
 	},
 	{
-		invariant: "I4", name: "dates what was sent to one partner by the clock of the other",
+		invariant: "I4", name: "converts the time of the first attempt by the other partner's clock",
 		file: "partner/attempt.go",
 		old:  `r.att.FirstSent = r.p.earliest(r.firstSent)`,
 		new:  `r.att.FirstSent = clock.earliest(r.firstSent)`,
 		pkg:  "partner", test: "TestDo_FirstSentIsTheEarlierOfBothClocks",
 	},
 	{
-		invariant: "I4", name: "believes a clock that was read through a frozen server",
+		invariant: "I4", name: "uses a clock reading that was taken while the server was frozen",
 		file: "partner/term.go",
 		old:  `if least <= most {`,
 		new:  `if false {`,
 		pkg:  "partner", test: "TestMember_AddClockReading",
 	},
 	{
-		invariant: "I4", name: "makes another operation of a repeated key",
+		invariant: "I4", name: "uses a new operation for a repeated Idempotency-Key",
 		file: "proxy/operation.go",
 		old:  `c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call`,
 		new: `_ = sum
@@ -74,7 +74,7 @@ var sessionMutants = []mutant{
 		pkg: "proxy", test: "TestAPI_IdempotencyKey",
 	},
 	{
-		invariant: "I4", name: "does not tell the database that an update was sent before",
+		invariant: "I4", name: "does not tell the database that an update is sent again",
 		file: "session/aspstate/extended.go",
 		old: `		all = append(all, arg("resent", true))
 `,
@@ -82,14 +82,14 @@ var sessionMutants = []mutant{
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},
 	{
-		invariant: "I4", name: "releases other calls before the interrupted ones are back",
+		invariant: "I4", name: "releases other calls before the interrupted calls have returned",
 		file: "partner/hold/drain.go",
 		old:  `if !h.interrupted.returned(time.Now()) {`,
 		new:  `if false {`,
 		pkg:  "partner/hold", test: "TestHold_ReleasesInterruptedCallsFirst",
 	},
 	{
-		invariant: "I4", name: "releases other calls first when a connection broke and the principal did not change",
+		invariant: "I4", name: "releases other calls before the interrupted ones after a broken connection without a failover",
 		file: "partner/hold/state.go",
 		old:  `if before == nil && t.opened.Load() > 0 {`,
 		new:  `if false {`,
@@ -98,7 +98,7 @@ var sessionMutants = []mutant{
 
 	// I5: the answer to a call is true.
 	{
-		invariant: "I5", name: "says not applied of a write that nobody answered",
+		invariant: "I5", name: "reports not applied for a write without an answer",
 		file: "partner/do.go",
 		old: `	if r.unanswered {
 		e.Result = Unknown
@@ -107,56 +107,56 @@ var sessionMutants = []mutant{
 		pkg: "partner", test: "TestDo_EndsWithTheWindow",
 	},
 	{
-		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
+		invariant: "I5", name: "reports no principal when too many calls wait for a connection to it",
 		file: "partner/do.go",
 		old:  `errors.Is(r.lastErr, classify.ErrPoolBusy) && r.p.hold.Serves(r.state.Call())`,
 		new:  `false`,
 		pkg:  "partner", test: "TestDo_BusyIfTheQueueIsTooLong",
 	},
 	{
-		invariant: "I5", name: "loses on its way up that an outcome is unknown",
+		invariant: "I5", name: "reports not applied for an unknown outcome",
 		file: "session/aspstate/errors.go",
 		old:  `		e.outcome = session.Unknown`,
 		new:  `		e.outcome = session.NotApplied`,
 		pkg:  "session/aspstate", test: "TestDomainError",
 	},
 	{
-		invariant: "I5", name: "says not applied where a caller is refused after an attempt that nobody answered",
+		invariant: "I5", name: "reports not applied for a refused call after an attempt without an answer",
 		file: "session/aspstate/permission.go",
 		old:  `if what.Write && a.Resent {`,
 		new:  `if false {`,
 		pkg:  "session/aspstate", test: "TestStore_RevokedBetweenAttempts",
 	},
 	{
-		invariant: "I5", name: "has a call make room for another caller's item after it was sent",
+		invariant: "I5", name: "ends a call that was sent, to make room for another caller's item",
 		file: "proxy/admit.go",
 		old:  `return c.pin()`,
 		new:  `return nil`,
 		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
 	},
 	{
-		invariant: "I5", name: "closes a connection of which a request is at the store",
+		invariant: "I5", name: "closes a connection with a request at the store",
 		file: "proxy/connection.go",
 		old:  `return requests == bodies`,
 		new:  `return requests >= bodies`,
 		pkg:  "proxy", test: "TestConnection_MakesRoom",
 	},
 	{
-		invariant: "I5", name: "does a request whose connection was closed to make room",
+		invariant: "I5", name: "runs a request whose connection was closed to make room",
 		file: "proxy/connection.go",
 		old:  `if !b.c.does(-aBody) {`,
 		new:  `if b.c.does(-aBody); false {`,
 		pkg:  "proxy", test: "TestConnection_MakesRoom",
 	},
 	{
-		invariant: "I5", name: "answers a key's other request as its first one",
+		invariant: "I5", name: "answers another request with the same Idempotency-Key as the first one",
 		file: "proxy/requestmemory.go",
 		old:  `case q.content != content:`,
 		new:  `case false:`,
 		pkg:  "proxy", test: "TestIdempotency_Mismatch",
 	},
 	{
-		invariant: "I5", name: "forgets what an operation asked for when a later call of it is refused",
+		invariant: "I5", name: "forgets the content of an operation when a later call of it is refused",
 		file: "proxy/requestmemory.go",
 		old:  `q.kept = q.kept || applied`,
 		new:  `q.kept = applied`,
@@ -176,7 +176,7 @@ var sessionMutants = []mutant{
 		pkg: "proxy", test: "TestAPI_Locks",
 	},
 	{
-		invariant: "I5", name: "does not count the rows of a stock write",
+		invariant: "I5", name: "does not check whether a stock write changed a row",
 		file: "session/aspstate/stock.go",
 		old: `	return false, nil
 }
@@ -189,7 +189,7 @@ func (it stockItem) session()`,
 		pkg: "session/aspstate", test: "TestStore_StockOnEmbeddedPair/lost locks",
 	},
 	{
-		invariant: "I5", name: "says lock lost of a stock write that was sent twice",
+		invariant: "I5", name: "reports lock lost for a stock write that was sent twice",
 		file: "session/aspstate/stock.go",
 		old: `	if c.Resent {
 		return fmt.Errorf(`,
@@ -198,21 +198,21 @@ func (it stockItem) session()`,
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/stock",
 	},
 	{
-		invariant: "I5", name: "says lock lost where the ring can't tell",
+		invariant: "I5", name: "reports lock lost although the session has forgotten operations",
 		file: "session/aspstate/answer.go",
 		old:  `return fmt.Errorf("%w: the session has seen more operations than it remembers", session.ErrOutcomeUnknown)`,
 		new:  `return session.ErrLockLost`,
 		pkg:  "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},
 	{
-		invariant: "I5", name: "says not applied of a mutation that ran out of time",
+		invariant: "I5", name: "reports not applied for a mutation that timed out",
 		file: "proxy/errors.go",
 		old:  `		if mutates {`,
 		new:  `		if false {`,
 		pkg:  "proxy", test: "TestAPI_StoreErrors",
 	},
 	{
-		invariant: "I5", name: "tells of another's version as its own",
+		invariant: "I5", name: "returns the version of another write as its own",
 		file: "session/aspstate/answer.go",
 		old: `	a.newest = op[:]
 `,
@@ -222,51 +222,51 @@ func (it stockItem) session()`,
 
 	// I7: .NET and mirrorstate read each other's sessions, byte for byte.
 	{
-		invariant: "I7", name: "puts an item of 7,000 bytes into the long column",
+		invariant: "I7", name: "stores an item of 7,000 bytes in the long column",
 		file: "session/aspstate/extended.go",
 		old:  `if len(item) <= maxShort {`,
 		new:  `if len(item) < maxShort {`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET reads",
 	},
 	{
-		invariant: "I7", name: "ends a session's key in capitals",
+		invariant: "I7", name: "writes the application id in a session's key in upper case",
 		file: "session/application.go",
 		old:  `return hex.AppendEncode(b, id[:])`,
 		new:  `return append(b, strings.ToUpper(hex.EncodeToString(id[:]))...)`,
 		pkg:  "session", test: "TestAppID_Suffix",
 	},
 	{
-		invariant: "I7", name: "gives applications other ids than .NET",
+		invariant: "I7", name: "computes other application ids than .NET",
 		file: "session/application.go",
 		old:  `h*33 ^ uint32(b)`,
 		new:  `h*33 + uint32(b)`,
 		pkg:  "session", test: "TestHashApplicationName",
 	},
 	{
-		invariant: "I7", name: "leaves the long item beside the short one",
+		invariant: "I7", name: "leaves the old long item in the row beside the new short one",
 		file: "session/aspstate/stock.go",
 		old:  `"dbo.TempUpdateStateItemShortNullLong"`,
 		new:  `"dbo.TempUpdateStateItemShort"`,
 		pkg:  "session/aspstate", test: "TestStore_StockOnEmbeddedPair/items",
 	},
 	{
-		invariant: "I7", name: "keeps an application's id when the principal is another",
+		invariant: "I7", name: "keeps an application's id after a change of the principal",
 		file: "session/aspstate/applications.go",
 		old:  `app.epoch == a.Epoch && app.partner == a.Partner {`,
 		new:  `app.epoch == a.Epoch {`,
 		pkg:  "session/aspstate", test: "TestApplications_AskedAnewOnAnotherPrincipal",
 	},
 
-	// I8: an expired session is never served. (The sweep is not covered here.)
+	// Unknown outcomes after a change of the schema, and when a server stops.
 	{
-		invariant: "I5", name: "takes what the stock schema was sent for what the extension would know",
+		invariant: "I5", name: "expects the extension to know a call that was sent to the stock schema",
 		file: "session/aspstate/store.go",
 		old:  `first.Resent, first.FirstSent = false, a.Sent`,
 		new:  ``,
 		pkg:  "session/aspstate", test: "TestSentTo",
 	},
 	{
-		invariant: "I2", name: "ends an answer well whose error it dropped, because the server stops",
+		invariant: "I2", name: "sends a successful end of a response whose error it dropped, when the server stops",
 		file: "partner/embedded/tds/conn.go",
 		old: `	default:
 		return cause
@@ -278,8 +278,10 @@ func (it stockItem) session()`,
 	return nil`,
 		pkg: "partner/embedded/tds", test: "TestWire_ServerStopsWhileAStatementFails",
 	},
+
+	// I8: an expired session is never served. (The sweep is not covered here.)
 	{
-		invariant: "I8", name: "sweeps although the clocks are apart",
+		invariant: "I8", name: "sweeps although the clocks differ too much",
 		file: "session/aspstate/sweeper.go",
 		old:  `	if apart <= most {`,
 		new:  `	if most > 0 {`,

@@ -23,21 +23,21 @@ func TestReadOTLP(t *testing.T) {
 		url   string // empty: off
 		wrong string // in the error
 	}{
-		"no variable":                    {},
-		"an empty endpoint":              {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " "}},
-		"an endpoint for all signals":    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, url: "http://c:4318/v1/traces"},
-		"with a path":                    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, url: "https://c/otlp/v1/traces"},
-		"one for traces, used unchanged": {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"}, url: "http://d/x"},
-		"the default endpoint":           {env: map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, url: "http://localhost:4318/v1/traces"},
-		"switched off":                   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}},
-		"the SDK switched off":           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "TRUE"}},
-		"another exporter":               {env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, wrong: "only otlp"},
-		"gRPC":                           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, wrong: "4318"},
-		"an invalid URL":                 {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@c"}, wrong: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
-		"an invalid timeout":             {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, wrong: "milliseconds"},
-		"an unknown compression":         {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: "gzip"},
-		"invalid headers":                {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, wrong: "NAME=VALUE"},
-		"a missing certificate file":     {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, wrong: "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"no variable":                            {},
+		"an empty endpoint":                      {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " "}},
+		"an endpoint for all signals":            {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, url: "http://c:4318/v1/traces"},
+		"an endpoint with a path":                {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, url: "https://c/otlp/v1/traces"},
+		"an endpoint for traces, used unchanged": {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"}, url: "http://d/x"},
+		"the default endpoint":                   {env: map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, url: "http://localhost:4318/v1/traces"},
+		"switched off":                           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}},
+		"the SDK switched off":                   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "TRUE"}},
+		"another exporter":                       {env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, wrong: "only otlp"},
+		"gRPC":                                   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, wrong: "4318"},
+		"an invalid URL":                         {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@c"}, wrong: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
+		"an invalid timeout":                     {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, wrong: "milliseconds"},
+		"an unknown compression":                 {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: "gzip"},
+		"invalid headers":                        {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, wrong: "NAME=VALUE"},
+		"a missing certificate file":             {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, wrong: "OTEL_EXPORTER_OTLP_CERTIFICATE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := readOTLP(env(tc.env))
@@ -68,7 +68,7 @@ func TestReadOTLP_More(t *testing.T) {
 	}
 }
 
-// Any values of the variables are either accepted or refused.
+// Any values of the variables are either accepted or refused, without a panic.
 func FuzzReadOTLP(f *testing.F) {
 	f.Add("http://c:4318", "a=b,c=%20", "1000", "gzip")
 	f.Add("https://[::1]/x?y", "=", "-1", "none")

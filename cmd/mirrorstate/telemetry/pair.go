@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// pairSource is what the metrics need of a pair; *partner.Pair implements it.
+// pairSource is the part of a pair that the metrics use; *partner.Pair implements it.
 type pairSource interface {
 	Status() partner.Status
 	Stats() partner.Stats
@@ -109,7 +109,7 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	c.pool(m.pair.Pool())
 }
 
-// pairLabel returns the name of a pair. It does not depend on which server the configuration calls a.
+// pairLabel returns the name of a pair. The name is the same if the configuration swaps the servers a and b.
 func pairLabel(st partner.Status) string {
 	var servers []string
 	for _, p := range st.Partners {

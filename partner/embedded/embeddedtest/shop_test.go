@@ -21,7 +21,7 @@ IF NOT EXISTS (SELECT 1 FROM dbo.Orders WHERE Number = @number)
     INSERT INTO dbo.Orders (Number, Total) VALUES (@number, @total)
 `
 
-// placeOrder is the application's code under test: it tries again until the order is placed, which does no harm twice.
+// placeOrder is the application's code under test. It retries until the order is placed. A retry does no harm.
 func placeOrder(ctx context.Context, db *sql.DB, number int, total string) error {
 	for {
 		_, err := db.ExecContext(ctx, "dbo.PlaceOrder", sql.Named("number", number), sql.Named("total", total))
@@ -31,7 +31,7 @@ func placeOrder(ctx context.Context, db *sql.DB, number int, total string) error
 	}
 }
 
-// No order is lost by a planned failover, nor by the death of the principal.
+// No order is lost in a planned failover or in a crash of the principal.
 func TestShop(t *testing.T) {
 	pair := embeddedtest.StartWith(t, embeddedtest.Options{Database: "Shop", Schema: schema, Witness: true})
 	db, err := sql.Open("sqlserver", pair.ConnectionString())
@@ -47,7 +47,7 @@ func TestShop(t *testing.T) {
 		case 10:
 			err = pair.Partner("a").Failover(ctx)
 		case 20:
-			err = pair.Partner("b").Inject(ctx, embedded.Crash) // the witness has a take over
+			err = pair.Partner("b").Inject(ctx, embedded.Crash) // because of the witness, a takes over
 		}
 		if err != nil {
 			t.Fatal(err)

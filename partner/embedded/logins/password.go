@@ -105,9 +105,9 @@ func hashFits(password, hash string) (bool, error) {
 	return subtle.ConstantTimeCompare(sum, b[hashHead:]) == 1, nil
 }
 
-// KnownPasswords caches which password has which hash, under a key that exists only in this process, so that a pool's
-// connections do not each compute the slow hash. It computes at most two hashes at a time, so that guesses do not use
-// the whole machine.
+// KnownPasswords caches which password has which hash, under a key that exists only in this process. So the connections
+// of a pool do not each compute the slow hash. It computes at most two hashes at a time, so that guesses do not use the
+// whole machine.
 type KnownPasswords struct {
 	once sync.Once
 	key  [32]byte

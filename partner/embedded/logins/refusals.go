@@ -12,14 +12,14 @@ import (
 // The limits for a peer whose logins fail. A peer is an IPv4 address or an IPv6 /64. A correct password is never
 // delayed, and does not reset the count, because the owner of one login might guess the password of another.
 const (
-	FreeFailures   = 3                      // failures without a delay: a typing error, a pool's first attempt
+	FreeFailures   = 3                      // failures without a delay, for example typing errors
 	firstDelay     = 100 * time.Millisecond // doubled with each further failure
 	LongestDelay   = 3 * time.Second        // less than any client's login timeout
 	ForgetFailures = time.Minute            // the count is reset after this time without another failure
 
 	// The limits of delayed answers at a time, of one peer and in total. Above the limit of a peer, its further logins
-	// are refused without a check of the password, so that many connections guess no faster than few. This does not
-	// apply to peers on this machine, where honest clients have the same address.
+	// are refused without a check of the password. So many connections guess no faster than a few. This does not apply
+	// to peers on this machine, where honest clients have the same address.
 	MaxDelayed      = 8
 	maxDelayedInAll = 256
 
@@ -157,7 +157,7 @@ func delayAfter(n int) time.Duration {
 	return min(firstDelay<<min(n-FreeFailures-1, 10), LongestDelay)
 }
 
-// clipped shortens a name that a client chose for the log.
+// clipped returns a client's user name, shortened for the log.
 func clipped(name string) string {
 	const most = 128
 	if len(name) > most {

@@ -42,9 +42,9 @@ func ErrNoDatabase(name string) *tds.Error {
 	return New(911, 16, "Database '%s' does not exist. Make sure that the name is entered correctly.", name)
 }
 
-// ErrKilled ends a session whose database was closed to it by a role change or a loss of quorum. The first error
-// is the fatal one. .NET looks only at that one: ASP.NET retries after class 20 and above, and not after 954. The
-// second error gives the reason, and thereby says that nothing was done.
+// ErrKilled ends a session whose database was closed to it by a role change or a loss of quorum. The first error is the
+// fatal one. .NET uses only the first error: ASP.NET retries after class 20 and above, and not after 954. The second
+// error gives the reason. It also means that nothing was done.
 func ErrKilled(why *tds.Error) tds.Errors { return tds.Errors{ErrKillState(), why} }
 
 // ErrNoProcedure is the error for a procedure that does not exist (2812).
@@ -93,8 +93,8 @@ func ErrUnsafeForce(database string) *tds.Error {
 // in one file.
 const NoRoom = 1105
 
-// InWords returns the SQL Server error for an error of SQLite, or err itself if there is none.
-func InWords(err error) error {
+// FromSQLite returns the SQL Server error for an error of SQLite, or err itself if there is none.
+func FromSQLite(err error) error {
 	if e := tsql.FromSQLite(err); e != nil {
 		return FromTSQL(e)
 	}

@@ -17,8 +17,8 @@ const (
 	KindLogRestored = "LOGRESTORED"
 )
 
-// BackupHeader describes a backup. A full backup is a copy of the database's file with this header as one more table.
-// A log backup is such a copy too, and stands for the commits after First.
+// BackupHeader describes a backup. A full backup is a copy of the database's file with this header as one more table. A
+// log backup is such a copy too, but represents only the commits after First.
 type BackupHeader struct {
 	Log         bool
 	Title       string

@@ -8,7 +8,7 @@ import (
 // checkpointers runs the checkpoints of all databases while Run runs.
 type checkpointers struct {
 	mu      sync.Mutex
-	ctx     context.Context // nil before Run and after it
+	ctx     context.Context // nil while the pair does not run
 	running sync.WaitGroup
 	one     sync.Mutex // held during a checkpoint
 }
@@ -32,7 +32,7 @@ func (p *Pair) StartCheckpoints(d *Database) {
 	})
 }
 
-// startAllCheckpoints starts the checkpoints of all databases; end stops them and waits.
+// startAllCheckpoints starts the checkpoints of all databases. end stops the checkpoints and waits for their end.
 func (p *Pair) startAllCheckpoints(ctx context.Context) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	p.checkpointers.mu.Lock()

@@ -18,7 +18,7 @@ import (
 // if it is mirrored.
 type Database struct {
 	Instance  *Instance // the server
-	Mirroring *Session  // both copies of the database
+	Mirroring *Session  // the mirroring session, with both copies of the database
 	Title     string    // its name, as in CREATE DATABASE
 	Store     *storage.Store
 
@@ -37,7 +37,7 @@ type Database struct {
 	lease        *Lease                // the explicit transaction that has the turn; also guarded by leases
 	BeforeCommit func(*storage.Record) // for tests: runs when the mirror has the record and the principal does not
 	diskFull     bool                  // there was no room on the disk for the last record
-	OwesFork     bool                  // the next commit begins a recovery fork
+	ForkPending  bool                  // the next commit begins a recovery fork
 
 	acked atomic.Int64 // the last commit that the mirror certainly has
 

@@ -32,11 +32,11 @@ func (d *Database) writeFirst(w *storage.Writer, write func() error) (made bool,
 	return true, nil
 }
 
-// newForkIfOwed begins, in the open transaction, the recovery fork that a commit in doubt
+// forkIfPending begins, in the open transaction, the recovery fork that a commit in doubt
 // could not begin because the disk was full: the mirror may have another record of this
 // number.
-func (d *Database) newForkIfOwed(w *storage.Writer, rec *storage.Record, exposed *storage.Mirroring) (*storage.Mirroring, error) {
-	if !d.OwesFork || exposed != nil {
+func (d *Database) forkIfPending(w *storage.Writer, rec *storage.Record, exposed *storage.Mirroring) (*storage.Mirroring, error) {
+	if !d.ForkPending || exposed != nil {
 		return exposed, nil
 	}
 	m := *d.State.Load()

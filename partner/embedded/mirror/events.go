@@ -13,8 +13,8 @@ type Event struct {
 	Detail  string // a text that describes the event
 }
 
-// eventBacklog is the number of events that a receiver may be behind. A receiver that
-// is further behind misses the newer ones.
+// eventBacklog is the number of events that a receiver may be behind. A receiver that is further behind misses the
+// newer events.
 const eventBacklog = 256
 
 // events sends each event to all receivers.
@@ -48,7 +48,7 @@ func (e *events) publish(kind, partner, detail string) {
 	for c := range e.listeners {
 		select {
 		case c <- Event{At: time.Now(), Kind: kind, Partner: partner, Detail: detail}:
-		default: // as the comment of Events says
+		default: // the receiver misses this event, as Events documents
 		}
 	}
 }

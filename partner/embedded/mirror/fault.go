@@ -22,16 +22,16 @@ const (
 	FaultNone      = "none"
 )
 
-// Fault is a fault of a partner: one of those below, or a result of [Slow] or [ParseFault]. The zero Fault is none of
-// them, and Inject refuses it.
+// Fault is a fault of a partner: one of the variables below, or a result of [Slow] or [ParseFault]. Inject refuses the
+// zero Fault.
 type Fault struct {
 	Kind          string
 	delay, jitter time.Duration // of fault slow
 	app           string        // the application whose connections are affected; "": all connections
 }
 
-// The faults except [Slow]. Freeze, Isolate, Partition and Slow last until Heal, Crash and Stop until Start or Heal.
-// Sever ends at once.
+// The faults except [Slow]. Freeze, Isolate, Partition and Slow last until Heal. Crash and Stop last until Start or
+// Heal. Sever ends at once.
 var (
 	// Crash ends the server as kill -9 does.
 	Crash = Fault{Kind: FaultCrash}
@@ -39,8 +39,8 @@ var (
 	Stop = Fault{Kind: FaultStop}
 	// Start starts a server that is down, and removes no fault.
 	Start = Fault{Kind: FaultStart}
-	// Freeze stops the server's work: it accepts connections and never answers. When the fault is removed, it answers
-	// what waits in its sockets.
+	// Freeze stops the server's work: it accepts connections and never answers. When the fault is removed, the server
+	// answers the requests that wait in its sockets.
 	Freeze = Fault{Kind: FaultFreeze}
 	// Sever resets every connection.
 	Sever = Fault{Kind: faultSever}
@@ -57,8 +57,8 @@ func Slow(delay, jitter time.Duration) Fault {
 	return Fault{Kind: faultSlow, delay: delay, jitter: jitter}
 }
 
-// Of returns the fault Freeze, Sever, Isolate or Slow limited to the connections of one application, by the application
-// name in their LOGIN7. The server itself continues then.
+// Of returns the fault (Freeze, Sever, Isolate or Slow), limited to the connections of one application. It finds them
+// by the application name in their LOGIN7. The server itself continues.
 func (f Fault) Of(app string) Fault {
 	f.app = app
 	return f
@@ -67,7 +67,7 @@ func (f Fault) Of(app string) Fault {
 // String returns the fault's kind: crash, stop, start, freeze, sever, partition, isolate, slow or none (Heal).
 func (f Fault) String() string { return f.Kind }
 
-// ParseFault returns the fault of that kind, as [Fault.String] writes it. delay and jitter are for slow alone; app is
+// ParseFault returns the fault of that kind, as [Fault.String] writes it. delay and jitter apply only to slow; app is
 // as for [Fault.Of]. The error says what is wrong.
 func ParseFault(kind string, delay, jitter time.Duration, app string) (Fault, error) {
 	f := Fault{kind, delay, jitter, app}
@@ -161,7 +161,7 @@ func (i *Instance) applyFaults(ctx context.Context, faults []Fault) {
 	w.Mu.Unlock()
 	if slept && awake {
 		if err := pair.Reconcile(ctx); err != nil {
-			i.Log.Warn("database stays closed after a freeze", "error", err) // watchLinks tries again
+			i.Log.Warn("database stays closed after a freeze", "error", err) // watchLinks retries
 		}
 	}
 	i.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.Kind == FaultPartition }))

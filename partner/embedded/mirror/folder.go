@@ -142,7 +142,8 @@ func (f *folder) choosePassword(given string) error {
 	return nil
 }
 
-// chooseEmpty determines whether the folder is for servers without databases. Only a new folder can become one.
+// chooseEmpty determines whether the folder is for servers without databases. Only a new folder can become such a
+// folder.
 func (f *folder) chooseEmpty(wanted bool) error {
 	path := filepath.Join(f.Dir, emptyFile)
 	_, err := os.Stat(path)
@@ -213,8 +214,8 @@ func (f *folder) Database(partner, name string) string {
 	return filepath.Join(f.Home(partner), file.String()+".db")
 }
 
-// Exposed returns which of the data folder, the password and the partners' databases other users of the machine can
-// read.
+// Exposed checks the data folder, the password file and the partners' databases, and returns those that other users of
+// the machine can read.
 func (p *Pair) Exposed() (all []*secretfile.Exposure) {
 	f := p.Folder
 	for _, path := range []string{f.Dir, filepath.Join(f.Dir, PasswordFile), f.Home(PartnerNames[0]), f.Home(PartnerNames[1])} {

@@ -11,7 +11,7 @@ import (
 // gate is between a partner's sockets and its server. It implements the faults that clients
 // see: frozen connections, resets, slow responses.
 type gate struct {
-	faulty atomic.Bool // some fault is in force: check the details
+	faulty atomic.Bool // a fault is in force: check faults
 
 	mu      sync.Mutex
 	faults  []Fault // of kinds freeze, isolate and slow
@@ -90,7 +90,7 @@ func (g *gate) sever(app string) {
 			continue
 		}
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // so that Close sends a reset; the error of a closed socket does not matter
+			_ = tcp.SetLinger(0) // so that Close sends a reset; an error means that the socket is closed already
 		}
 		g.remove(c)
 	}
@@ -203,7 +203,7 @@ func (c *GatedConn) delayWrite() error {
 			return net.ErrClosed
 		}
 	}
-	return c.wait() // it may be frozen by now
+	return c.wait() // the connection may be frozen by now
 }
 
 // Close implements [net.Conn]. The client of a frozen connection notices when the connection

@@ -51,7 +51,7 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 		}
 	}
 	if err == nil {
-		exposed, err = d.newForkIfOwed(w, rec, exposed)
+		exposed, err = d.forkIfPending(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
@@ -66,19 +66,19 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 	}
 	if exposed != nil {
 		d.State.Store(exposed)
-		d.OwesFork = false
+		d.ForkPending = false
 	}
 	if err := d.Store.Published(rec); err != nil {
 		d.Instance.Log.Error("objects not read after the commit", "error", err) // the commit itself is done
 	}
 	if d.Mirror == nil {
-		d.Mirroring.pair.WakeWatch() // an asynchronous mirror may need it
+		d.Mirroring.pair.WakeWatch() // an asynchronous mirror may need the commit
 	}
 	return nil
 }
 
-// ship sends the record to the mirror, if the principal must wait for one. The channel receives nil
-// when the mirror has the record, or the error if that is not known.
+// ship sends the record to the mirror, if there is a mirror for which the principal must wait. The channel receives nil
+// when the mirror has the record, and an error if it is not known whether the mirror has it.
 func (d *Database) ship(rec *storage.Record) chan error {
 	m := d.Mirror
 	if m == nil {
@@ -150,8 +150,8 @@ func (s *Session) linkLost(principal *Database, why error) {
 	s.pair.WakeWatch()
 }
 
-// rollBackRecord rolls back because of why and returns the error for the client. The mirror may have the
-// record. Then the resynchronisation discards it, or the mirror has become principal and keeps it.
+// rollBackRecord rolls the transaction back because of why, and returns the error for the client. The mirror may have
+// the record. Then the resynchronisation discards it, or the mirror has become principal and keeps it.
 func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shipped bool, why error) error {
 	if err := w.RollBack(); err != nil {
 		d.Instance.Log.Error("rollback failed", "error", err)
@@ -171,7 +171,7 @@ func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shippe
 	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction(func() error { return storage.WriteMirroring(w.Conn, &m) }); err != nil {
 		d.Instance.Log.Error("commit in doubt not recorded", "error", err)
-		d.OwesFork = true
+		d.ForkPending = true
 	} else {
 		d.State.Store(&m)
 	}

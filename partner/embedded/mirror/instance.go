@@ -29,14 +29,14 @@ type Instance struct {
 	databases atomic.Pointer[userDatabases] // replaced by the holder of Pair.verbs
 	Master    atomic.Pointer[Database]      // nil: not needed yet
 
-	// frozen and Dead: see awaitThaw. They are computed from the faults.
+	// frozen and Dead: see awaitThaw. Both are computed from the faults.
 	frozen, Dead atomic.Bool
 
 	// Guarded by Pair.Links.Mu.
 	faults []Fault // the lasting faults except crash and stop
 	down   string  // crash or stop; "" while it runs
 
-	injecting chan struct{} // held by Inject, the only user of life
+	injecting chan struct{} // held by Inject, which alone uses life
 	life      *serverRun
 	lives     chan *serverRun // runs of the server that are to begin
 
@@ -81,7 +81,7 @@ func quoteValue(v string) string {
 func (i *Instance) hostPort() (host, port string) {
 	host, port, err := net.SplitHostPort(i.Addr())
 	if err != nil {
-		return i.Addr(), "" // not a TCP address: it has no host and port
+		return i.Addr(), "" // an address that is not a TCP address has no host and port
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"

@@ -8,7 +8,7 @@ import (
 
 // The verbs of a partner apply to its mirrored database: the pair's first database, or else another mirrored one.
 
-// mirroredMain returns that database; 1416: no database is mirrored.
+// mirroredMain returns the mirrored database of a partner's verbs; 1416: no database is mirrored.
 func (i *Instance) mirroredMain() (*Database, error) {
 	if d := i.Main(); d.IsMirrored() {
 		return d, nil
@@ -16,7 +16,7 @@ func (i *Instance) mirroredMain() (*Database, error) {
 	return nil, message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, i.Pair.Folder.title)
 }
 
-// on runs do with the mirrored database.
+// on calls do with the mirrored database.
 func (i *Instance) on(do func(d *Database) error) error {
 	d, err := i.mirroredMain()
 	if err != nil {

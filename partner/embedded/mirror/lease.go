@@ -32,7 +32,7 @@ type Lease struct {
 // ErrLeaseDone is the reason of a lease whose session has ended the transaction.
 var ErrLeaseDone = errors.New("transaction ended")
 
-// OpenLease waits for the turn and begins a transaction.
+// OpenLease waits for the turn, begins a transaction and returns its lease.
 func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	t := NewTicket()
 	t.alone = true
@@ -98,7 +98,7 @@ func (l *Lease) Restart(commit bool) (err error) {
 		_, err = w.Rollback.Exec()
 		w.ForgetGathered()
 	}
-	return errors.Join(err, w.Open()) // also if the commit failed: nothing may be written outside of a transaction
+	return errors.Join(err, w.Open()) // begins another one even if the commit failed, because nothing may be written outside of a transaction
 }
 
 // hardenGathered ends the open transaction of the exclusive connection. It mirrors what the transaction wrote
@@ -139,9 +139,9 @@ func (l *Lease) finish(why error) {
 	l.P.Turns.Leave(nil)
 }
 
-// noLeases ends the open explicit transaction, if there is one, and lets no other begin until allow is
-// called. A role change goes to the front of the queue for the turn, but cannot overtake a transaction that
-// was given the turn meanwhile.
+// noLeases ends the open explicit transaction, if there is one, and prevents others from beginning until allow is
+// called. A role change goes to the front of the queue for the turn, but cannot overtake a transaction that was given
+// the turn meanwhile.
 func (d *Database) noLeases(why error) (allow func()) {
 	d.leases.Lock()
 	d.changing++

@@ -31,7 +31,7 @@ func (s LinkState) String() string {
 // [Instance.Inject].
 type link struct {
 	wake chan struct{}
-	cut  atomic.Bool // by Partition; for the other faults see links
+	cut  atomic.Bool // cut by Partition; for the other faults see links
 }
 
 // sessionLink is the state of one mirroring session.

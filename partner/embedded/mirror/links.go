@@ -19,12 +19,12 @@ const (
 
 // links is the state of the links that results from the faults.
 type links struct {
-	Faulty atomic.Bool // some link is not clear: check the details
+	Faulty atomic.Bool // a link is not clear: check the condition of each
 
 	Mu          sync.Mutex // also guards the partners' faults and down
 	Connections [linkCount]Connection
 	Changed     chan struct{} // closed at every change
-	ended       bool          // the pair stops: nobody waits any more
+	ended       bool          // the pair stops: no goroutine may wait any more
 }
 
 // Connection is the condition of one link. Both ends notice a cut link at once, and a
@@ -54,8 +54,7 @@ func (c Connection) After(cut, silent bool, now time.Time) Connection {
 	return c
 }
 
-// The errors of a record that did not reach the mirror, or whose acknowledgement did not
-// come back.
+// The errors of a record that did not reach the mirror, or that the mirror did not acknowledge.
 var (
 	errLinkCut    = errors.New("the partners are not connected")
 	errLinkSilent = errors.New("the partner did not answer within the partner timeout")
@@ -112,7 +111,7 @@ func (p *Pair) updateLinks() {
 	w.Faulty.Store(rough)
 	close(w.Changed)
 	w.Changed = make(chan struct{})
-	p.interrupt() // before the wake-up, so that the verb of watchLinks is not the one interrupted
+	p.interrupt() // before the wake-up; otherwise it could interrupt the verb of watchLinks
 	p.WakeWatch()
 }
 

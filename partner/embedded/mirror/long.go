@@ -12,7 +12,7 @@ import (
 // longTurn is the longest time for which a procedure of many statements holds the turn.
 const longTurn = 10 * time.Millisecond
 
-// LongTurns are the turns of a long procedure: between two statements it lets others write.
+// LongTurns holds the turns of a long procedure. Between two statements the procedure lets others write.
 type LongTurns struct {
 	Waits func(context.Context) (context.Context, context.CancelFunc) // limits the wait for a turn
 	D     *Database
@@ -33,7 +33,7 @@ func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (con
 	if err := l.Take(ctx); err != nil {
 		return err
 	}
-	if err := l.w.DropLocals(); err != nil { // left by a call that did not get another turn
+	if err := l.w.DropLocals(); err != nil { // tables left by a call that did not get another turn
 		return errors.Join(err, l.give(true))
 	}
 	refused := storage.RecoverPanic(func() error { return run(l.w, l) })
@@ -76,8 +76,8 @@ func (l *LongTurns) Take(ctx context.Context) error {
 	return nil
 }
 
-// give commits durably what the turn wrote, and releases the turn. lost means that there is nothing to commit: the
-// transaction has ended.
+// give commits the writes of the turn durably, and releases the turn. lost means that the transaction has ended
+// already, so that there is nothing to commit.
 func (l *LongTurns) give(lost bool) error {
 	defer l.leave()
 	w := l.w

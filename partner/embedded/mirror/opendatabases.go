@@ -47,8 +47,8 @@ func (i *Instance) openDatabases() error {
 	return err
 }
 
-// OpenMaster opens a file for master, and creates it if necessary: it stores the logins, and expressions without a
-// database are computed in it. A server with only the pair's first database needs no file. The caller holds verbs, or
+// OpenMaster opens the file of master, and creates it if necessary. The file stores the logins, and expressions without
+// a database are computed in it. A server with only the pair's first database needs no file. The caller holds verbs, or
 // nobody else uses the pair yet.
 func (i *Instance) OpenMaster() (*Database, error) {
 	if m := i.Master.Load(); m != nil {

@@ -103,7 +103,7 @@ func OpenInstances(o *Options, by Service) (*Pair, error) {
 // It runs before anything is created, so that a refusal leaves no files behind.
 func (p *Pair) checkExposure(o *Options) error {
 	if o.Listen != nil {
-		return nil // a test's listener, which no network reaches
+		return nil // a listener of a test, which cannot be reached over a network
 	}
 	for i, addr := range []string{o.AddrA, o.AddrB} {
 		tcp, err := net.ResolveTCPAddr("tcp", addr)

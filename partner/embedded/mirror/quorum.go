@@ -1,14 +1,14 @@
 package mirror
 
-// Connectivity is which of principal, mirror and witness reach each other.
+// Connectivity says which of principal, mirror and witness reach each other.
 type Connectivity struct {
 	Witness   bool // the pair has a witness
 	Partners  bool // the partners reach each other
 	Principal bool // the witness and the principal reach each other
 	Mirror    bool // the witness and the mirror reach each other
-	// Fit: the mirror has everything that was acknowledged. The state was SYNCHRONIZED under SAFETY
-	// FULL when the mirror was last connected to the principal; the principal has not committed
-	// without it since, and the mirror was not isolated since.
+	// Fit is true if the mirror has all acknowledged commits. The state was SYNCHRONIZED under
+	// SAFETY FULL when the mirror was last connected to the principal. Since then the principal has
+	// not committed without the mirror, and the mirror was not isolated.
 	Fit bool
 }
 

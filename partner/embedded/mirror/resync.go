@@ -57,15 +57,15 @@ func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) e
 			return err
 		}
 		principal.Mirror = principal.other()
-		principal.OwesFork = false // the mirror has discarded what only it had
+		principal.ForkPending = false // the mirror has discarded the commits that only it had
 		s.Arbiter.synchronized(principal.State.Load().Sequence)
 		s.ShowState(StateSynchronized)
 		return nil
 	})
 }
 
-// TurnWait limits how long watchLinks waits for the turn: an explicit transaction may hold
-// it, and others wait for verbs.
+// TurnWait limits how long watchLinks waits for the turn: an explicit transaction may hold the turn, and others wait
+// for verbs.
 const TurnWait = 2 * time.Second
 
 // dropMirror stops the shipping of commits until the mirror is synchronized.

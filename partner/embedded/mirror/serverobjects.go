@@ -15,7 +15,7 @@ const (
 	KindEndpoint    = "ENDPOINT"    // detail: port, role, certificate, separated by blanks
 	KindConnect     = "CONNECT"     // name: endpoint/login
 	KindBackup      = "BACKUP"      // name: a family of databases; detail: the last commit of its last full and of its last log backup, and when each ended
-	KindPartner     = "PARTNER"     // name: a database that has the address of its principal and is not connected to it yet; detail: the address
+	KindPartner     = "PARTNER"     // name: a database with the address of a principal to which it is not connected yet; detail: the address
 )
 
 // MasterObjects returns the objects of master; empty if master has no file.
@@ -32,8 +32,8 @@ type endpoint struct {
 	Port                    int
 }
 
-// Endpoint returns the server's endpoint; nil if it has none. A server of a pair that was created
-// mirrored always has one, without CREATE ENDPOINT.
+// Endpoint returns the server's endpoint; nil if it has none. A server of a pair that was created mirrored always has
+// an endpoint, without CREATE ENDPOINT.
 func (i *Instance) Endpoint() *endpoint {
 	for _, o := range i.MasterObjects().Of(KindEndpoint) {
 		var e endpoint
@@ -52,8 +52,8 @@ func (i *Instance) Endpoint() *endpoint {
 	return e
 }
 
-// accepts reports whether the server accepts connections of the other one. It does if a login with
-// CONNECT permission has a user in master that owns the certificate of the other server.
+// accepts reports whether the server accepts connections of the other server: a login with CONNECT permission must have
+// a user in master that owns the certificate of the other server.
 func (i *Instance) accepts(other *Instance) bool {
 	mine, theirs := i.Endpoint(), other.Endpoint()
 	if mine == nil || theirs == nil {

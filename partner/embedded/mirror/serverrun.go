@@ -20,7 +20,7 @@ type serverRun struct {
 	done     chan struct{} // closed when the last connection is closed
 }
 
-// errStopped: the whole pair stops.
+// errStopped means that the whole pair stops.
 var errStopped = errors.New("the pair is stopping")
 
 func (i *Instance) newServerRun(listener net.Listener) *serverRun {
@@ -28,7 +28,7 @@ func (i *Instance) newServerRun(listener net.Listener) *serverRun {
 	return &serverRun{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
 }
 
-// run serves one run of the server after the other, until ctx ends.
+// run runs the server, and runs it again after each start, until ctx ends.
 func (i *Instance) run(ctx context.Context) error {
 	for {
 		select {
@@ -78,7 +78,7 @@ func (i *Instance) stopServer(ctx context.Context, kind string) error {
 	})
 }
 
-// each runs f for each database while nobody writes to it.
+// each calls f for each database while nobody writes to it.
 func (i *Instance) each(ctx context.Context, f func(d *Database) error) error {
 	var errs []error
 	for _, d := range i.all() {
@@ -116,7 +116,7 @@ func (i *Instance) start(ctx context.Context) error {
 	if i.Pair.stopping() {
 		return errStopped
 	}
-	// The port first, because the caller may stop waiting for it.
+	// Open the port first, because the caller may stop waiting for it.
 	listener, err := i.Pair.listenAgain(ctx, i.addr.String())
 	if err != nil {
 		return err
@@ -149,8 +149,8 @@ func (d *Database) reopen() error {
 		m = &storage.Mirroring{}
 	}
 	if err == nil && m.Role == storage.RolePrincipal {
-		// The mirror may have a commit that this server had not finished. The next commit must not
-		// be mistaken for it, although it has the same number.
+		// The mirror may have a commit that this server had not finished. The next commit has the same number, and must
+		// not be mistaken for that commit.
 		m.NewFork(m.Sequence, d.Store.LSN.Load())
 		err = d.Store.SaveMirroring(m)
 	}

@@ -142,7 +142,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 		order := []*Database{d}
 		if o := d.other(); o.IsMirrored() && i.Pair.viewLinks().clear[LinkPartners] {
 			if order = append(order, o); o.State.Load().Role == storage.RolePrincipal {
-				order[0], order[1] = o, d // first the copy that ships commits
+				order[0], order[1] = o, d // the copy that ships commits comes first
 			}
 		}
 		for _, q := range order {
@@ -162,7 +162,7 @@ func (d *Database) endMirroring(ctx context.Context) error {
 	return d.Alone(ctx, true, func() error {
 		about := *d.Store.About.Load()
 		if about.Restoring = d.State.Load().Role == storage.RoleMirror; about.Restoring {
-			// Before the role: if the server stops in between, the copy stays closed.
+			// Save the description before the role: if the server stops in between, the copy stays closed.
 			if err := d.Store.SaveAbout(about); err != nil {
 				return err
 			}

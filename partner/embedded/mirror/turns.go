@@ -105,9 +105,9 @@ func (d *Database) runCalls(sharers []*Ticket) {
 const groupSize = 64
 
 // Turns hands out the turn to write, to one holder at a time, in order of arrival. The holder of a shared turn is the
-// leader: it runs its own call and the calls of all that wait for a shared turn, so that they share one commit and need
-// no further goroutine. Explicit transactions, ad-hoc statements and role changes need the database exclusively; they
-// take a turn alone.
+// leader. It runs its own call, and the calls of all tickets that wait for a shared turn. So these calls share one
+// commit and need no further goroutine. Explicit transactions, ad-hoc statements and role changes need the database
+// exclusively; they take a turn alone.
 type Turns struct {
 	Mu      sync.Mutex
 	Waiting []*Ticket
@@ -130,8 +130,8 @@ type Ticket struct {
 // NewTicket returns a ticket.
 func NewTicket() *Ticket { return &Ticket{ready: make(chan struct{}, 1)} }
 
-// Enter waits for the turn, or until a leader has run the ticket's call; then lead is false. If ctx ends first, the
-// ticket leaves the queue and nothing was done. If first is set, the ticket goes to the front of the queue.
+// Enter waits for the turn, or until a leader has run the ticket's call. In the second case lead is false. If ctx ends
+// first, the ticket leaves the queue and nothing was done. If first is set, the ticket goes to the front of the queue.
 func (q *Turns) Enter(ctx context.Context, t *Ticket, first bool) (lead bool, err error) {
 	q.Mu.Lock()
 	if !q.taken {

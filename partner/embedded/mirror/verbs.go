@@ -200,8 +200,8 @@ func (d *Database) mayConfigure() error {
 	return nil
 }
 
-// change changes a setting on this partner and, if the partners are connected, on the other
-// one, on the principal first. It runs then in the turn of each. The caller holds verbs.
+// change changes a setting with alter on this partner and, if the partners are connected, on the other partner. The
+// principal comes first. It calls then in the turn of each partner. The caller holds verbs.
 func (d *Database) change(ctx context.Context, alter func(m *storage.Mirroring), then func(p *Database)) error {
 	order := []*Database{d, d.other()}
 	switch {

@@ -98,8 +98,8 @@ func (p *Pair) watchLinks(ctx context.Context) {
 	}
 }
 
-// Reconcile acts, for each mirrored database, on which servers reach each other. It determines the principal and
-// synchronizes the mirror, or lets the partners continue without each other.
+// Reconcile adapts each mirrored database to the state of the links. It determines the principal and synchronizes the
+// mirror, or lets the partners continue without each other.
 func (p *Pair) Reconcile(ctx context.Context) error {
 	return p.Verb(ctx, func(ctx context.Context) error {
 		s := p.viewLinks()
@@ -236,7 +236,7 @@ func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 			return a, err
 		}
 	}
-	// Two principals: a became principal while b was not reachable.
+	// There are two principals: a became principal while b was not reachable.
 	suspended := sb.Suspended || sa.Forced
 	sequence := a.State.Load().Sequence
 	err := b.changeRole(ctx, func(m *storage.Mirroring) {
@@ -257,8 +257,8 @@ func isLater(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 	return lsnA > lsnB
 }
 
-// changeRole changes the partner's state: first durably, then in memory. A partner that stops being principal
-// ends the sessions in its database. The caller holds verbs.
+// changeRole changes the state of the partner, first durably and then in memory. If the partner is no longer principal,
+// changeRole ends the sessions in its database. The caller holds verbs.
 func (d *Database) changeRole(ctx context.Context, alter func(m *storage.Mirroring)) error {
 	defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
 	return d.Alone(ctx, true, func() error { return d.changeRoleInTurn(alter) })

@@ -13,9 +13,8 @@ const witnessName = "TCP://127.0.0.1:5022"
 // witness is the witness of a database's mirroring session. It stores nothing on disk: the
 // partners set its state when the pair starts and when the witness is set.
 //
-// Its one lock guarantees that no acknowledged write is lost: either the principal
-// continues without the mirror, or the mirror takes over without the principal, never
-// both.
+// Its only lock guarantees that no acknowledged write is lost: either the principal continues
+// without the mirror, or the mirror takes over without the principal. Both never happen.
 type witness struct {
 	mu       sync.Mutex
 	on       bool

@@ -89,7 +89,7 @@ type batch struct {
 	frame *frame // the run of the procedure that the batch belongs to; nil: the batch of a text
 
 	depth  int          // nesting of sp_executesql
-	below  *tds.Error   // the last error of a nested text: a TRY here catches it, whatever its number
+	below  *tds.Error   // the last error of a nested text; a TRY block of this batch catches it, whatever its number
 	failed int32        // the last error after which the text continued
 	tries  int          // number of TRY blocks around the statement, including those around the text
 	caught []*tds.Error // errors of the enclosing CATCH blocks, the innermost last

@@ -22,7 +22,7 @@ func (b *batch) runText(ctx context.Context, text string) error {
 	list, err := b.s.p.texts.parse(text, b.s, b.types)
 	for at := 0; err == nil && at < len(list); at++ {
 		var end ending
-		if end, err = b.runAll(ctx, list[at:at+1]); err != nil || end != goesOn {
+		if end, err = b.runAll(ctx, list[at:at+1]); err != nil || end != completed {
 			return err
 		}
 		if _, defined := list[at].(*tsql.Definition); defined && at+1 < len(list) { // the next statements may use the new object
@@ -45,11 +45,11 @@ func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, erro
 			}
 			continue
 		}
-		if end != goesOn {
+		if end != completed {
 			return end, nil
 		}
 	}
-	return goesOn, nil
+	return completed, nil
 }
 
 // countStatement counts a statement of the request, or a further iteration of a loop.
@@ -156,13 +156,13 @@ const unsupported = 40510
 func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	s := b.s
 	if s.skips(st) {
-		return goesOn, nil
+		return completed, nil
 	}
 	if err := s.checkOptions(st); err != nil {
-		return goesOn, err
+		return completed, err
 	}
 	if s.set.fmtOnly {
-		return goesOn, b.describe(ctx, st)
+		return completed, b.describe(ctx, st)
 	}
 	if startsTransaction(st) {
 		b.beginImplicitly()
@@ -172,7 +172,7 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 		yes, err := b.evaluateCondition(st.Condition)
 		switch {
 		case err != nil:
-			return goesOn, err
+			return completed, err
 		case yes:
 			return b.runAll(ctx, st.Then)
 		}
@@ -188,13 +188,13 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	case *tsql.Try:
 		return b.try(ctx, st)
 	case *tsql.Throw:
-		return goesOn, b.throw(st)
+		return completed, b.throw(st)
 	}
 	err := b.do(ctx, st)
 	if err == nil {
 		b.setRowCount(st)
 	}
-	return goesOn, err
+	return completed, err
 }
 
 // setRowCount sets @@ROWCOUNT and @@ERROR after a successful statement, unless the statement sets them itself. Source:
@@ -318,13 +318,13 @@ func (b *batch) loop(ctx context.Context, st *tsql.While) (ending, error) {
 		}
 		yes, err := b.evaluateCondition(st.Condition)
 		if err != nil || !yes {
-			return goesOn, err
+			return completed, err
 		}
 		switch end, err := b.runAll(ctx, st.Body); {
 		case err != nil || end == returns:
 			return end, err
 		case end == breaks:
-			return goesOn, nil
+			return completed, nil
 		}
 	}
 }

@@ -54,7 +54,7 @@ const (
 	resultMoved        = 6
 	resultAgain        = 7
 	resultCreated      = 8
-	resultOthers       = 9 // of a sweep whose caller does not have the lease
+	resultOthers       = 9 // the caller of a sweep does not have the lease
 )
 
 // The values of @mode.

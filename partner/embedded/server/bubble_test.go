@@ -15,12 +15,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// timeOut is the partner timeout of the pairs in synctest bubbles. Time passes only while
+// bubbleTimeout is the partner timeout of the pairs in synctest bubbles. Time passes only while
 // all goroutines wait, so that tests can check exact times.
-const timeOut = 5 * time.Second
+const bubbleTimeout = 5 * time.Second
 
-// still is a running pair in a bubble.
-type still struct {
+// bubblePair is a running pair in a bubble.
+type bubblePair struct {
 	*Pair
 	t    *testing.T
 	a, b *Partner
@@ -28,7 +28,7 @@ type still struct {
 
 // inBubble runs a test with its own pair, without sockets. Time passes only while the
 // test sleeps.
-func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
+func inBubble(t *testing.T, o mirror.Options, test func(s *bubblePair)) {
 	synctest.Test(t, func(t *testing.T) {
 		o.Dir, o.Schema = t.TempDir(), schema.Script()
 		if o.Listen == nil {
@@ -48,15 +48,15 @@ func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
 			}
 		}()
 		synctest.Wait()
-		test(&still{pair, t, pair.Partner("a"), pair.Partner("b")})
+		test(&bubblePair{pair, t, pair.Partner("a"), pair.Partner("b")})
 	})
 }
 
 // witnessed returns the options of a pair with a witness.
-func witnessed() mirror.Options { return mirror.Options{PartnerTimeout: timeOut, Witness: true} }
+func witnessed() mirror.Options { return mirror.Options{PartnerTimeout: bubbleTimeout, Witness: true} }
 
-// hush is a listener without connections.
-type hush struct {
+// silentListener is a listener without connections.
+type silentListener struct {
 	addr net.Addr
 	once sync.Once
 	over chan struct{}
@@ -64,32 +64,32 @@ type hush struct {
 
 func listenToNobody(_, addr string) (net.Listener, error) {
 	at, err := net.ResolveTCPAddr("tcp", addr)
-	return &hush{addr: at, over: make(chan struct{})}, err
+	return &silentListener{addr: at, over: make(chan struct{})}, err
 }
 
 // Accept implements [net.Listener].
-func (h *hush) Accept() (net.Conn, error) { <-h.over; return nil, net.ErrClosed }
+func (h *silentListener) Accept() (net.Conn, error) { <-h.over; return nil, net.ErrClosed }
 
 // Close implements [net.Listener].
-func (h *hush) Close() error { h.once.Do(func() { close(h.over) }); return nil }
+func (h *silentListener) Close() error { h.once.Do(func() { close(h.over) }); return nil }
 
 // Addr implements [net.Listener].
-func (h *hush) Addr() net.Addr { return h.addr }
+func (h *silentListener) Addr() net.Addr { return h.addr }
 
 // after lets time pass, and waits for everything that happens meanwhile.
-func (s *still) after(d time.Duration) {
+func (s *bubblePair) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
 // inject injects a fault, which takes no time.
-func (s *still) inject(p *Partner, kind string) {
+func (s *bubblePair) inject(p *Partner, kind string) {
 	s.t.Helper()
 	s.atOnce(kind, func() error { return p.Inject(s.t.Context(), mirror.Fault{Kind: kind}) })
 }
 
 // atOnce runs something that takes no time, and waits for its immediate effects.
-func (s *still) atOnce(what string, f func() error) {
+func (s *bubblePair) atOnce(what string, f func() error) {
 	s.t.Helper()
 	began := time.Now()
 	if err := f(); err != nil {
@@ -102,14 +102,14 @@ func (s *still) atOnce(what string, f func() error) {
 }
 
 // commits makes a partner commit, at once.
-func (s *still) commits(p *Partner, id int32) {
+func (s *bubblePair) commits(p *Partner, id int32) {
 	s.t.Helper()
 	s.atOnce("commit on "+p.Letter, func() error { return storeApplication(p, id, "x") })
 }
 
-// is checks which partner is principal by its role, the state of the session, and which
-// partners have the database open and are neither frozen nor down.
-func (s *still) is(when, principal string, state mirror.LinkState, open ...*Partner) {
+// is checks three things: which partner is principal by its role, the state of the session, and which partners serve. A
+// partner serves if its database is open and it is neither frozen nor down.
+func (s *bubblePair) is(when, principal string, state mirror.LinkState, open ...*Partner) {
 	s.t.Helper()
 	if got, is := s.Principal(), s.Main().LinkState(); got != principal || is != state {
 		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
@@ -128,7 +128,7 @@ type ended struct {
 }
 
 // begins starts a commit that may have to wait.
-func (s *still) begins(p *Partner, id int32) <-chan ended {
+func (s *bubblePair) begins(p *Partner, id int32) <-chan ended {
 	began, end := time.Now(), make(chan ended, 1)
 	go func() {
 		err := storeApplication(p, id, "x")

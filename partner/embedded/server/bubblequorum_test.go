@@ -14,8 +14,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// lay sets the condition of a link directly, to a condition that no fault produces.
-func (s *still) lay(link int, c mirror.Connection) {
+// setLink sets the condition of a link directly, to a condition that no fault produces.
+func (s *bubblePair) setLink(link int, c mirror.Connection) {
 	w := &s.Links
 	w.Mu.Lock()
 	w.Connections[link] = c
@@ -30,17 +30,17 @@ func (s *still) lay(link int, c mirror.Connection) {
 // A principal that loses mirror and witness closes its database, and keeps it closed as long as that
 // lasts. It opens the database at once when one of them reconnects.
 func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
-	for name, back := range map[string]func(s *still){
-		"the witness comes back": func(s *still) { s.inject(s.a, mirror.FaultNone) },
-		"the mirror comes back":  func(s *still) { s.lay(mirror.LinkPartners, mirror.Connection{}) },
+	for name, back := range map[string]func(s *bubblePair){
+		"the witness comes back": func(s *bubblePair) { s.inject(s.a, mirror.FaultNone) },
+		"the mirror comes back":  func(s *bubblePair) { s.setLink(mirror.LinkPartners, mirror.Connection{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, witnessed(), func(s *still) {
+			inBubble(t, witnessed(), func(s *bubblePair) {
 				s.inject(s.b, mirror.FaultPartition)
 				s.after(time.Minute)
 				s.commits(s.a, 1)
 				s.inject(s.a, mirror.FaultIsolate)
-				s.after(timeOut)
+				s.after(bubbleTimeout)
 				s.is("alone", "a", mirror.StateDisconnected)
 				if e := <-s.begins(s.a, 2); refusalOf(e.err) != 596 || !strings.Contains(e.err.Error(), "error 955") {
 					s.t.Errorf("a call that waited for a closed database was answered %v, want 596 for 955", e.err)
@@ -58,31 +58,39 @@ func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
 }
 
 // A witness that is silent for less than the timeout is not lost, not even to an exposed principal.
-func TestQuorum_exposedPrincipalWaitsForTheTimeOut(t *testing.T) {
-	inBubble(t, witnessed(), func(s *still) {
+func TestQuorum_exposedPrincipalWaitsForTheTimeout(t *testing.T) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		s.inject(s.b, mirror.FaultPartition)
 		s.commits(s.a, 1)
 		s.inject(s.a, mirror.FaultIsolate)
-		s.after(timeOut - 1)
-		s.is("a moment before", "a", mirror.StateDisconnected, s.a)
+		s.after(bubbleTimeout - 1)
+		s.is("just before", "a", mirror.StateDisconnected, s.a)
 		s.commits(s.a, 2)
 		s.after(1)
 		s.is("alone", "a", mirror.StateDisconnected)
 	})
 }
 
-// A server that was isolated for the timeout does not form a quorum with another one that was
-// isolated, because neither knows what the third one has done meanwhile.
+// Two servers that were isolated for the timeout do not form a quorum, because neither knows what the third server has
+// done meanwhile.
 func TestQuorum_twoIsolatedFormNone(t *testing.T) {
-	for name, isolate := range map[string]func(s *still){
-		"both at once":     func(s *still) { s.inject(s.b, mirror.FaultIsolate); s.inject(s.a, mirror.FaultIsolate) },
-		"the mirror first": func(s *still) { s.inject(s.b, mirror.FaultIsolate); s.after(1); s.inject(s.a, mirror.FaultIsolate) },
-		"the mirror last":  func(s *still) { s.inject(s.a, mirror.FaultIsolate); s.after(1); s.inject(s.b, mirror.FaultIsolate) },
+	for name, isolate := range map[string]func(s *bubblePair){
+		"both at once": func(s *bubblePair) { s.inject(s.b, mirror.FaultIsolate); s.inject(s.a, mirror.FaultIsolate) },
+		"the mirror first": func(s *bubblePair) {
+			s.inject(s.b, mirror.FaultIsolate)
+			s.after(1)
+			s.inject(s.a, mirror.FaultIsolate)
+		},
+		"the mirror last": func(s *bubblePair) {
+			s.inject(s.a, mirror.FaultIsolate)
+			s.after(1)
+			s.inject(s.b, mirror.FaultIsolate)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, witnessed(), func(s *still) {
+			inBubble(t, witnessed(), func(s *bubblePair) {
 				isolate(s)
-				s.after(timeOut)
+				s.after(bubbleTimeout)
 				s.is("all alone", "a", mirror.StateDisconnected)
 				s.inject(s.a, mirror.FaultCrash)
 				s.inject(s.b, mirror.FaultNone) // mirror and witness reconnect first
@@ -96,11 +104,11 @@ func TestQuorum_twoIsolatedFormNone(t *testing.T) {
 		})
 	}
 	// A moment less, and the mirror was not isolated.
-	inBubble(t, witnessed(), func(s *still) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		s.inject(s.a, mirror.FaultIsolate)
 		s.after(1)
 		s.inject(s.b, mirror.FaultIsolate)
-		s.after(timeOut - 1)
+		s.after(bubbleTimeout - 1)
 		s.is("a is alone", "a", mirror.StateDisconnected)
 		s.inject(s.b, mirror.FaultNone)
 		s.is("b was not", "b", mirror.StateDisconnected, s.b)
@@ -109,7 +117,7 @@ func TestQuorum_twoIsolatedFormNone(t *testing.T) {
 
 func TestQuorum_noFailoverWithoutAWitness(t *testing.T) {
 	for _, kind := range []string{mirror.FaultFreeze, mirror.FaultIsolate, mirror.FaultCrash} {
-		inBubble(t, mirror.Options{PartnerTimeout: timeOut}, func(s *still) {
+		inBubble(t, mirror.Options{PartnerTimeout: bubbleTimeout}, func(s *bubblePair) {
 			s.inject(s.a, kind)
 			s.after(time.Hour)
 			if s.b.Main().State.Load().Role != storage.RoleMirror || s.b.Main().Serving() == nil {
@@ -124,7 +132,7 @@ func TestQuorum_noFailoverWithoutAWitness(t *testing.T) {
 }
 
 // holdTurn keeps a partner's writers waiting until release is called, as an explicit transaction does.
-func (s *still) holdTurn(p *Partner) (release func()) {
+func (s *bubblePair) holdTurn(p *Partner) (release func()) {
 	over := make(chan struct{})
 	go func() { _ = p.Main().Alone(context.Background(), false, func() error { <-over; return nil }) }()
 	synctest.Wait()
@@ -134,7 +142,7 @@ func (s *still) holdTurn(p *Partner) (release func()) {
 // The pair retries to restore a link LinkRetry after a failure. An attempt waits at most TurnWait for
 // its turn.
 func TestLink_isRetried(t *testing.T) {
-	inBubble(t, witnessed(), func(s *still) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		s.inject(s.a, mirror.FaultPartition)
 		release := s.holdTurn(s.a)
 		healed := time.Now()
@@ -144,7 +152,7 @@ func TestLink_isRetried(t *testing.T) {
 		s.after(2*attempt + mirror.TurnWait) // the third attempt has failed just now
 		release()
 		s.after(mirror.LinkRetry - 1)
-		s.is("a moment before the fourth", "a", mirror.StateSynchronizing, s.a)
+		s.is("just before the fourth", "a", mirror.StateSynchronizing, s.a)
 		s.after(1)
 		s.is("the fourth", "a", mirror.StateSynchronized, s.a)
 		if d := time.Since(healed); d != 3*attempt {
@@ -170,7 +178,7 @@ func portTaken() (o mirror.Options, until func(time.Time)) {
 // A server that starts while its port is in use retries every ListenRetry.
 func TestStart_retriesItsPort(t *testing.T) {
 	o, until := portTaken()
-	inBubble(t, o, func(s *still) {
+	inBubble(t, o, func(s *bubblePair) {
 		s.inject(s.b, mirror.FaultStop)
 		free := time.Now().Add(time.Second + 1)
 		until(free)
@@ -188,7 +196,7 @@ func TestStart_retriesItsPort(t *testing.T) {
 // A start whose caller's context has ended can be repeated.
 func TestStart_cancelled(t *testing.T) {
 	o, until := portTaken()
-	inBubble(t, o, func(s *still) {
+	inBubble(t, o, func(s *bubblePair) {
 		s.inject(s.b, mirror.FaultStop)
 		until(time.Now().Add(time.Minute))
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
@@ -206,17 +214,17 @@ func TestStart_cancelled(t *testing.T) {
 }
 
 // holdVerbs prevents changes of roles and settings until release is called.
-func (s *still) holdVerbs() (release func()) {
+func (s *bubblePair) holdVerbs() (release func()) {
 	over := make(chan struct{})
 	go func() { _ = s.Verb(context.Background(), func(context.Context) error { <-over; return nil }) }()
 	synctest.Wait()
 	return func() { close(over); synctest.Wait() }
 }
 
-// A verb that has to wait for another one fails after VerbsWait, as in SQL Server with a busy mirror,
-// or when its caller's context ends.
+// A verb that has to wait for another verb fails after VerbsWait, as in SQL Server with a busy mirror. It also fails
+// when its caller's context ends.
 func TestFailover_waitsForAnotherVerb(t *testing.T) {
-	inBubble(t, witnessed(), func(s *still) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		release := s.holdVerbs()
 		began := time.Now()
 		if err := s.a.Failover(s.t.Context()); refusalOf(err) != 1404 || time.Since(began) != mirror.VerbsWait {
@@ -231,7 +239,7 @@ func TestFailover_waitsForAnotherVerb(t *testing.T) {
 		s.is("refused", "a", mirror.StateSynchronized, s.a)
 		release()
 	})
-	inBubble(t, witnessed(), func(s *still) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		release := s.holdVerbs()
 		end := make(chan error, 1)
 		go func() { end <- s.a.Failover(s.t.Context()) }()
@@ -245,7 +253,7 @@ func TestFailover_waitsForAnotherVerb(t *testing.T) {
 }
 
 // opens begins an explicit transaction.
-func (s *still) opens(p *Partner) *mirror.Lease {
+func (s *bubblePair) opens(p *Partner) *mirror.Lease {
 	s.t.Helper()
 	l, err := p.Main().OpenLease(s.t.Context())
 	if err != nil {
@@ -255,7 +263,7 @@ func (s *still) opens(p *Partner) *mirror.Lease {
 }
 
 // idles lets a transaction be idle for the allowed time, and checks that it has ended.
-func (s *still) idles(l *mirror.Lease) {
+func (s *bubblePair) idles(l *mirror.Lease) {
 	s.t.Helper()
 	s.after(mirror.LeaseIdle)
 	if err := l.Commit(); refusalOf(err) != 1222 {
@@ -266,7 +274,7 @@ func (s *still) idles(l *mirror.Lease) {
 // An explicit transaction keeps other writers waiting for at most LeaseMax in total, and for LeaseIdle
 // between two statements.
 func TestLease_endsInTime(t *testing.T) {
-	inBubble(t, witnessed(), func(s *still) {
+	inBubble(t, witnessed(), func(s *bubblePair) {
 		use := func(l *mirror.Lease) error { return l.Run(func(*storage.Writer) error { return nil }) }
 		idle := s.opens(s.a)
 		s.after(mirror.LeaseIdle - 1)
@@ -294,5 +302,5 @@ func TestLease_endsInTime(t *testing.T) {
 }
 
 func TestLease_neverUsedEndsInTime(t *testing.T) {
-	inBubble(t, witnessed(), func(s *still) { s.idles(s.opens(s.a)) })
+	inBubble(t, witnessed(), func(s *bubblePair) { s.idles(s.opens(s.a)) })
 }

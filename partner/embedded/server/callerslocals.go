@@ -26,12 +26,13 @@ func (c *invocation) createLocals(r *storage.Reader) error {
 	return nil
 }
 
-// dropLocals drops them and keeps their rows as the procedure has left them.
+// dropLocals drops the client's temporary tables on the connection, and keeps their rows as the procedure has left
+// them.
 func (c *invocation) dropLocals(r *storage.Reader) error {
 	var errs []error
 	for name, t := range c.after {
 		there, err := r.HasTemporary(t.st.Name)
-		if err == nil && !there { // a ROLLBACK removed the table: it is as before the call
+		if err == nil && !there { // a ROLLBACK has removed the table, so its rows are those from before the call
 			continue
 		}
 		left := &localTable{st: t.st}

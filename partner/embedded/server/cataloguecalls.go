@@ -37,7 +37,8 @@ type catalogueCall struct {
 // catalogueProcedures are the catalogue procedures by name in lower case.
 var catalogueProcedures map[string]*catalogueProcedure
 
-// An init function, because describing a result set runs a batch, which reads this map.
+// init fills catalogueProcedures. An initializer of the variable would be a cycle, because describing a result set runs
+// a batch, which reads the map.
 func init() {
 	catalogueProcedures = map[string]*catalogueProcedure{}
 	for name, p := range map[string]catalogueProcedure{

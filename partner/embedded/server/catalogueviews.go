@@ -168,7 +168,7 @@ func fullRowsOf(kind string) func(s *session, database string) [][]any {
 	}
 }
 
-// The object_ids of the system views are below firstSystemID.
+// firstSystemID is above the object_ids of all system views.
 const firstSystemID = -100
 
 // schemaOf is a schema of a database.

@@ -254,24 +254,24 @@ func TestTurns_cancelledWait(t *testing.T) {
 }
 
 func TestCommonPoint(t *testing.T) {
-	reign := func(id string, start int64) storage.RecoveryFork { return storage.RecoveryFork{ID: id, Start: start} }
-	one := []storage.RecoveryFork{reign("1", 0)}
-	forced := []storage.RecoveryFork{reign("1", 0), reign("2", 100)}
-	twice := []storage.RecoveryFork{reign("1", 0), reign("2", 100), reign("3", 140)}
+	fork := func(id string, start int64) storage.RecoveryFork { return storage.RecoveryFork{ID: id, Start: start} }
+	one := []storage.RecoveryFork{fork("1", 0)}
+	forced := []storage.RecoveryFork{fork("1", 0), fork("2", 100)}
+	twice := []storage.RecoveryFork{fork("1", 0), fork("2", 100), fork("3", 140)}
 	for _, c := range []struct {
 		name       string
 		a, b       []storage.RecoveryFork
 		lsnA, lsnB int64
 		want       int64
 	}{
-		{"the same reign: the shorter log", one, one, 10, 12, 10},
-		{"a reign the other does not know", forced, one, 130, 150, 100},
-		{"the other did not even reach it", forced, one, 130, 90, 90},
-		{"two unknown reigns: the first of them", twice, one, 150, 160, 100},
-		{"one unknown reign of three", twice, forced, 150, 160, 140},
-		{"nothing in common", one, []storage.RecoveryFork{reign("x", 0)}, 10, 10, 0},
+		{"the same fork: the shorter log", one, one, 10, 12, 10},
+		{"a fork that the other copy does not have", forced, one, 130, 150, 100},
+		{"a fork that begins after the other copy's log", forced, one, 130, 90, 90},
+		{"two forks that the other copy does not have", twice, one, 150, 160, 100},
+		{"one of three forks that the other copy does not have", twice, forced, 150, 160, 140},
+		{"nothing in common", one, []storage.RecoveryFork{fork("x", 0)}, 10, 10, 0},
 		{"an empty history", one, nil, 10, 0, 0},
-		{"old reigns forgotten", twice[1:], forced, 150, 160, 140},
+		{"old forks are not kept", twice[1:], forced, 150, 160, 140},
 	} {
 		if got := storage.CommonPoint(c.a, c.b, c.lsnA, c.lsnB); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

@@ -77,7 +77,7 @@ func dataTypeOf(name string) *dataType {
 	return nil
 }
 
-// The categories of types.
+// isWide reports whether the type holds Unicode text. The methods below report other categories.
 func (d *dataType) isWide() bool {
 	return d.name[0] == 'n' && d.name != "numeric" || d.name == "sysname"
 }

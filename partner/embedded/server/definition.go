@@ -218,7 +218,7 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	}
 	for _, text := range ch.Rows {
 		if err := c.w.Script(text); err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 	}
 	if ch.Table != nil {

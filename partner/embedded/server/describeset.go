@@ -101,11 +101,11 @@ func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 		}
 		st, err := r.Query(q.SQL)
 		if err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 		rows, err := st.Ask(context.Background(), args)
 		if err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 		defer func() { err = errors.Join(err, rows.Close()) }()
 		hints := q.Hints(rows.Columns())

@@ -140,10 +140,10 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullDisk_theForkIsOwed: the mirror has a commit that the principal could not make, and
-// the principal could not record that either. Its next commit has the same number. It must
-// not be taken for the mirror's.
-func TestFullDisk_theForkIsOwed(t *testing.T) {
+// TestFullDisk_pendingFork: the mirror has a commit that the principal could not make, and the
+// principal could not record that either. Its next commit has the same number. The partners must
+// not mistake it for the commit of the mirror.
+func TestFullDisk_pendingFork(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	d := a.Main()
@@ -153,7 +153,7 @@ func TestFullDisk_theForkIsOwed(t *testing.T) {
 	err := d.Alone(t.Context(), true, func() error {
 		rec := &storage.Record{LSN: d.Store.LSN.Load() + 1, Changes: []storage.Change{{RowKey: storage.RowKey{Table: "ASPStateTempSessions", Rowid: 1}}}}
 		err := b.Main().Receive(rec, d.State.Load())
-		d.Mirror, d.OwesFork = nil, true
+		d.Mirror, d.ForkPending = nil, true
 		return err
 	})
 	if err != nil {

@@ -39,10 +39,10 @@ type execution struct {
 	silent bool     // NOCOUNT
 
 	firing *firing // the innermost running trigger; nil: none
-	doomed bool    // an error was caught that makes the transaction uncommittable
+	doomed bool    // a caught error has made the transaction uncommittable
 
 	tried  bool // a TRY block has written
-	noRoom bool // there was no space for a write in a TRY block: it fails there
+	noRoom bool // the disk has no space for a write in a TRY block, so the write fails there
 }
 
 // frame is one procedure's run: its variables, its tables, its cursors.
@@ -63,11 +63,11 @@ type frame struct {
 	returned any // of a function
 }
 
-// The ways in which a statement ends.
+// ending is the way in which a statement ends.
 type ending int
 
 const (
-	goesOn ending = iota
+	completed ending = iota
 	breaks
 	continues
 	returns
@@ -200,7 +200,7 @@ func (c *invocation) writes() error {
 	if err != nil && c.ended == nil {
 		c.r = nil // the transaction was not committed
 	}
-	if storage.IsNoRoom(err) && c.tried { // SQLite reports a full disk at the commit, SQL Server at the write
+	if storage.IsNoRoom(err) && c.tried { // SQLite reports a full disk at the commit, but SQL Server reports it at the write
 		err = c.reads(true)
 	}
 	return err
@@ -299,11 +299,11 @@ func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 			}
 			continue
 		}
-		if end != goesOn {
+		if end != completed {
 			return end, nil
 		}
 	}
-	return goesOn, nil
+	return completed, nil
 }
 
 // countStatement counts a statement, or a further iteration of a loop.
@@ -365,14 +365,14 @@ func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	}
 	st, err := f.rd.Query(e.Query)
 	if err != nil {
-		return nil, message.InWords(err)
+		return nil, message.FromSQLite(err)
 	}
 	var value any
 	err = st.Each(args, func(row []driver.Value) error {
 		value = row[0]
 		return nil
 	})
-	return value, message.InWords(err)
+	return value, message.FromSQLite(err)
 }
 
 // systemValue returns a value that depends on the procedure's run and not only on the session.

@@ -14,7 +14,7 @@ import (
 
 // runBody runs a procedure with one output parameter, @out nvarchar(200). It returns its value, what was sent to the
 // client, and the error.
-func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, told string, err error) {
+func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, sent string, err error) {
 	t.Helper()
 	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body, p.Main().Store.Committed().Columns)
 	if err != nil {
@@ -49,59 +49,59 @@ func TestExecution(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
 		out  any
-		told string
+		sent string
 		err  int32
 	}{
 		"WHILE, BREAK and CONTINUE": {body: "DECLARE @i int = 0 SET @out = '' WHILE @i < 10 BEGIN SET @i += 1 IF @i = 2 CONTINUE IF @i = 5 BREAK SET @out = @out + CONVERT(varchar(2), @i) END", out: "134"},
 		"WHILE within WHILE":        {body: "DECLARE @i int = 0, @j int SET @out = '' WHILE @i < 2 BEGIN SET @i += 1 SET @j = 0 WHILE 1 = 1 BEGIN SET @j += 1 IF @j > 2 BREAK SET @out = @out + 'x' END END", out: "xxxx"},
 		"a DECLARE in a loop":       {body: "DECLARE @i int = 0 WHILE @i < 3 BEGIN DECLARE @n int IF @n IS NULL SET @n = 0 SET @n += 1 SET @i += 1 END SET @out = @n", out: "3"},
 		"RETURN":                    {body: "SET @out = 'a' RETURN 3 SET @out = 'b'", out: "a"},
-		"@@ROWCOUNT":                {body: insert + "(1, 'a'), (2, 'b') SET @out = @@ROWCOUNT", out: "2", told: "(2)"},
-		"NOCOUNT":                   {body: "SET NOCOUNT ON " + insert + "(1, 'a')", told: ""},
+		"@@ROWCOUNT":                {body: insert + "(1, 'a'), (2, 'b') SET @out = @@ROWCOUNT", out: "2", sent: "(2)"},
+		"NOCOUNT":                   {body: "SET NOCOUNT ON " + insert + "(1, 'a')", sent: ""},
 		"TRY and CATCH": {body: "BEGIN TRY " + insert + "(1, 'a') " + insert + "(1, 'b') SET @out = 'not here' END TRY BEGIN CATCH SET @out = CONVERT(varchar(9), ERROR_NUMBER()) + ' ' + CONVERT(varchar(9), ERROR_SEVERITY()) + ' ' + ERROR_PROCEDURE() END CATCH",
-			out: "2627 14 Stranger", told: "(1)"},
-		"a division by zero ends its statement": {body: "DECLARE @i int SET @i = 1 / 0 SET @out = @@ERROR", out: "8134", told: "[8134 16]"},
-		"THROW of what would end a statement":   {body: "BEGIN TRY " + insert + "(1, 'a'), (1, 'b') END TRY BEGIN CATCH IF 1 = 1 BEGIN THROW END END CATCH SET @out = 'not here'", err: 2627},
-		"THROW of 50000":                        {body: "IF 1 = 1 THROW 50000, 'mine', 1 SET @out = 'not here'", err: 50000},
-		"THROW again":                           {body: "BEGIN TRY DECLARE @i int = 1 / 0 END TRY BEGIN CATCH THROW END CATCH", err: 8134},
-		"THROW in the caller's TRY":             {body: "BEGIN TRY THROW 50001, 'mine', 2 END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() + CONVERT(varchar(9), ERROR_STATE()) END CATCH", out: "mine2"},
-		"an error ends its statement":           {body: insert + "(1, 'a') " + insert + "(1, 'b') SET @out = @@ERROR", out: "2627", told: "(1)[2627 14]"},
-		"under XACT_ABORT it ends all":          {body: "SET XACT_ABORT ON " + insert + "(1, 'a') " + insert + "(1, 'b') SET @out = 'not here'", err: 2627},
-		"a conversion ends all":                 {body: "SET @out = CONVERT(int, 'x') SET @out = 'not here'", err: 245},
-		"RAISERROR goes on":                     {body: "RAISERROR('no %s and %s', 16, 1, 'this', 'that') SET @out = @@ERROR", out: "50000", told: "[50000 16]"},
-		"RAISERROR in TRY":                      {body: "BEGIN TRY RAISERROR('no %s', 16, 1, 'this') END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() END CATCH", out: "no this"},
-		"ROLLBACK":                              {body: insert + "(1, 'a') BEGIN TRANSACTION " + insert + "(2, 'b') ROLLBACK TRANSACTION SELECT @out = COUNT(*) FROM ASPStateTempApplications", out: "1", told: "(1)(1)"},
+			out: "2627 14 Stranger", sent: "(1)"},
+		"a division by zero ends its statement":          {body: "DECLARE @i int SET @i = 1 / 0 SET @out = @@ERROR", out: "8134", sent: "[8134 16]"},
+		"THROW of an error that ends only its statement": {body: "BEGIN TRY " + insert + "(1, 'a'), (1, 'b') END TRY BEGIN CATCH IF 1 = 1 BEGIN THROW END END CATCH SET @out = 'not here'", err: 2627},
+		"THROW of 50000":                           {body: "IF 1 = 1 THROW 50000, 'mine', 1 SET @out = 'not here'", err: 50000},
+		"THROW again":                              {body: "BEGIN TRY DECLARE @i int = 1 / 0 END TRY BEGIN CATCH THROW END CATCH", err: 8134},
+		"THROW in the caller's TRY":                {body: "BEGIN TRY THROW 50001, 'mine', 2 END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() + CONVERT(varchar(9), ERROR_STATE()) END CATCH", out: "mine2"},
+		"an error ends its statement":              {body: insert + "(1, 'a') " + insert + "(1, 'b') SET @out = @@ERROR", out: "2627", sent: "(1)[2627 14]"},
+		"under XACT_ABORT an error ends the batch": {body: "SET XACT_ABORT ON " + insert + "(1, 'a') " + insert + "(1, 'b') SET @out = 'not here'", err: 2627},
+		"a failed conversion ends the batch":       {body: "SET @out = CONVERT(int, 'x') SET @out = 'not here'", err: 245},
+		"the batch continues after RAISERROR":      {body: "RAISERROR('no %s and %s', 16, 1, 'this', 'that') SET @out = @@ERROR", out: "50000", sent: "[50000 16]"},
+		"RAISERROR in TRY":                         {body: "BEGIN TRY RAISERROR('no %s', 16, 1, 'this') END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() END CATCH", out: "no this"},
+		"ROLLBACK":                                 {body: insert + "(1, 'a') BEGIN TRANSACTION " + insert + "(2, 'b') ROLLBACK TRANSACTION SELECT @out = COUNT(*) FROM ASPStateTempApplications", out: "1", sent: "(1)(1)"},
 		"nested transactions": {body: "DECLARE @n int BEGIN TRANSACTION BEGIN TRANSACTION SET @n = @@TRANCOUNT COMMIT " + insert + "(2, 'b') ROLLBACK SELECT @out = CONVERT(varchar(9), @n) + ' ' + CONVERT(varchar(9), COUNT(*)) + ' ' + CONVERT(varchar(9), @@TRANCOUNT) FROM ASPStateTempApplications",
-			out: "2 0 0", told: "(1)"},
-		"COMMIT of nothing":   {body: "COMMIT SET @out = @@ERROR", out: "3902", told: "[3902 16]"},
-		"OUTPUT of a DELETE":  {body: insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, deleted.AppName AS Name WHERE AppId = 2", told: "(2)[[2 b]]"},
-		"OUTPUT of an UPDATE": {body: insert + "(1, 'a'), (2, 'b') UPDATE ASPStateTempApplications SET AppName = 'c' OUTPUT deleted.AppName, inserted.AppName, inserted.AppId", told: "(2)[[a c 1] [b c 2]]"},
-		"OUTPUT of an INSERT": {body: insert[:len(insert)-len("VALUES ")] + "OUTPUT inserted.AppId VALUES (7, 'x')", told: "[[7]]"},
+			out: "2 0 0", sent: "(1)"},
+		"COMMIT without a transaction": {body: "COMMIT SET @out = @@ERROR", out: "3902", sent: "[3902 16]"},
+		"OUTPUT of a DELETE":           {body: insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, deleted.AppName AS Name WHERE AppId = 2", sent: "(2)[[2 b]]"},
+		"OUTPUT of an UPDATE":          {body: insert + "(1, 'a'), (2, 'b') UPDATE ASPStateTempApplications SET AppName = 'c' OUTPUT deleted.AppName, inserted.AppName, inserted.AppId", sent: "(2)[[a c 1] [b c 2]]"},
+		"OUTPUT of an INSERT":          {body: insert[:len(insert)-len("VALUES ")] + "OUTPUT inserted.AppId VALUES (7, 'x')", sent: "[[7]]"},
 		"OUTPUT INTO a table variable": {body: "DECLARE @t TABLE (n int NOT NULL, s varchar(9)) " + insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, 'gone' INTO @t (n, s) WHERE AppId = 1 SELECT @out = s + CONVERT(varchar(9), n) FROM @t",
-			out: "gone1", told: "(2)(1)"},
-		"UPDATE that sets variables": {body: insert + "(1, 'a') UPDATE ASPStateTempApplications SET @out = AppName, AppName = 'b' WHERE AppId = 1", out: "a", told: "(1)(1)"},
+			out: "gone1", sent: "(2)(1)"},
+		"UPDATE that sets variables": {body: insert + "(1, 'a') UPDATE ASPStateTempApplications SET @out = AppName, AppName = 'b' WHERE AppId = 1", out: "a", sent: "(1)(1)"},
 		"UPDATE that sets a variable and a column at once": {body: insert + "(1, 'a'), (2, 'b') DECLARE @was varchar(9), @n int, @both varchar(9) UPDATE ASPStateTempApplications SET @was = AppName, @n = AppId = AppId + 10, @both = ASPStateTempApplications.AppName = UPPER(AppName) + 'x' WHERE AppId = 2 SELECT @out = @was + ' ' + CONVERT(varchar(9), @n) + ' ' + @both + ' ' + AppName FROM ASPStateTempApplications WHERE AppId = 12",
-			out: "b 12 Bx Bx", told: "(2)(1)"},
+			out: "b 12 Bx Bx", sent: "(2)(1)"},
 		"a temporary table and a cursor": {body: "CREATE TABLE #t (n int NOT NULL PRIMARY KEY) INSERT INTO #t (n) VALUES (3), (1), (2) DECLARE c CURSOR LOCAL FOR SELECT n FROM #t ORDER BY n DECLARE @n int SET @out = '' OPEN c FETCH NEXT FROM c INTO @n WHILE @@FETCH_STATUS = 0 BEGIN SET @out = @out + CONVERT(varchar(9), @n) FETCH NEXT FROM c INTO @n END CLOSE c DEALLOCATE c DROP TABLE #t",
-			out: "123", told: "(3)"},
-		"a cursor that is not open":   {body: "DECLARE c CURSOR FOR SELECT 1 DECLARE @n int FETCH NEXT FROM c INTO @n", err: 16917},
-		"EXEC with OUTPUT and status": {body: "DECLARE @h int, @r int EXEC @r = dbo.GetHashCode 'shop', @h OUTPUT SET @out = CONVERT(varchar(12), @h) + ' ' + CONVERT(varchar(9), @r)", out: fmt.Sprint(hashOf("shop"), " 0")},
-		"EXEC by name, without one":   {body: "DECLARE @h int EXEC dbo.GetHashCode @hash = @h OUTPUT SET @out = @@ERROR", out: "201", told: "[201 16]"},
-		"EXEC of nothing":             {body: "EXEC dbo.Nobody SET @out = @@ERROR", out: "2812", told: "[2812 16]"},
-		"binaries of one length":      {body: "DECLARE @a binary(16), @b binary(16) = 0x00000000000000000000000000000000 SET @out = CASE WHEN ISNULL(@a, 0x00) = @b THEN 'same' ELSE 'other' END", out: "same"},
-		"datetime beside datetime2":   {body: "DECLARE @d datetime = '2026-11-30T10:00:00.003', @p datetime2(7) = '2026-11-30T10:00:00.0033333' SET @out = CASE WHEN @d = @p THEN 'same' WHEN @d < @p THEN 'less' ELSE 'more' END", out: "same"},
-		"a loop without end":          {body: "WHILE 1 = 1 SET @out = 'x'", err: 40510},
+			out: "123", sent: "(3)"},
+		"a cursor that is not open":                         {body: "DECLARE c CURSOR FOR SELECT 1 DECLARE @n int FETCH NEXT FROM c INTO @n", err: 16917},
+		"EXEC with OUTPUT and status":                       {body: "DECLARE @h int, @r int EXEC @r = dbo.GetHashCode 'shop', @h OUTPUT SET @out = CONVERT(varchar(12), @h) + ' ' + CONVERT(varchar(9), @r)", out: fmt.Sprint(hashOf("shop"), " 0")},
+		"EXEC with named arguments, without a required one": {body: "DECLARE @h int EXEC dbo.GetHashCode @hash = @h OUTPUT SET @out = @@ERROR", out: "201", sent: "[201 16]"},
+		"EXEC of a procedure that does not exist":           {body: "EXEC dbo.Nobody SET @out = @@ERROR", out: "2812", sent: "[2812 16]"},
+		"binary values of one length":                       {body: "DECLARE @a binary(16), @b binary(16) = 0x00000000000000000000000000000000 SET @out = CASE WHEN ISNULL(@a, 0x00) = @b THEN 'same' ELSE 'other' END", out: "same"},
+		"datetime compared with datetime2":                  {body: "DECLARE @d datetime = '2026-11-30T10:00:00.003', @p datetime2(7) = '2026-11-30T10:00:00.0033333' SET @out = CASE WHEN @d = @p THEN 'same' WHEN @d < @p THEN 'less' ELSE 'more' END", out: "same"},
+		"an endless loop":                                   {body: "WHILE 1 = 1 SET @out = 'x'", err: 40510},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := runBody(t.Context(), t, p, "SET NOCOUNT ON DELETE ASPStateTempApplications"); err != nil {
 				t.Fatal(err)
 			}
-			out, told, err := runBody(t.Context(), t, p, c.body)
+			out, sent, err := runBody(t.Context(), t, p, c.body)
 			if n := numberOf(err); n != c.err || err != nil && n == 0 {
 				t.Fatalf("error %v, want %d", err, c.err)
 			}
-			if err == nil && (out != c.out || told != c.told) {
-				t.Errorf("@out %v, told %s; want %v, %s", out, told, c.out, c.told)
+			if err == nil && (out != c.out || sent != c.sent) {
+				t.Errorf("@out %v, sent %s; want %v, %s", out, sent, c.out, c.sent)
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 // rows runs a query and returns its rows.
 func (x *execution) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
 	all, err = x.rawRows(text, args)
-	return all, message.InWords(err)
+	return all, message.FromSQLite(err)
 }
 
 // rawRows is rows with the error of SQLite.
@@ -33,11 +33,11 @@ func (x *execution) exec(text string, args []driver.NamedValue) (int64, error) {
 	}
 	st, err := x.w.Query(text)
 	if err != nil {
-		return 0, message.InWords(err)
+		return 0, message.FromSQLite(err)
 	}
 	r, err := st.Run(args)
 	if err != nil {
-		return 0, message.InWords(err)
+		return 0, message.FromSQLite(err)
 	}
 	x.w.NoteSavepoint(text)
 	return r.RowsAffected()
@@ -121,7 +121,7 @@ func (f *frame) merge(st *tsql.Merge) error {
 func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 	st, err := f.w.Query(q.SQL)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	r, err := st.Run(args)
 	if err != nil {
@@ -154,7 +154,7 @@ func (f *frame) noteCount(n int64) {
 func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 	st, err := f.rd.Query(q.SQL)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	a := answer{f: f, hints: q.Columns}
 	if slices.ContainsFunc(q.Columns, func(h tsql.ColumnHint) bool { return h.Star }) {
@@ -165,7 +165,7 @@ func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 		return a.add(row)
 	})
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	a.end()
 	return nil

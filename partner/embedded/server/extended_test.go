@@ -162,11 +162,11 @@ func TestExtended_storeAndRead(t *testing.T) {
 	q.short, q.long, q.timeout = sqlvalue.Argument{}, blobArgument(long), sqlvalue.Argument{}
 	expect(t, "overwrite", q.store(t, p), resultDone)
 	if row := asking("s").get(t, p); !bytes.Equal(row[9].([]byte), long) || row[1].(int64) != 2 {
-		t.Errorf("a store must move the cookie: %v", row[1])
+		t.Errorf("a store must increase the cookie: %v", row[1])
 	}
 	q = asking("s")
 	q.mode = modeCreate
-	expect(t, "create what is there", q.store(t, p), resultPrecondition)
+	expect(t, "create an existing session", q.store(t, p), resultPrecondition)
 }
 
 func TestExtended_locking(t *testing.T) {
@@ -194,7 +194,7 @@ func TestExtended_locking(t *testing.T) {
 	held.keep, held.op = 0, newOperation()
 	expect(t, "update", held.update(t, p), resultDone)
 	held.op = newOperation()
-	expect(t, "update after the lock", held.update(t, p), resultLockLost)
+	expect(t, "update after the release", held.update(t, p), resultLockLost)
 	expect(t, "acquire again", asking("s").acquire(t, p), resultDone)
 }
 
@@ -205,7 +205,7 @@ func TestExtended_repeated(t *testing.T) {
 		q := asking("r1")
 		first, second := q.acquire(t, p), q.acquire(t, p)
 		if outcome(second) != resultDone || second[1] != first[1] || string(second[9].([]byte)) != "item" {
-			t.Errorf("again: %v, first %v", second, first)
+			t.Errorf("the repeated acquire: %v, the first %v", second, first)
 		}
 		release := asking("r1")
 		release.lockOp, release.lockCookie = q.op, number64(first[1].(int64))
@@ -222,7 +222,7 @@ func TestExtended_repeated(t *testing.T) {
 			t.Errorf("cookie %v", row[1])
 		}
 	})
-	t.Run("what the ring has forgotten is unknown", func(t *testing.T) {
+	t.Run("an operation that the session has forgotten is unknown", func(t *testing.T) {
 		held := locked(t, p, "r3")
 		age(t, p, "r3", time.Minute) // so that only the ring prevents the next calls
 		expect(t, "update", held.update(t, p), resultDone)
@@ -232,7 +232,7 @@ func TestExtended_repeated(t *testing.T) {
 		held.resent = 1
 		expect(t, "update again", held.update(t, p), resultUnknown)
 		held.resent = 0
-		expect(t, "first sent now", held.update(t, p), resultLockLost)
+		expect(t, "a first attempt", held.update(t, p), resultLockLost)
 	})
 	t.Run("a late acquire must be sent again", func(t *testing.T) {
 		expect(t, "create", asking("r4").store(t, p), resultCreated)
@@ -241,7 +241,7 @@ func TestExtended_repeated(t *testing.T) {
 		for range 5 {
 			expect(t, "store", asking("r4").store(t, p), resultDone)
 		}
-		expect(t, "straggler", late.acquire(t, p), resultAgain)
+		expect(t, "a late acquire", late.acquire(t, p), resultAgain)
 	})
 	t.Run("a create reports that it created the session", func(t *testing.T) {
 		q := asking("r5")
@@ -264,20 +264,20 @@ func TestExtended_removed(t *testing.T) {
 	expect(t, "remove again", q.remove(t, p), resultDone)
 	expect(t, "remove nothing", asking("s").remove(t, p), resultDone)
 	created.resent = 1
-	expect(t, "the store re-sent", created.store(t, p), resultDone)
-	expect(t, "it stays away", asking("s").get(t, p), resultNoSession)
+	expect(t, "the store, sent again", created.store(t, p), resultDone)
+	expect(t, "the session stays removed", asking("s").get(t, p), resultNoSession)
 	created.mode, created.op = modeIfMatch, newOperation()
 	expect(t, "another store first sent before the removal", created.store(t, p), resultNoSession)
-	expect(t, "a new session of the id", asking("s").makesAnew(t, p), resultCreated)
-	expect(t, "the removal re-sent spares it", q.remove(t, p), resultDone)
-	expect(t, "it is there", asking("s").get(t, p), resultDone)
+	expect(t, "a new session with the id", asking("s").makesAnew(t, p), resultCreated)
+	expect(t, "the removal, sent again, does not remove the new session", q.remove(t, p), resultDone)
+	expect(t, "the new session exists", asking("s").get(t, p), resultDone)
 	if a, b := dump(t, p), dump(t, p.Other()); a != b {
 		t.Errorf("the partners differ: %s %s", a, b)
 	}
 }
 
-// A session that was certainly created after an attempt was sent is not changed by that attempt, whoever removed its
-// predecessor.
+// An attempt does not change a session that was certainly created after the attempt was sent, no matter how its
+// predecessor was removed.
 func TestExtended_lateAttempt(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)
@@ -311,7 +311,7 @@ func TestExtended_lateAttempt(t *testing.T) {
 func TestExtended_createdAgain(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "again")
-	straggler := asking("again") // sent now, executed after the removal
+	lateStore := asking("again") // sent now, executed after the removal
 	late := held
 	late.op, late.firstSent, late.resent = newOperation(), moment(time.Now()), 1
 	gone := held
@@ -319,13 +319,13 @@ func TestExtended_createdAgain(t *testing.T) {
 	expect(t, "remove", gone.remove(t, p), resultDone)
 	second := asking("again")
 	second.short = blobArgument([]byte("second"))
-	expect(t, "the second", second.makesAnew(t, p), resultCreated)
+	expect(t, "the second session", second.makesAnew(t, p), resultCreated)
 
-	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
-	straggler.resent = 1
-	expect(t, "the same re-sent", straggler.store(t, p), resultNoSession)
-	expect(t, "an update of the first, re-sent", late.update(t, p), resultLockLost)
-	expect(t, "a release of the first, re-sent", late.release(t, p), resultLockLost)
+	expect(t, "a store first sent before the removal", lateStore.store(t, p), resultAgain)
+	lateStore.resent = 1
+	expect(t, "the same store, sent again", lateStore.store(t, p), resultNoSession)
+	expect(t, "an update of the first session, sent again", late.update(t, p), resultLockLost)
+	expect(t, "a release of the first session, sent again", late.release(t, p), resultLockLost)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
 		t.Errorf("the second session has %q", item)
 	}
@@ -350,13 +350,13 @@ func TestExtended_twoInOneTick(t *testing.T) {
 		func(q ask, p *Partner) []any { return q.store(t, p) },
 		func(q ask, p *Partner) []any { return q.acquireOrMake(t, p) },
 	} {
-		inBubble(t, mirror.Options{}, func(s *still) {
-			expect(t, "the first", asking("tick").store(t, s.a), resultCreated)
+		inBubble(t, mirror.Options{}, func(s *bubblePair) {
+			expect(t, "the first session", asking("tick").store(t, s.a), resultCreated)
 			expect(t, "remove", asking("tick").remove(t, s.a), resultDone)
 			s.after(time.Millisecond)
-			expect(t, "the second, in the same tick", again(asking("tick"), s.a), resultAgain)
+			expect(t, "the second session, in the same tick", again(asking("tick"), s.a), resultAgain)
 			s.after(2 * time.Millisecond)
-			expect(t, "the second, in the next", again(asking("tick"), s.a), resultCreated)
+			expect(t, "the second session, in the next tick", again(asking("tick"), s.a), resultCreated)
 		})
 	}
 }
@@ -533,10 +533,10 @@ func TestExtended_withNet(t *testing.T) {
 	held := locked(t, p, "s")
 	// ASP.NET breaks a lock: it releases it with the holder's cookie, then takes it.
 	do(t, p, "TempReleaseStateItemExclusive", text("s"), held.lockCookie)
-	expect(t, "our update after the release", held.update(t, p), resultLockLost)
+	expect(t, "our update after a release by .NET", held.update(t, p), resultLockLost)
 	do(t, p, "TempGetStateItemExclusive3", text("s"), sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{})
-	expect(t, "our acquire beside theirs", asking("s").acquire(t, p), resultLocked)
-	expect(t, "our update beside theirs", held.update(t, p), resultLockLost)
+	expect(t, "our acquire of a lock of .NET", asking("s").acquire(t, p), resultLocked)
+	expect(t, "our update under a lock of .NET", held.update(t, p), resultLockLost)
 }
 
 func TestExtended_pair(t *testing.T) {

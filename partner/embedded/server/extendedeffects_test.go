@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// What the extended procedures write, return and record when no guard prevents it.
+// The effects of the extended procedures when no guard prevents them: what they write, return and record.
 
 // The entries of MirrorStateSettled: the answer to a call that was sent again, which binds the other calls of the
 // operation.
@@ -16,11 +16,11 @@ func TestGuards_entered(t *testing.T) {
 	call := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(10 * time.Second)}
 	resent, settles, waits := with(call, values{"@resent": int64(1)}), with(call, values{"@settle": int64(1)}), with(call, values{"@settle": int64(2)})
 	var scenes []scene
-	for verb, result := range map[string]int64{"acquire": 0, "update": 0, "release": 0, "store": 0, "make": resultCreated, "make and lock": resultCreated, "make it anew": resultCreated} {
+	for verb, result := range map[string]int64{"acquire": 0, "update": 0, "release": 0, "store": 0, "create": resultCreated, "create and lock": resultCreated, "re-create and lock": resultCreated} {
 		scenes = append(scenes,
 			scene{verb: verb, name: "done, sent again", args: resent, want: result, done: true, enters: map[op]int64{"call": result}},
 			scene{verb: verb, name: "done", args: settles, want: result, done: true, enters: map[op]int64{}},
-			scene{verb: verb, name: "refused before, and done now", args: resent, want: result, done: true, settled: []settled{{"op", "call", ago(2 * time.Minute), resultLocked}},
+			scene{verb: verb, name: "refused before, done now", args: resent, want: result, done: true, settled: []settled{{"op", "call", ago(2 * time.Minute), resultLocked}},
 				enters: map[op]int64{"call": result}},
 			scene{verb: verb, name: "too late, sent again", args: with(resent, values{"@notAfter": ago(time.Second)}), want: resultAgain, enters: map[op]int64{}},
 			scene{verb: verb, name: "in another epoch, sent again", args: with(resent, values{"@epoch": int64(7)}), want: resultMoved, enters: map[op]int64{}})
@@ -44,40 +44,40 @@ func TestGuards_entered(t *testing.T) {
 			one.name, one.args, one.enters, one.settled = fmt.Sprintf("answered %d %s", s.want, name), with(args, more), answers, before
 			scenes = append(scenes, one)
 		}
-		play("and sent again", resent, map[op]int64{"call": s.want})
-		play("which binds others", settles, map[op]int64{"call": s.want})
-		play("which binds nobody", call, map[op]int64{})
+		play("sent again", resent, map[op]int64{"call": s.want})
+		play("binding other calls", settles, map[op]int64{"call": s.want})
+		play("binding no other call", call, map[op]int64{})
 		if s.want == resultLocked {
-			play("while it waits", waits, map[op]int64{})
+			play("while the call waits for the lock", waits, map[op]int64{})
 		} else {
-			play("though it waits", waits, map[op]int64{"call": s.want})
+			play("although the call waits for the lock", waits, map[op]int64{"call": s.want})
 		}
-		if s.want != resultDone { // there the row or a tombstone comes first
-			play("as before, by the same call", resent, map[op]int64{"call": s.want}, settled{"op", "call", ago(5 * time.Second), s.want})
-			play("as before, by another call", resent, map[op]int64{"other": s.want, "call": s.want}, settled{"op", "other", ago(5 * time.Second), s.want})
+		if s.want != resultDone { // for done the row or a tombstone decides first
+			play("again to the same call", resent, map[op]int64{"call": s.want}, settled{"op", "call", ago(5 * time.Second), s.want})
+			play("again to another call", resent, map[op]int64{"other": s.want, "call": s.want}, settled{"op", "other", ago(5 * time.Second), s.want})
 		}
 	}
 	unknown := with(resent, values{"@firstSent": ago(time.Minute)})
 	for _, verb := range []string{"update", "release", "store"} {
 		scenes = append(scenes, scene{verb: verb, name: "unknown", args: unknown, row: values{"OperationsForgotten": ago(30 * time.Second)}, want: resultUnknown, enters: map[op]int64{"call": resultUnknown}})
 	}
-	scenes = append(scenes, scene{verb: "give back", name: "entered as given back", done: true, enters: map[op]int64{"grant": resultAgain}},
-		scene{verb: "give back", name: "entered as given back, though there was nothing", row: nobody, want: resultLockLost, enters: map[op]int64{"grant": resultAgain}},
+	scenes = append(scenes, scene{verb: "give back", name: "recorded as given back", done: true, enters: map[op]int64{"grant": resultAgain}},
+		scene{verb: "give back", name: "recorded as given back, although there was no lock", row: nobody, want: resultLockLost, enters: map[op]int64{"grant": resultAgain}},
 		scene{verb: "give back", name: "too late", args: values{"@notAfter": ago(time.Second)}, want: resultAgain, enters: map[op]int64{}},
 		scene{verb: "give back", name: "in another epoch", args: values{"@epoch": int64(7)}, want: resultMoved, enters: map[op]int64{}})
 	playAll(t, scenes)
 }
 
-// Of two answers the newest counts, and a call that was given back since is not an answered call.
+// The newest of two answers counts.
 func TestGuards_newestAnswer(t *testing.T) {
 	args := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(0), "@resent": int64(1)}
 	playAll(t, []scene{
-		{verb: "store", name: "of two", args: args, settled: []settled{{"op", "first", ago(30 * time.Second), resultLocked}, {"op", "second", ago(20 * time.Second), resultPrecondition}}, want: resultPrecondition},
-		{verb: "store", name: "of two, the other way", args: args, settled: []settled{{"op", "first", ago(20 * time.Second), resultLocked}, {"op", "second", ago(30 * time.Second), resultPrecondition}}, want: resultLocked},
+		{verb: "store", name: "the second of two", args: args, settled: []settled{{"op", "first", ago(30 * time.Second), resultLocked}, {"op", "second", ago(20 * time.Second), resultPrecondition}}, want: resultPrecondition},
+		{verb: "store", name: "the first of two", args: args, settled: []settled{{"op", "first", ago(20 * time.Second), resultLocked}, {"op", "second", ago(30 * time.Second), resultPrecondition}}, want: resultLocked},
 	})
 }
 
-// Old entries are deleted when new ones are written, a few at a time.
+// Each new entry deletes a few old entries.
 func TestGuards_entriesAreSwept(t *testing.T) {
 	p := openPair(t).Partner("a")
 	entries := func() (n int64) {
@@ -115,44 +115,44 @@ func TestGuards_renewed(t *testing.T) {
 	beside := values{"@allowLocked": int64(1)}
 	item, noItem := map[int]any{tellsItem: "item"}, map[int]any{tellsItem: nil}
 	scenes := []scene{
-		{verb: "read", name: "peeks", args: values{"@renew": int64(0)}, tells: item},
+		{verb: "read", name: "without renewal", args: values{"@renew": int64(0)}, tells: item},
 		{verb: "read", name: "without the item", args: values{"@item": int64(0)}, done: true, tells: noItem},
 		{verb: "read", name: "of a locked session", row: live, want: resultLocked, tells: noItem},
-		{verb: "read", name: "of a lock that is not abandoned yet", row: values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}, want: resultLocked, tells: noItem},
-		{verb: "read", name: "beside a holder", row: live, args: beside, done: true, left: 21 * time.Minute, tells: item},
-		{verb: "read", name: "beside a holder, expired", row: with(over, live), args: beside, done: true, left: 21 * time.Minute, tells: item},
-		{verb: "read", name: "of an abandoned session", row: abandoned, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "of a session whose lock is not abandoned yet", row: values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}, want: resultLocked, tells: noItem},
+		{verb: "read", name: "of a locked session, with @allowLocked", row: live, args: beside, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "of an expired locked session, with @allowLocked", row: with(over, live), args: beside, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "of a session with an abandoned lock", row: abandoned, done: true, left: 21 * time.Minute, tells: item},
 		{verb: "read", name: "of an expired session", row: over, want: resultNoSession, tells: noItem},
-		{verb: "read", name: "of an expired session, beside nobody", row: over, args: beside, want: resultNoSession, tells: noItem},
-		{verb: "read", name: "of an expired and abandoned session", row: with(over, abandoned), args: beside, want: resultNoSession, tells: noItem},
-		{verb: "read", name: "of nothing", row: nobody, want: resultNoSession},
-		{verb: "touch", name: "of nothing", row: nobody, want: resultNoSession},
-		{verb: "set the timeout", name: "of nothing", row: nobody, want: resultNoSession},
+		{verb: "read", name: "of an expired session, with @allowLocked", row: over, args: beside, want: resultNoSession, tells: noItem},
+		{verb: "read", name: "of an expired session with an abandoned lock", row: with(over, abandoned), args: beside, want: resultNoSession, tells: noItem},
+		{verb: "read", name: "of a session that does not exist", row: nobody, want: resultNoSession},
+		{verb: "touch", name: "of a session that does not exist", row: nobody, want: resultNoSession},
+		{verb: "set the timeout", name: "of a session that does not exist", row: nobody, want: resultNoSession},
 		{verb: "set the timeout", name: "late", row: values{"TimeoutDate": ago(30 * time.Second)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain},
-		{verb: "set the timeout", name: "of a session made since", row: values{"Created": ago(30 * time.Second)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain},
-		{verb: "set the timeout", name: "late, of what a live lock keeps", row: with(over, values{"Locked": int64(1), "TimeoutDate": ago(30 * time.Second)}), args: values{"@sent": ago(time.Minute)}, want: resultAgain},
-		{verb: "set the timeout", name: "nobody knows when", args: values{"@sent": nil}, want: resultAgain},
-		{verb: "set the timeout", name: "after another", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute)}), args: values{"@sent": ago(time.Minute)}, done: true, left: 30 * time.Minute,
+		{verb: "set the timeout", name: "of a session created since", row: values{"Created": ago(30 * time.Second)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain},
+		{verb: "set the timeout", name: "late, of an expired locked session", row: with(over, values{"Locked": int64(1), "TimeoutDate": ago(30 * time.Second)}), args: values{"@sent": ago(time.Minute)}, want: resultAgain},
+		{verb: "set the timeout", name: "without the time of sending", args: values{"@sent": nil}, want: resultAgain},
+		{verb: "set the timeout", name: "after an earlier change", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute)}), args: values{"@sent": ago(time.Minute)}, done: true, left: 30 * time.Minute,
 			after: values{"Timeout": int64(30), "TimeoutSeconds": nil, "TimeoutDate": recent{}}, tells: map[int]any{tellsTimeout: int64(30)}},
 		{verb: "set the timeout", name: "in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, done: true, left: 90 * time.Second,
 			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": recent{}}, tells: map[int]any{tellsTimeout: int64(-90)}},
-		{verb: "touch", name: "leaves the timeout", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute), "Expires": ago(-time.Minute)}), done: true, left: 90 * time.Second,
+		{verb: "touch", name: "without a timeout", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute), "Expires": ago(-time.Minute)}), done: true, left: 90 * time.Second,
 			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": ago(2 * time.Minute)}},
 	}
 	for _, verb := range []string{"read", "touch"} {
 		scenes = append(scenes,
-			scene{verb: verb, name: "what is due", done: true, left: 21 * time.Minute, tells: map[int]any{tellsTimeout: int64(20)}},
-			scene{verb: verb, name: "what is not", row: values{"Expires": ago(-20*time.Minute - 30*time.Second)}},
-			scene{verb: verb, name: "what is due in seconds", row: with(inSeconds, values{"Expires": ago(-80 * time.Second)}), done: true, left: 90 * time.Second, tells: map[int]any{tellsTimeout: int64(-90)}},
-			scene{verb: verb, name: "what is not, in seconds", row: with(inSeconds, values{"Expires": ago(-110 * time.Second)})},
-			scene{verb: verb, name: "what is due in minutes, since .NET set them", row: with(minutesSince, values{"Expires": ago(-100 * time.Second)}), done: true, left: 315 * time.Second})
+			scene{verb: verb, name: "a session that is due", done: true, left: 21 * time.Minute, tells: map[int]any{tellsTimeout: int64(20)}},
+			scene{verb: verb, name: "a session that is not due", row: values{"Expires": ago(-20*time.Minute - 30*time.Second)}},
+			scene{verb: verb, name: "a session that is due, timeout in seconds", row: with(inSeconds, values{"Expires": ago(-80 * time.Second)}), done: true, left: 90 * time.Second, tells: map[int]any{tellsTimeout: int64(-90)}},
+			scene{verb: verb, name: "a session that is not due, timeout in seconds", row: with(inSeconds, values{"Expires": ago(-110 * time.Second)})},
+			scene{verb: verb, name: "a session that is due, minutes set by .NET", row: with(minutesSince, values{"Expires": ago(-100 * time.Second)}), done: true, left: 315 * time.Second})
 	}
 	for _, verb := range []string{"touch", "set the timeout"} {
 		scenes = append(scenes,
-			scene{verb: verb, name: "what has expired", row: over, want: resultNoSession},
-			scene{verb: verb, name: "what has expired under a lock", row: with(over, live), done: true},
-			scene{verb: verb, name: "what has expired and is abandoned", row: with(over, abandoned), want: resultNoSession},
-			scene{verb: verb, name: "what has expired under a lock that is not abandoned yet", row: with(over, values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}), done: true})
+			scene{verb: verb, name: "an expired session", row: over, want: resultNoSession},
+			scene{verb: verb, name: "an expired session that is locked", row: with(over, live), done: true},
+			scene{verb: verb, name: "an expired session with an abandoned lock", row: with(over, abandoned), want: resultNoSession},
+			scene{verb: verb, name: "an expired session whose lock is not abandoned yet", row: with(over, values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}), done: true})
 	}
 	playAll(t, scenes)
 }
@@ -175,27 +175,27 @@ func TestGuards_written(t *testing.T) {
 	scenes := []scene{
 		{verb: "acquire", name: "a lock", args: call, row: with(ring, values{"Flags": int64(3)}), done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1), tellsItem: "item"},
 			after: with(shifted, with(locks, values{"LockActionFlags": int64(1), "Flags": int64(2)}))},
-		{verb: "acquire", name: "a lock on what it made", row: values{"MadeOperationId": op("op")}, want: resultCreated, done: true},
-		{verb: "make and lock", name: "a session", args: call, want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(2), tellsTimeout: int64(20), tellsFlags: int64(1), tellsItem: "new"},
+		{verb: "acquire", name: "a lock on a session that the operation created", row: values{"MadeOperationId": op("op")}, want: resultCreated, done: true},
+		{verb: "create and lock", name: "a session", args: call, want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(2), tellsTimeout: int64(20), tellsFlags: int64(1), tellsItem: "new"},
 			after: with(makes, with(locks, values{"LockCookie": int64(2), "LockOperationCookie": int64(2), "LockActionFlags": int64(1), "Flags": int64(0), "OperationId1": op("op"), "OperationDate1": recent{}}))},
-		{verb: "make it anew", name: "a session", args: call, row: with(ring, with(long, with(timed, values{"Flags": int64(3)}))), want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1), tellsItem: "new"},
+		{verb: "re-create and lock", name: "a session", args: call, row: with(ring, with(long, with(timed, values{"Flags": int64(3)}))), want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1), tellsItem: "new"},
 			after: with(makes, with(shifted, with(locks, values{"LockActionFlags": int64(1), "Flags": int64(2)})))},
 		{verb: "update", name: "an item", args: stores, row: with(ring, values{"Flags": int64(2)}), done: true, left: 20 * time.Minute,
 			after: with(shifted, values{"Locked": int64(0), "LockCookie": int64(2), "SessionItemShort": nil, "SessionItemLong": []byte("longer"), "Flags": int64(3), "LockActionFlags": int64(1)})},
 		{verb: "update", name: "an item over an uninitialized one", row: with(long, values{"Flags": int64(3)}), done: true, after: values{"SessionItemShort": []byte("new"), "SessionItemLong": nil, "Flags": int64(2)}},
 		{verb: "update", name: "an item, and keeps the lock", args: values{"@keep": int64(1)}, done: true, after: values{"Locked": int64(1), "LockDate": recent{}, "SessionItemShort": []byte("new")}},
-		{verb: "update", name: "an item, and not when it was locked", done: true, after: values{"LockDate": ago(time.Minute)}},
+		{verb: "update", name: "an item, and the time of the lock is unchanged", done: true, after: values{"LockDate": ago(time.Minute)}},
 		{verb: "release", name: "no item", row: ring, done: true, left: 20 * time.Minute, after: with(shifted, values{"Locked": int64(0), "LockCookie": int64(2), "SessionItemShort": []byte("item")})},
 		{verb: "store", name: "an item", args: stores, row: with(ring, values{"Flags": int64(2)}), done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1)},
 			after: with(shifted, values{"Created": ago(time.Hour), "MadeOperationId": op("made"), "Locked": int64(0), "LockCookie": int64(3), "SessionItemShort": nil, "SessionItemLong": []byte("longer"), "Flags": int64(3)})},
-		{verb: "store", name: "an item past an abandoned lock", row: with(held, values{"LockDate": ago(time.Hour)}), done: true, after: values{"Locked": int64(0), "LockCookie": int64(3)}},
+		{verb: "store", name: "an item over an abandoned lock", row: with(held, values{"LockDate": ago(time.Hour)}), done: true, after: values{"Locked": int64(0), "LockCookie": int64(3)}},
 		{verb: "store", name: "an item over an uninitialized one", row: with(long, values{"Flags": int64(3)}), done: true, after: values{"SessionItemShort": []byte("new"), "SessionItemLong": nil, "Flags": int64(2)}},
-		{verb: "store anew", name: "a session", row: with(ring, timed), want: resultCreated, done: true, left: 20 * time.Minute, after: with(makes, shifted)},
-		{verb: "store anew", name: "a session with a timeout", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, want: resultCreated, done: true, left: 90 * time.Second,
+		{verb: "re-create", name: "a session", row: with(ring, timed), want: resultCreated, done: true, left: 20 * time.Minute, after: with(makes, shifted)},
+		{verb: "re-create", name: "a session with a timeout", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, want: resultCreated, done: true, left: 90 * time.Second,
 			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}},
-		{verb: "make", name: "a session", want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(1), tellsTimeout: int64(20)},
+		{verb: "create", name: "a session", want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(1), tellsTimeout: int64(20)},
 			after: with(makes, values{"Locked": int64(0), "LockCookie": int64(1), "OperationId1": op("op"), "OperationDate1": recent{}})},
-		{verb: "remove", name: "a tombstone", row: ring, done: true, buries: values{"Removed": recent{}, "Created": ago(time.Hour), "OperationId1": op("a"), "OperationId2": op("b"), "OperationId3": op("c"), "OperationId4": op("d"),
+		{verb: "remove", name: "a tombstone", row: ring, done: true, writesTombstone: values{"Removed": recent{}, "Created": ago(time.Hour), "OperationId1": op("a"), "OperationId2": op("b"), "OperationId3": op("c"), "OperationId4": op("d"),
 			"OperationsForgotten": ago(50 * time.Minute)}},
 	}
 	for i := range 4 {
@@ -205,14 +205,14 @@ func TestGuards_written(t *testing.T) {
 	}
 	for _, verb := range []string{"acquire", "update", "release", "store"} {
 		scenes = append(scenes,
-			scene{verb: verb, name: "what three operations remember", row: with(ring, three), done: true, after: values{"OperationsForgotten": ago(50 * time.Minute)}},
+			scene{verb: verb, name: "a fourth operation", row: with(ring, three), done: true, after: values{"OperationsForgotten": ago(50 * time.Minute)}},
 			scene{verb: verb, name: "no timeout", row: timed, done: true, left: 90 * time.Second, after: timed, tells: map[int]any{tellsTimeout: int64(-90)}},
 			scene{verb: verb, name: "a timeout", row: timed, args: values{"@timeout": int64(30)}, done: true, left: 30 * time.Minute, tells: map[int]any{tellsTimeout: int64(30)},
 				after: values{"Timeout": int64(30), "TimeoutSeconds": nil, "TimeoutDate": recent{}}},
 			scene{verb: verb, name: "a timeout in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, done: true, left: 90 * time.Second,
 				after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": recent{}}})
 	}
-	for _, verb := range []string{"make", "make and lock", "make it anew"} {
+	for _, verb := range []string{"create", "create and lock", "re-create and lock"} {
 		scenes = append(scenes, scene{verb: verb, name: "a timeout in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, want: resultCreated, done: true, left: 90 * time.Second,
 			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}, tells: map[int]any{tellsTimeout: int64(-90)}})
 	}
@@ -233,58 +233,58 @@ func TestGuards_version(t *testing.T) {
 	gone := []tombstone{{at: ago(90 * time.Minute), created: ago(2 * time.Hour)}}
 	forgot := values{"OperationsForgotten": ago(30 * time.Second)}
 	playAll(t, []scene{
-		{verb: "store", name: "only the first", args: created, want: resultPrecondition},
-		{verb: "store", name: "only the first, beside a lock", args: created, row: held, want: resultPrecondition},
-		{verb: "store anew", name: "only the first", args: created, want: resultCreated, done: true},
-		{verb: "make", name: "only the first", args: created, want: resultCreated, done: true},
+		{verb: "store", name: "create", args: created, want: resultPrecondition},
+		{verb: "store", name: "create, and the session is locked", args: created, row: held, want: resultPrecondition},
+		{verb: "re-create", name: "create", args: created, want: resultCreated, done: true},
+		{verb: "create", name: "create", args: created, want: resultCreated, done: true},
 		{verb: "store", name: "the version", args: match, done: true},
-		{verb: "store", name: "the version, of an abandoned lock", args: is(values{"@locked": int64(1)}), row: abandoned, done: true},
-		{verb: "store", name: "another version: made at another time", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "store", name: "the version, with an abandoned lock", args: is(values{"@locked": int64(1)}), row: abandoned, done: true},
+		{verb: "store", name: "another version: another creation time", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
 		{verb: "store", name: "another version: another cookie", args: is(values{"@cookie": int64(1)}), want: resultPrecondition},
 		{verb: "store", name: "another version: locked", args: match, row: abandoned, want: resultPrecondition},
 		{verb: "store", name: "another version: another operation", args: is(values{"@newest": op("other")}), want: resultPrecondition},
-		{verb: "store anew", name: "the version of what has expired", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
-		{verb: "make", name: "a version of nothing", args: match, want: resultPrecondition},
-		{verb: "store", name: "the version, as young as the call", args: is(values{"@created": ago(0), "@sent": ago(time.Minute)}), row: values{"Created": ago(0)}, want: resultAgain},
-		{verb: "store", name: "what the session has forgotten since may have been this", args: with(created, values{"@sent": ago(time.Minute)}), row: forgot, want: resultAgain},
-		{verb: "store", name: "what the session has forgotten since may have been this, sent again", args: with(created, resent), row: forgot, want: resultUnknown},
+		{verb: "re-create", name: "the version of an expired session", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "create", name: "a version of a session that does not exist", args: match, want: resultPrecondition},
+		{verb: "store", name: "the version, created since the attempt was sent", args: is(values{"@created": ago(0), "@sent": ago(time.Minute)}), row: values{"Created": ago(0)}, want: resultAgain},
+		{verb: "store", name: "create, and the session has forgotten operations since", args: with(created, values{"@sent": ago(time.Minute)}), row: forgot, want: resultAgain},
+		{verb: "store", name: "create, and the session has forgotten operations since, sent again", args: with(created, resent), row: forgot, want: resultUnknown},
 
-		{verb: "store", name: "over what a verb made since, sent again", args: resent, row: with(young, values{"Created": ago(10500 * time.Millisecond)}), done: true},
-		{verb: "store", name: "over what .NET made since, sent again", args: resent, row: with(net, values{"Created": ago(10500 * time.Millisecond)}), want: resultUnknown},
-		{verb: "store", name: "over what .NET made since", args: with(resent, values{"@resent": int64(0)}), row: net, done: true},
-		{verb: "store", name: "over what .NET made before, sent again", args: resent, row: values{"MadeOperationId": nil}, done: true},
-		{verb: "store", name: "a version of which the successor is there, sent again", args: is(resent), row: young, want: resultUnknown},
-		{verb: "store", name: "the version that is there, and locked, sent again", args: with(is(resent), values{"@created": ago(30 * time.Second)}), row: with(young, values{"Locked": int64(1), "LockDate": ago(0)}), want: resultLocked},
-		{verb: "store", name: "a version of which a successor was there before, sent again", args: with(is(resent), values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
-		{verb: "make", name: "a version that has gone, sent again", args: is(resent), want: resultUnknown},
-		{verb: "make", name: "a version that was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(time.Hour)}}, want: resultPrecondition},
-		{verb: "make", name: "a version, and another one was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(2 * time.Hour)}}, want: resultUnknown},
-		{verb: "make", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
-		{verb: "make", name: "removed before, sent again", args: resent, removed: []tombstone{{at: ago(2 * time.Minute), created: ago(time.Hour)}}, want: resultCreated, done: true},
-		{verb: "make", name: "removed since, when it had forgotten some, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour), forgotten: ago(40 * time.Second)}}, want: resultUnknown},
-		{verb: "make", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
-		{verb: "store", name: "over the successor of what was removed since", args: with(resent, values{"@call": op("call")}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(2 * time.Hour)}}, want: resultNoSession},
-		{verb: "store", name: "done, and it made the session", row: values{"OperationId2": op("op"), "MadeOperationId": op("op")}, want: resultCreated},
-		{verb: "make", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
-		{verb: "make and lock", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
-		{verb: "make and lock", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
-		{verb: "make and lock", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
-		{verb: "make it anew", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(3 * time.Hour)}}, want: resultNoSession},
-		{verb: "acquire", name: "what is not there", row: nobody, want: resultNoSession},
-		{verb: "acquire", name: "what has expired", row: over, want: resultNoSession},
+		{verb: "store", name: "over a session that an operation created since, sent again", args: resent, row: with(young, values{"Created": ago(10500 * time.Millisecond)}), done: true},
+		{verb: "store", name: "over a session that .NET created since, sent again", args: resent, row: with(net, values{"Created": ago(10500 * time.Millisecond)}), want: resultUnknown},
+		{verb: "store", name: "over a session that .NET created since", args: with(resent, values{"@resent": int64(0)}), row: net, done: true},
+		{verb: "store", name: "over a session that .NET created before, sent again", args: resent, row: values{"MadeOperationId": nil}, done: true},
+		{verb: "store", name: "a version with a new successor, sent again", args: is(resent), row: young, want: resultUnknown},
+		{verb: "store", name: "the current version, locked, sent again", args: with(is(resent), values{"@created": ago(30 * time.Second)}), row: with(young, values{"Locked": int64(1), "LockDate": ago(0)}), want: resultLocked},
+		{verb: "store", name: "a version with an old successor, sent again", args: with(is(resent), values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "create", name: "a version that no longer exists, sent again", args: is(resent), want: resultUnknown},
+		{verb: "create", name: "a version that was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(time.Hour)}}, want: resultPrecondition},
+		{verb: "create", name: "a version, and another one was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(2 * time.Hour)}}, want: resultUnknown},
+		{verb: "create", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
+		{verb: "create", name: "removed before, sent again", args: resent, removed: []tombstone{{at: ago(2 * time.Minute), created: ago(time.Hour)}}, want: resultCreated, done: true},
+		{verb: "create", name: "removed since, and the session had forgotten operations, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour), forgotten: ago(40 * time.Second)}}, want: resultUnknown},
+		{verb: "create", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "store", name: "over the successor of a session that was removed since", args: with(resent, values{"@call": op("call")}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(2 * time.Hour)}}, want: resultNoSession},
+		{verb: "store", name: "done, and the operation created the session", row: values{"OperationId2": op("op"), "MadeOperationId": op("op")}, want: resultCreated},
+		{verb: "create", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "create and lock", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "create and lock", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
+		{verb: "create and lock", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "re-create and lock", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(3 * time.Hour)}}, want: resultNoSession},
+		{verb: "acquire", name: "a session that does not exist", row: nobody, want: resultNoSession},
+		{verb: "acquire", name: "an expired session", row: over, want: resultNoSession},
 
-		{verb: "store", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
-		{verb: "store anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
-		{verb: "make", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
-		{verb: "make and lock", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
-		{verb: "make and lock", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, want: resultNoSession},
-		{verb: "make it anew", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
-		{verb: "make it anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
-		{verb: "remove", name: "what it waited for was removed", args: waited, removed: gone},
-		{verb: "remove", name: "what it waited for was removed, and its successor is locked", args: waited, removed: gone, row: held},
-		{verb: "store", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
-		{verb: "make", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, want: resultCreated, done: true},
-		{verb: "remove", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
+		{verb: "store", name: "the session that the call waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "re-create", name: "the session that the call waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "create", name: "the session that the call waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "create and lock", name: "the session that the call waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "create and lock", name: "the session that the call waited for was removed, sent again", args: waitedAgain, removed: gone, want: resultNoSession},
+		{verb: "re-create and lock", name: "the session that the call waited for was removed, sent again", args: waitedAgain, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "re-create and lock", name: "the session that the call waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "remove", name: "the session that the call waited for was removed", args: waited, removed: gone},
+		{verb: "remove", name: "the session that the call waited for was removed, and its successor is locked", args: waited, removed: gone, row: held},
+		{verb: "store", name: "another session was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
+		{verb: "create", name: "another session was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, want: resultCreated, done: true},
+		{verb: "remove", name: "another session was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
 	})
 }
 

@@ -25,7 +25,7 @@ type firing struct {
 	trans   int // BEGIN TRANSACTION without its end, when the trigger began
 	// alone: the statement runs in autocommit mode.
 	alone bool
-	// undone: a ROLLBACK of a trigger has ended the transaction; gone: and with it the savepoint.
+	// undone: a ROLLBACK of a trigger has ended the transaction; gone: the ROLLBACK has also removed the savepoint.
 	undone, gone bool
 	doomed       bool // the trigger has caught an error that makes the transaction uncommittable
 }

@@ -15,6 +15,6 @@ func TestExtended_removedAfterItForgot(t *testing.T) {
 	}
 	expect(t, "remove", asking("s").remove(t, p), resultDone)
 	first.resent = 1
-	expect(t, "the store re-sent", first.store(t, p), resultUnknown)
-	expect(t, "it stays away", asking("s").get(t, p), resultNoSession)
+	expect(t, "the store, sent again", first.store(t, p), resultUnknown)
+	expect(t, "the session stays removed", asking("s").get(t, p), resultNoSession)
 }

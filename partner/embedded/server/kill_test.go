@@ -29,8 +29,8 @@ func messages(err error) []string {
 	return all
 }
 
-// killedBy checks that err ended its session because of that number. The fatal message is the first one: .NET looks
-// only at it.
+// killedBy checks that err ended its session because of that number. The fatal message is the first one, because .NET
+// uses only the first.
 func killedBy(t *testing.T, what string, err error, number int) {
 	t.Helper()
 	if want := []string{"596/21", fmt.Sprintf("%d/14", number)}; !slices.Equal(messages(err), want) {
@@ -140,7 +140,7 @@ func TestKill_whoWaitsForTheTurn(t *testing.T) {
 			return func() error { return <-done }
 		}},
 		"quorum lost": {955, func(t *testing.T, a *Partner) func() error {
-			a.Main().Shut("this test says so")
+			a.Main().Shut("closed by this test")
 			return func() error { return nil }
 		}},
 	}
@@ -230,7 +230,7 @@ func TestKill_openAgain(t *testing.T) {
 			return errors.Join(p.Failover(context.Background()), p.Other().Failover(context.Background()))
 		}},
 		{"quorum lost and back", 955, func(p *Partner) error {
-			p.Main().Shut("this test says so")
+			p.Main().Shut("closed by this test")
 			p.Main().Unshut()
 			return nil
 		}},

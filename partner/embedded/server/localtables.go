@@ -94,9 +94,9 @@ func (t localTables) id(name string) int64 {
 	return -int64(h.Sum32()>>1) - 1
 }
 
-// dropLocals drops the temporary tables that are not in those: a procedure or sp_executesql has created them.
-func (s *session) dropLocals(those map[string]bool) {
-	maps.DeleteFunc(s.locals, func(name string, _ *localTable) bool { return !those[name] })
+// dropLocals drops the temporary tables that are not in known, because a procedure or sp_executesql has created them.
+func (s *session) dropLocals(known map[string]bool) {
+	maps.DeleteFunc(s.locals, func(name string, _ *localTable) bool { return !known[name] })
 }
 
 // localsFor returns the map that holds a table of that name.
@@ -136,7 +136,7 @@ func (b *batch) createLocal(st *tsql.CreateLocal) error {
 		return message.New(2714, 16, "There is already an object named '%s' in the database.", st.Name)
 	}
 	err := b.reading(nil, func(r *storage.Reader) error {
-		return message.InWords(errors.Join(r.Script(st.SQL), r.Script(st.DropSQL)))
+		return message.FromSQLite(errors.Join(r.Script(st.SQL), r.Script(st.DropSQL)))
 	})
 	if err != nil {
 		return err
@@ -366,7 +366,7 @@ func (m *modification) write(w *storage.Writer) (err error) {
 func (m *modification) plain(w *storage.Writer) error {
 	st, err := w.Query(m.q.SQL)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	r, err := st.Run(m.args)
 	if err != nil {
@@ -383,7 +383,7 @@ func (m *modification) plain(w *storage.Writer) error {
 // refusal returns the SQL Server error of the write.
 func (m *modification) refusal(w *storage.Writer, err error) error {
 	if m.d == nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	set, unread := w.ObjectSet()
 	if unread != nil {

@@ -10,7 +10,7 @@ import (
 
 // Metadata functions. Those whose argument is a column read the system views: see package tsql.
 
-// The ids of the schemas of the system views.
+// informationSchemaID and systemSchemaID are the ids of the schemas of the system views.
 const informationSchemaID, systemSchemaID = 3, 4
 
 // objectID returns OBJECT_ID(name, kind): NULL for an object that does not exist or is not accessible. An empty kind
@@ -47,7 +47,7 @@ func (s *session) objectID(name, kind string) (any, error) {
 			}
 		}
 	}
-	rows := s.everyObject(database) // constraints have names too
+	rows := s.everyObject(database) // the object may be a constraint
 	if schema == informationSchemaID || schema == systemSchemaID {
 		rows = allObjectRows(s, database)
 	}

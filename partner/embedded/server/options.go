@@ -70,7 +70,7 @@ func (s *session) leaveTo(sc scope) {
 	s.set, s.noCount, s.lockTimeout = sc.set, sc.noCount, sc.lockTimeout
 }
 
-// fixedOptions have one value here. The other value is not supported, and SET refuses it by name.
+// fixedOptions have only one value here. SET refuses other values by the name of the option.
 var fixedOptions = map[string]string{
 	"ANSI_NULLS": "ON", "ANSI_WARNINGS": "ON", "CONCAT_NULL_YIELDS_NULL": "ON",
 	"NUMERIC_ROUNDABORT": "OFF", "CURSOR_CLOSE_ON_COMMIT": "OFF",
@@ -78,16 +78,16 @@ var fixedOptions = map[string]string{
 	"DATEFIRST": "7", "DATEFORMAT": "MDY", "QUERY_GOVERNOR_COST_LIMIT": "0",
 }
 
-// ignoredOptions have no effect here that a client could see, whatever their value.
+// ignoredOptions have no effect here that a client could see, whatever their value. The value in the map is the reason.
 var ignoredOptions = map[string]string{
-	"FORCEPLAN":                   "a hint, which changes no answer",
-	"REMOTE_PROC_TRANSACTIONS":    "about calls of other servers, and there are none",
-	"NO_BROWSETABLE":              "asks for the keys of a result, which SQL Server has not always either",
-	"STATISTICS IO":               "tells what was read, in messages of a form that nobody may rely on",
+	"FORCEPLAN":                   "a hint that changes no response",
+	"REMOTE_PROC_TRANSACTIONS":    "applies to calls of other servers, which are not supported",
+	"NO_BROWSETABLE":              "requests the keys of a result, which SQL Server does not always send either",
+	"STATISTICS IO":               "requests messages about the pages read, whose form is not fixed",
 	"STATISTICS TIME":             "as STATISTICS IO",
-	"DEADLOCK_PRIORITY":           "nobody deadlocks: one writes at a time",
-	"TRANSACTION ISOLATION LEVEL": "a transaction has its database to itself, from the first statement on it: SERIALIZABLE and SNAPSHOT at once",
-	"CONTEXT_INFO":                "read by CONTEXT_INFO() alone, which is refused",
+	"DEADLOCK_PRIORITY":           "there are no deadlocks, because one session writes at a time",
+	"TRANSACTION ISOLATION LEVEL": "from its first statement on, a transaction uses its database exclusively, which is as strict as SERIALIZABLE and SNAPSHOT",
+	"CONTEXT_INFO":                "read only by CONTEXT_INFO(), which is not supported",
 }
 
 // bitOptions are the options that can be ON and OFF here, with their bits.
@@ -95,9 +95,9 @@ var bitOptions = map[string]int64{
 	"IMPLICIT_TRANSACTIONS": optionImplicit,
 	"QUOTED_IDENTIFIER":     optionQuoted, // applied by the parser
 	"XACT_ABORT":            optionXactAbort,
-	// Both concern computations that fail while ANSI_WARNINGS is OFF, which it never is.
+	// Both apply to computations that fail while ANSI_WARNINGS is OFF, but that option is always ON here.
 	"ARITHABORT": optionArithAbort, "ARITHIGNORE": optionArithIgnore,
-	// These concern new columns: see checkOptions.
+	// These apply to new columns: see checkOptions.
 	"ANSI_PADDING": optionPadding, "ANSI_NULL_DFLT_ON": optionNullable, "ANSI_NULL_DFLT_OFF": optionNotNullable,
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// TestCommit_theMirrorHasItFirst: when a commit becomes visible on the principal, the
-// mirror has it. It repeats commits, because a single one could be in time by chance.
+// TestCommit_theMirrorHasItFirst: when a commit becomes visible on the principal, the mirror has it. It repeats
+// commits, because the mirror could have a single commit in time by chance.
 func TestCommit_theMirrorHasItFirst(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")

@@ -111,7 +111,7 @@ func (b *batch) identityOf(function, name string) (any, error) {
 // table.
 func refusal(d *mirror.Database, err error, set storage.ObjectSet, kind tsql.QueryKind, table string) error {
 	if err == nil || d == nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	if set == nil {
 		set = d.Store.Committed()

@@ -78,7 +78,7 @@ func (t *planted) rows(view string) ([][]any, bool) {
 }
 
 // intercept runs a statement of availability groups if a test planted its effect, and refuses a text if the test
-// wants it.
+// requires that.
 func (t *planted) intercept(text string) (taken bool, err error) {
 	t.mu.Lock()
 	f, refuse := t.statement, t.refuse
@@ -133,7 +133,7 @@ var views = sync.OnceValue(func() map[string]view {
 			v.columns = append(v.columns, strings.ToLower(words[0]))
 			typ := strings.Join(words[1:], "")
 			v.types = append(v.types, typ)
-			if textColumn(typ) { // a value in a view has no trailing blanks, for which SQLite's own collation is enough
+			if textColumn(typ) { // SQLite's own collation is enough, because a value in a view has no trailing blanks
 				column += " COLLATE NOCASE"
 			}
 			columns = append(columns, column)

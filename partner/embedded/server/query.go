@@ -147,11 +147,11 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		defer func() { err = errors.Join(err, empty()) }()
 		one, err := r.Query("SELECT " + e.SQL)
 		if err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 		rows, err := one.Ask(context.Background(), args)
 		if err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 		dst := make([]driver.Value, 1)
 		err = rows.Next(dst)
@@ -159,7 +159,7 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		if t, ok := value.(time.Time); ok {
 			value = sqlvalue.Stored(t)
 		}
-		return errors.Join(message.InWords(err), rows.Close())
+		return errors.Join(message.FromSQLite(err), rows.Close())
 	})
 	return value, err
 }
@@ -208,11 +208,11 @@ func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query
 	defer func() { err = errors.Join(err, empty()) }()
 	st, err := r.Query(q.SQL)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	rows, err := st.Ask(ctx, args)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if q.Assigns != nil {
@@ -237,7 +237,7 @@ func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query
 		n++
 	}
 	if next != nil && !errors.Is(next, io.EOF) {
-		return message.InWords(next)
+		return message.FromSQLite(next)
 	}
 	b.s.rowCount = n
 	b.w.Done(b.s.counted(n))
@@ -258,7 +258,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	}
 	b.s.rowCount = n
 	if next != nil && !errors.Is(next, io.EOF) {
-		return message.InWords(next)
+		return message.FromSQLite(next)
 	}
 	b.w.DoneCommand(tds.CommandSelect, noCount)
 	return nil

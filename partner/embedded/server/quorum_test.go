@@ -17,16 +17,16 @@ func TestConnectivity_decide(t *testing.T) {
 		s    mirror.Connectivity
 		want mirror.Decision
 	}{
-		{"no witness, together", mirror.Connectivity{Partners: true, Fit: true}, mirror.Decision{Serve: true}},
-		{"no witness, apart", mirror.Connectivity{Fit: true}, mirror.Decision{Serve: true}},
-		{"everybody sees everybody", mirror.Connectivity{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
-		{"the witness is gone", mirror.Connectivity{Witness: true, Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"no witness, connected", mirror.Connectivity{Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"no witness, disconnected", mirror.Connectivity{Fit: true}, mirror.Decision{Serve: true}},
+		{"all reach each other", mirror.Connectivity{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"the witness is lost", mirror.Connectivity{Witness: true, Partners: true, Fit: true}, mirror.Decision{Serve: true}},
 		{"only the partners' link is cut", mirror.Connectivity{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
-		{"the mirror is gone", mirror.Connectivity{Witness: true, Principal: true, Fit: true}, mirror.Decision{Serve: true, Unfit: true}},
-		{"the principal is gone", mirror.Connectivity{Witness: true, Mirror: true, Fit: true}, mirror.Decision{Promote: true}},
-		{"the principal is gone, the mirror behind", mirror.Connectivity{Witness: true, Mirror: true}, mirror.Decision{}},
+		{"the mirror is lost", mirror.Connectivity{Witness: true, Principal: true, Fit: true}, mirror.Decision{Serve: true, Unfit: true}},
+		{"the principal is lost", mirror.Connectivity{Witness: true, Mirror: true, Fit: true}, mirror.Decision{Promote: true}},
+		{"the principal is lost, and the mirror is not synchronized", mirror.Connectivity{Witness: true, Mirror: true}, mirror.Decision{}},
 		{"all have lost each other", mirror.Connectivity{Witness: true, Fit: true}, mirror.Decision{Unfit: true}},
-		{"principal and mirror see each other only", mirror.Connectivity{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"principal and mirror reach each other, only the mirror reaches the witness", mirror.Connectivity{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
 	} {
 		if got := c.s.Decide(); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)

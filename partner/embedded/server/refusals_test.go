@@ -73,7 +73,7 @@ func TestFailedLogins_bounds(t *testing.T) {
 		if !f.AtLimit(from("192.0.2.1")) || f.AtLimit(from("192.0.2.2")) || f.AtLimit(from("127.0.0.1")) {
 			t.Error("only the peer at its limit, and not this machine, must be refused without a password check")
 		}
-		stop() // a server that stops waits for none of them
+		stop() // a server that stops waits for no delayed answer
 		all.Wait()
 		if f.Delayed != 0 || f.AtLimit(from("192.0.2.1")) {
 			t.Errorf("%d answers are still delayed", f.Delayed)
@@ -87,7 +87,7 @@ func TestFailedLogins_bounds(t *testing.T) {
 	})
 }
 
-func TestFailedLogins_mirrorsDatabaseIsNone(t *testing.T) {
+func TestFailedLogins_refusalOfAMirrorDoesNotCount(t *testing.T) {
 	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -249,7 +249,7 @@ type principalOf struct {
 func principalsIn(o storage.ObjectSet) []principalOf {
 	list := []principalOf{{"public", 0, storage.KindRole, nil}, {"dbo", 1, storage.KindUser, dboSID}, {"db_owner", ownerRoleID, storage.KindRole, nil}}
 	for i, r := range append(o.Of(storage.KindRole), o.Of(storage.KindUser)...) {
-		sid, _ := hex.DecodeString(r.Detail) // we wrote the detail, so it is valid
+		sid, _ := hex.DecodeString(r.Detail) // this package wrote the detail, so it is valid
 		list = append(list, principalOf{r.Name, firstPrincipalID + i, r.Kind, sid})
 	}
 	return list

@@ -48,7 +48,7 @@ func TestRows_anyValueIsMirrored(t *testing.T) {
 					t.Errorf("%s has %v bytes of %q", partner.Letter, got[2], s)
 				}
 				if b, ok := want.([]byte); ok && len(b) == 0 {
-					want, got[0] = "blob", got[1] // the driver returns nil for it
+					want, got[0] = "blob", got[1] // the driver returns nil for an empty binary value
 				}
 				if !reflect.DeepEqual(got[0], want) {
 					t.Errorf("%s has %#v (%v), want %#v", partner.Letter, got[0], got[1], want)

@@ -14,27 +14,27 @@ func TestExecution_Savepoints(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
 		out  any
-		told string
+		sent string
 		err  int32
 	}{
-		"back to one": {body: "BEGIN TRAN " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count, out: "1", told: "(1)(1)"},
-		"the last of one name": {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
-			out: "1", told: "(1)(1)"},
-		"by a variable, twice": {body: "DECLARE @n varchar(9) = 's' BEGIN TRAN SAVE TRAN @n " + insert + "(1, 'a') ROLLBACK TRAN @n " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
-			out: "0", told: "(1)(1)"},
-		"the whole of it":       {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') ROLLBACK SET @out = @@TRANCOUNT", out: "0", told: "(1)"},
-		"without a transaction": {body: "SAVE TRAN s SET @out = @@ERROR", out: "628", told: "[628 16]"},
-		"one that is over":      {body: "BEGIN TRAN SAVE TRAN s COMMIT BEGIN TRAN ROLLBACK TRAN s SET @out = @@TRANCOUNT COMMIT", out: "1", told: "[6401 16]"},
-		"messages":              {body: "PRINT 'x' RAISERROR('y', 10, 1) SET @out = @@ERROR", out: "0", told: "[0 0][50000 0]"},
-		"options":               {body: "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE SET ANSI_NULLS ON SET IMPLICIT_TRANSACTIONS OFF SET @out = 'x'", out: "x"},
-		"an option it can't":    {body: "SET ROWCOUNT 5", err: 40510},
-		"another":               {body: "SET IMPLICIT_TRANSACTIONS ON", err: 40510},
+		"back to a savepoint": {body: "BEGIN TRAN " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count, out: "1", sent: "(1)(1)"},
+		"the last savepoint of a name": {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
+			out: "1", sent: "(1)(1)"},
+		"by a variable, and twice": {body: "DECLARE @n varchar(9) = 's' BEGIN TRAN SAVE TRAN @n " + insert + "(1, 'a') ROLLBACK TRAN @n " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
+			out: "0", sent: "(1)(1)"},
+		"the whole transaction":                 {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') ROLLBACK SET @out = @@TRANCOUNT", out: "0", sent: "(1)"},
+		"without a transaction":                 {body: "SAVE TRAN s SET @out = @@ERROR", out: "628", sent: "[628 16]"},
+		"a savepoint of an earlier transaction": {body: "BEGIN TRAN SAVE TRAN s COMMIT BEGIN TRAN ROLLBACK TRAN s SET @out = @@TRANCOUNT COMMIT", out: "1", sent: "[6401 16]"},
+		"messages":                              {body: "PRINT 'x' RAISERROR('y', 10, 1) SET @out = @@ERROR", out: "0", sent: "[0 0][50000 0]"},
+		"options":                               {body: "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE SET ANSI_NULLS ON SET IMPLICIT_TRANSACTIONS OFF SET @out = 'x'", out: "x"},
+		"an option that is not supported":       {body: "SET ROWCOUNT 5", err: 40510},
+		"another option that is not supported":  {body: "SET IMPLICIT_TRANSACTIONS ON", err: 40510},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, told, err := runBody(t.Context(), t, p, c.body)
+			out, sent, err := runBody(t.Context(), t, p, c.body)
 			e, _ := errors.AsType[*tds.Error](err)
-			if (e != nil || c.err != 0) && (e == nil || e.Number != c.err) || e == nil && (err != nil || out != c.out || told != c.told) {
-				t.Errorf("%v, told %s, %v; want %v, told %s, error %d", out, told, err, c.out, c.told, c.err)
+			if (e != nil || c.err != 0) && (e == nil || e.Number != c.err) || e == nil && (err != nil || out != c.out || sent != c.sent) {
+				t.Errorf("%v, sent %s, %v; want %v, sent %s, error %d", out, sent, err, c.out, c.sent, c.err)
 			}
 			if _, _, err := runBody(t.Context(), t, p, "DELETE ASPStateTempApplications"); err != nil {
 				t.Fatal(err)

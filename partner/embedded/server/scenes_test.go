@@ -26,19 +26,19 @@ type (
 
 // scene is a call, and the state before it.
 type scene struct {
-	name    string
-	verb    string
-	args    values // in addition to those of the verb
-	row     values // in addition to those of the verb; nobody: there is no row
-	settled []settled
-	removed []tombstone
-	want    int64
-	done    bool          // the call changes the row
-	after   values        // the columns after that
-	left    time.Duration // the session then expires that long after the call; 0: not checked
-	tells   map[int]any   // columns of the result
-	enters  map[op]int64  // recorded answers of the operation's calls after the call, including those of settled; nil: not checked
-	buries  values        // columns of the tombstone that the call writes
+	name            string
+	verb            string
+	args            values // in addition to those of the verb
+	row             values // in addition to those of the verb; nobody: there is no row
+	settled         []settled
+	removed         []tombstone
+	want            int64
+	done            bool          // the call changes the row
+	after           values        // the columns after that
+	left            time.Duration // the session then expires that long after the call; 0: not checked
+	tells           map[int]any   // columns of the result
+	enters          map[op]int64  // recorded answers of the operation's calls after the call, including those of settled; nil: not checked
+	writesTombstone values        // columns of the tombstone that the call writes
 }
 
 // recent is the date of the call, in after.
@@ -70,8 +70,8 @@ type tombstone struct {
 // nobody is the row of a session that does not exist.
 var nobody = values{"": nil}
 
-// free is a session created an hour ago that is not locked, held is one that the caller has locked, and over is one
-// that has expired.
+// free is a session created an hour ago that is not locked. held is a session that the caller has locked. over is a
+// session that has expired.
 var (
 	free = values{"Created": ago(time.Hour), "Expires": ago(-5 * time.Minute), "LockDate": ago(time.Minute), "LockDateLocal": ago(time.Minute), "LockCookie": int64(2),
 		"Timeout": int64(20), "TimeoutSeconds": nil, "TimeoutDate": nil, "Locked": int64(0), "Flags": int64(0), "LockOperationId": nil,
@@ -82,25 +82,25 @@ var (
 	over = with(free, values{"Created": ago(2 * time.Hour), "Expires": ago(time.Minute)})
 )
 
-// The procedures, each with its arguments, and the row that it is for.
+// verbs are the procedures, each with its arguments and the row on which it runs.
 var verbs = map[string]struct {
 	procedure string
 	args, row values
 }{
-	"read":             {"Get", values{"@renew": int64(1)}, free},
-	"touch":            {"Touch", nil, free},
-	"set the timeout":  {"Touch", values{"@timeout": int64(30)}, free},
-	"acquire":          {"Acquire", nil, free},
-	"make and lock":    {"Acquire", values{"@create": int64(1)}, nobody},
-	"make it anew":     {"Acquire", values{"@create": int64(1)}, over},
-	"update":           {"Update", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
-	"release":          {"Release", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
-	"give back":        {"GiveBack", values{"@op": op("lock"), "@call": op("grant"), "@instead": op("instead")}, held},
-	"store":            {"Store", nil, free},
-	"store anew":       {"Store", nil, over},
-	"make":             {"Store", nil, nobody},
-	"remove":           {"Remove", nil, free},
-	"remove as holder": {"Remove", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+	"read":               {"Get", values{"@renew": int64(1)}, free},
+	"touch":              {"Touch", nil, free},
+	"set the timeout":    {"Touch", values{"@timeout": int64(30)}, free},
+	"acquire":            {"Acquire", nil, free},
+	"create and lock":    {"Acquire", values{"@create": int64(1)}, nobody},
+	"re-create and lock": {"Acquire", values{"@create": int64(1)}, over},
+	"update":             {"Update", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+	"release":            {"Release", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+	"give back":          {"GiveBack", values{"@op": op("lock"), "@call": op("grant"), "@instead": op("instead")}, held},
+	"store":              {"Store", nil, free},
+	"re-create":          {"Store", nil, over},
+	"create":             {"Store", nil, nobody},
+	"remove":             {"Remove", nil, free},
+	"remove as holder":   {"Remove", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
 }
 
 // with returns a with the values of b added or replaced.
@@ -179,9 +179,9 @@ func (s scene) play(t *testing.T, p *Partner) {
 		call, _ := args["@call"].(op)
 		s.compareEntries(t, p, args["@op"].(op), call, stored)
 	}
-	if s.buries != nil {
+	if s.writesTombstone != nil {
 		o := stored("", args["@op"])
-		s.compare(t, selected(t, p, "MirrorStateTombstones", slices.Sorted(maps.Keys(s.buries)), "SessionId = ?1 AND OperationId = ?2", id, o), s.buries, stored)
+		s.compare(t, selected(t, p, "MirrorStateTombstones", slices.Sorted(maps.Keys(s.writesTombstone)), "SessionId = ?1 AND OperationId = ?2", id, o), s.writesTombstone, stored)
 	}
 }
 
@@ -345,7 +345,7 @@ func playAll(t *testing.T, scenes []scene) {
 }
 
 // writers are the verbs with an operation id.
-var writers = []string{"acquire", "make and lock", "make it anew", "update", "release", "store", "store anew", "make", "remove", "remove as holder"}
+var writers = []string{"acquire", "create and lock", "re-create and lock", "update", "release", "store", "re-create", "create", "remove", "remove as holder"}
 
 // once returns a scene for each verb, on the fast path (@resent 0) and on the careful one. Its want is that of the verb
 // in wants, if there is one.

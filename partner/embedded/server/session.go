@@ -28,7 +28,7 @@ type session struct {
 	ran         int   // number of statements of the request
 	tries       int   // number of TRY blocks around the call that is to begin
 	aborts      bool  // that error rolls the client's transaction back, too
-	callEnded   *bool // a procedure has ended the client's transaction, by COMMIT or not, and the client is not told yet
+	callEnded   *bool // a procedure has ended the client's transaction: true for a COMMIT; nil: none has, or the client was told
 	over        bool  // an error has ended the batch: no statement around that of the error continues
 	spent       int   // reduces the number of statements that a procedure may run, for tests
 	noCount     bool
@@ -54,7 +54,7 @@ type session struct {
 	callerNumber int64
 	// endedInTrigger: a trigger has rolled back the transaction, and the batch must end.
 	endedInTrigger bool
-	forgetCaller   func() // nil: the request has called no function
+	forgetCaller   func() // nil: the request has not called a function
 
 	prepared      map[int64]preparedText // sp_prepare
 	preparedBytes int64                  // bytes of their texts

@@ -14,21 +14,21 @@ import (
 func (f *frame) run(st tsql.Statement) (ending, error) {
 	switch st := st.(type) {
 	case *tsql.Query:
-		return goesOn, f.query(st)
+		return completed, f.query(st)
 	case *tsql.Assign:
 		v, err := f.b.evaluate(st.Value)
 		if err == nil {
 			err = f.b.set(st.Variable, v)
 		}
 		f.s.rowCount = 1
-		return goesOn, err
+		return completed, err
 	case *tsql.Declare:
-		return goesOn, f.declare(st)
+		return completed, f.declare(st)
 	case *tsql.If:
 		yes, err := f.evaluateCondition(st.Condition)
 		switch f.s.rowCount = 0; {
 		case err != nil:
-			return goesOn, err
+			return completed, err
 		case yes:
 			return f.runAll(st.Then)
 		}
@@ -42,49 +42,49 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	case *tsql.Return:
 		return returns, f.leaves(st)
 	case *tsql.Exec:
-		return goesOn, f.callProcedure(st)
+		return completed, f.callProcedure(st)
 	case *tsql.Try:
 		return f.try(st)
 	case *tsql.Throw:
-		return goesOn, f.throw(st)
+		return completed, f.throw(st)
 	case *tsql.RaiseError:
-		return goesOn, f.raise(st)
+		return completed, f.raise(st)
 	case *tsql.Print:
 		v, err := f.b.evaluate(st.Value)
 		if err == nil {
 			text, _ := sqlvalue.TextOf(v)
 			f.r.steps = append(f.r.steps, step{err: &tds.Error{Message: text, Proc: f.of.name, Line: int32(st.Line())}, count: noCount})
 		}
-		return goesOn, err
+		return completed, err
 	case *tsql.Transaction:
-		return goesOn, f.transaction(st)
+		return completed, f.transaction(st)
 	case *tsql.SetOption:
-		return goesOn, f.option(st)
+		return completed, f.option(st)
 	case *tsql.Definition:
 		if f.w == nil {
-			return goesOn, errMustWrite
+			return completed, errMustWrite
 		}
 		c, err := openCatalogue(f.w, f.d)
 		if err == nil {
 			err = c.object(st, "")
 		}
-		return goesOn, err
+		return completed, err
 	case *tsql.Merge:
-		return goesOn, f.merge(st)
+		return completed, f.merge(st)
 	case *tsql.CreateLocal:
-		return goesOn, f.createLocal(st)
+		return completed, f.createLocal(st)
 	case *tsql.DropLocal:
-		return goesOn, f.dropLocal(st.Name)
+		return completed, f.dropLocal(st.Name)
 	case *tsql.DeclareCursor:
 		if f.cursors == nil {
 			f.cursors = map[string]*cursor{}
 		}
 		f.cursors[st.Name] = &cursor{query: st.Query}
-		return goesOn, nil
+		return completed, nil
 	case *tsql.CursorAction:
-		return goesOn, f.cursor(st)
+		return completed, f.cursor(st)
 	}
-	return goesOn, message.NotSupported("This statement in a procedure")
+	return completed, message.NotSupported("This statement in a procedure")
 }
 
 // evaluateCondition evaluates a condition.
@@ -104,13 +104,13 @@ func (f *frame) loop(st *tsql.While) (ending, error) {
 		}
 		yes, err := f.evaluateCondition(st.Condition)
 		if err != nil || !yes {
-			return goesOn, err
+			return completed, err
 		}
 		switch end, err := f.runAll(st.Body); {
 		case err != nil || end == returns:
 			return end, err
 		case end == breaks:
-			return goesOn, nil
+			return completed, nil
 		}
 	}
 }
@@ -319,7 +319,7 @@ func (f *frame) otherOption(st *tsql.SetOption) error {
 	case err != nil:
 		return err
 	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
-		return nil // as when the procedure was created, or without effect in it
+		return nil // the option has the value from the creation of the procedure, or no effect in a procedure
 	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
 		value == "ON" && st.Option == "ANSI_PADDING",
 		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:

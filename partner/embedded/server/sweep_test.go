@@ -57,7 +57,7 @@ func TestSweep_whatHasExpired(t *testing.T) {
 	p := pair.Partner("a")
 	s := sweeping()
 	if row := s.swept(t, p, 0, 0); row[3] != nil {
-		t.Errorf("the oldest expired session is %v seconds old, and there is none", row[3])
+		t.Errorf("no session has expired, but the oldest expired session is %v seconds old", row[3])
 	}
 	for i := range 5 {
 		expect(t, "create", asking(fmt.Sprint("old", i)).store(t, p), resultCreated)
@@ -73,7 +73,7 @@ func TestSweep_whatHasExpired(t *testing.T) {
 	}
 	s.swept(t, p, 2, 0)
 	if row := s.swept(t, p, 0, 0); row[5] != int64(5) || row[3] != nil {
-		t.Errorf("%v deleted ever, want 5; the oldest expired session is %v seconds old, and there is none", row[5], row[3])
+		t.Errorf("%v deleted in total, want 5; no session has expired, but the oldest expired session is %v seconds old", row[5], row[3])
 	}
 	if !alive(t, p, "live") {
 		t.Error("a live session was swept")
@@ -86,7 +86,7 @@ func TestSweep_locks(t *testing.T) {
 	expire(t, p, "held", time.Minute)
 	s := sweeping()
 	if row := s.swept(t, p, 0, 0); row[3] != nil {
-		t.Errorf("the oldest expired session is %v seconds old, and the only one is locked", row[3])
+		t.Errorf("the only expired session is locked, but the oldest one is %v seconds old", row[3])
 	}
 	expect(t, "create", asking("free").store(t, p), resultCreated)
 	expire(t, p, "free", time.Second)
@@ -109,7 +109,7 @@ func TestSweep_lease(t *testing.T) {
 	}
 	row := second.sweep(t, p)
 	if outcome(row) != resultOthers || row[1] != int64(0) || !alive(t, p, "s") {
-		t.Errorf("next to the leader: result %v, %v deleted; want %d and none", row[0], row[1], resultOthers)
+		t.Errorf("while there is another leader: result %v, %v deleted; want %d and none", row[0], row[1], resultOthers)
 	}
 	first.lease = -1 // it expires at once
 	first.swept(t, p, 0, 0)
@@ -165,19 +165,19 @@ func TestSweep_takesNothing(t *testing.T) {
 	ask("another epoch", resultMoved, func(s *sweeper) { s.epoch = 7 })
 	ask("too late", resultAgain, func(s *sweeper) { s.notAfter = moment(time.Now().Add(-time.Second)) })
 	s := sweeping()
-	expect(t, "a lease for no time", do(t, p, "MirrorState_Sweep_1", number64(0), s.notAfter, s.owner, sqlvalue.Argument{}, number64(100), number64(110)), resultOthers)
+	expect(t, "a lease without a length", do(t, p, "MirrorState_Sweep_1", number64(0), s.notAfter, s.owner, sqlvalue.Argument{}, number64(100), number64(110)), resultOthers)
 	for _, nobody := range []sqlvalue.Argument{{}, text(string(make([]byte, 16)))} {
-		ask("nobody, who sweeps nothing", resultDone, func(s *sweeper) { s.owner, s.limit = nobody, 0 })
+		ask("no owner, nothing to sweep", resultDone, func(s *sweeper) { s.owner, s.limit = nobody, 0 })
 	}
 
 	leader := sweeping()
 	leader.limit, leader.lease = 0, 90
 	leader.swept(t, p, 0, 0) // the lease was free
-	ask("another, of a shorter lease", resultOthers, func(s *sweeper) { s.lease = 30 })
+	ask("another owner with a shorter lease", resultOthers, func(s *sweeper) { s.lease = 30 })
 	for _, nobody := range []sqlvalue.Argument{{}, text(string(make([]byte, 16)))} {
-		ask("nobody, beside the leader", resultDone, func(s *sweeper) { s.owner, s.limit, s.lease = nobody, 0, -1 })
+		ask("no owner, while there is a leader", resultDone, func(s *sweeper) { s.owner, s.limit, s.lease = nobody, 0, -1 })
 	}
-	ask("another, afterwards", resultOthers, func(*sweeper) {})
+	ask("another owner, afterwards", resultOthers, func(*sweeper) {})
 	leader.limit = 100
 	leader.swept(t, p, 1, 0)
 }

@@ -214,7 +214,7 @@ func bound(v any) driver.Value {
 	case bool:
 		return sqlvalue.BoolInt(v)
 	case sqlvalue.Hexadecimal:
-		b, _ := hex.DecodeString(string(v)) // made by us, or checked when it was planted
+		b, _ := hex.DecodeString(string(v)) // the digits are valid: this package wrote them, or Plant checked them
 		return b
 	}
 	switch r := reflect.ValueOf(v); {

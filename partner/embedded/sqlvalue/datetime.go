@@ -94,8 +94,8 @@ func digits(b []byte, n int) {
 	}
 }
 
-// ParseDatetime parses the form of [Datetime.Text]. ok is false for any other form, and for
-// the last moments of the year 9999, which would be rounded up beyond the end of the type.
+// ParseDatetime parses the form of [Datetime.Text]. ok is false for any other form. It is also false for the last
+// moments of the year 9999, which would be rounded up beyond the end of the type.
 func ParseDatetime(s string) (d Datetime, ok bool) {
 	t, ok := parseClock(s)
 	if !ok || t.Year() < 1753 {

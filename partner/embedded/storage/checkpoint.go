@@ -13,7 +13,7 @@ const (
 	// checkpointEvery is the number of written rows after which a checkpoint runs.
 	checkpointEvery = 2000
 	// journalLimit is the limit of the log's length in bytes under steady load. The log can restart from its beginning
-	// only between two writes. Above the limit the goroutine holds the writers back until it restarts.
+	// only between two writes. Above the limit the goroutine makes the writers wait until the log restarts.
 	journalLimit = 64 << 20
 	// journalBackstop is the length in pages at which a writer runs a checkpoint itself.
 	journalBackstop = 40_000
@@ -30,9 +30,9 @@ func (s *Store) countRows(rows int) {
 	}
 }
 
-// CheckpointLoop runs a checkpoint whenever the log has become long, until ctx ends. It holds one meanwhile: two
-// partners at once would leave no processor for their clients. It logs a failure (such as a full disk) and tries the
-// rest at the next checkpoint.
+// CheckpointLoop runs a checkpoint whenever the log has become long, until ctx ends. It holds the lock one during a
+// checkpoint: two checkpoints at the same time would leave no processor for the clients. It logs a failure, such as a
+// full disk, and continues at the next checkpoint.
 func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.Logger) error {
 	c, err := OpenConn(s.Path)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.L
 }
 
 func (s *Store) moveJournal(c *Conn) error {
-	// This runs in parallel with the writer and holds nobody back.
+	// This runs in parallel with the writer, and no writer waits.
 	if err := c.Script("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}

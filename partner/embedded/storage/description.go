@@ -23,8 +23,8 @@ type Description struct {
 	ID       int64             // database_id on this server
 	Created  sqlvalue.Datetime // sqlvalue.NoDate: unknown
 	Recovery string
-	// Restoring: the database is RESTORING and not mirrored, for example after RESTORE … WITH
-	// NORECOVERY, or after mirroring was removed from a mirror.
+	// Restoring is true if the database is RESTORING and not mirrored, for example after RESTORE … WITH NORECOVERY, or
+	// after mirroring was removed from a mirror.
 	Restoring bool
 }
 

@@ -2,7 +2,7 @@ package storage
 
 import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
-// functionHeads caches the parsed heads of functions by their text.
+// functionHeads caches the parsed heads of functions by the functions' texts.
 var functionHeads = CacheByText[*tsql.Function]{Most: 1024}
 
 // FunctionHead returns the parsed head of the function with that text.

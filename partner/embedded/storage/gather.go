@@ -6,8 +6,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// gathered holds the rows written on a connection since begin. SQLite reports each row before it writes it. Rows of
-// writes that were rolled back are included, with their old values.
+// gathered holds the rows that a connection has written since begin. SQLite reports each row before it writes it. Rows
+// of writes that were rolled back are included, with their old values.
 type gathered struct {
 	On     bool
 	count  int // number of writes; a write is one row
@@ -17,7 +17,7 @@ type gathered struct {
 	saved  map[string]int // length of schema at each savepoint
 
 	watch func(sqlite.SQLitePreUpdateData) // also called for each row while a statement fires triggers; nil: not called
-	// ObjectsWritten: the open transaction has written objects.
+	// ObjectsWritten is true if the open transaction has written objects.
 	ObjectsWritten bool
 
 	Objects ObjectSet // objects of the database as the open transaction sees them; nil: not read since the last change

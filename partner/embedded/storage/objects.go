@@ -47,8 +47,8 @@ func scanObject(v []driver.Value) (*ObjectRow, error) {
 	return r, s.Err
 }
 
-// parsedTables caches parsed tables by their CREATE text: the text determines the table, and each CREATE of an object
-// reads it again.
+// parsedTables caches parsed tables by their CREATE text, which determines the table. Each CREATE of an object needs
+// the tables again.
 var parsedTables = CacheByText[*tsql.Table]{Most: 1024}
 
 // CacheByText caches the results computed from texts that recur; when the cache is full it is emptied.

@@ -64,10 +64,10 @@ func TestStatement_argumentsByNumber(t *testing.T) {
 	}
 	for n := range 3 {
 		if _, err := st.Row(row, want[:n]...); err == nil {
-			t.Errorf("%d arguments of 3 are enough", n)
+			t.Errorf("%d of 3 arguments are counted as complete", n)
 		}
 		if _, err := st.All(make([]driver.NamedValue, n)); err == nil {
-			t.Errorf("%d arguments of 3 are enough", n)
+			t.Errorf("%d of 3 arguments are counted as complete", n)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 type Reader struct {
 	*Conn
 	version               *atomic.Int64 // of the schema
-	seen                  int64         // the schema version that the statements below were prepared for
+	seen                  int64         // the schema version for which the statements below were prepared
 	log, changes, objects *statement
 
 	below *Reader // for functions that run within a statement of this reader; nil: none has run

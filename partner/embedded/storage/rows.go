@@ -53,7 +53,7 @@ func (r *Reader) table(name string) (*tableStatements, error) {
 	var read, set, free, same, places strings.Builder
 	for i, c := range columns {
 		assignment := fmt.Sprintf("%s = ?%d", Quoted(c), i+2)
-		fmt.Fprintf(&read, `, +%s AS ""`, Quoted(c)) // the plus hides the declared type; the driver would convert texts of a date type to dates
+		fmt.Fprintf(&read, `, +%s AS ""`, Quoted(c)) // the plus hides the declared type; otherwise the driver converts texts of a date type to dates
 		fmt.Fprintf(&set, ", %s", assignment)
 		fmt.Fprintf(&places, ", ?%d", i+2)
 		if unique[c] {

@@ -119,8 +119,8 @@ func (s *statement) arranged(args []driver.NamedValue) []driver.NamedValue {
 	return s.args
 }
 
-// given returns the number of parameters before the first one without an argument, of args arguments. The driver
-// refuses to run a statement with a missing argument.
+// given returns the number of parameters before the first one without an argument, if there are args arguments. The
+// driver does not run a statement with a missing argument.
 func (s *statement) given(args int) int {
 	for i, at := range s.order {
 		if at >= args {

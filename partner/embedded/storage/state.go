@@ -31,10 +31,10 @@ type Mirroring struct {
 	SafetyFull     bool
 	SafetySequence int64
 	Suspended      bool
-	// Forced: this principal was made by a forced service and has not been connected to its partner since.
+	// Forced is true if a forced service made this copy principal, and it has not been connected to its partner since.
 	Forced bool
-	// Diverged: this mirror was a principal and lost the role. It cannot become principal until it has discarded
-	// the commits that no other copy has.
+	// Diverged is true if this mirror was a principal and lost the role. Such a mirror cannot become principal until it
+	// has discarded the commits that no other copy has.
 	Diverged bool
 	Timeout  int64          // seconds
 	History  []RecoveryFork // the recovery forks of this data, oldest first

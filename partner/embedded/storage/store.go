@@ -43,7 +43,8 @@ type Record struct {
 	LSN     int64
 	Changes []Change
 	Schema  []string // SQLite statements that change the schema, to run before the changes
-	// Trim: both partners have every commit up to this one, so their lists of changes no longer need it.
+	// Trim is a commit: both partners have it and all commits before it, so their lists of changes no longer need
+	// these.
 	Trim int64
 }
 
@@ -70,7 +71,7 @@ type Store struct {
 	version  atomic.Int64 // version of the schema, for the prepared statements of connections
 	About    atomic.Pointer[Description]
 
-	retired atomic.Bool    // its files will be closed: no reader may begin
+	retired atomic.Bool    // the files will be closed: no reader may begin
 	asking  sync.WaitGroup // running ad-hoc queries; guarded by askMu, with retired
 	askMu   sync.Mutex
 }
@@ -269,7 +270,7 @@ func (s *Store) WriteLog(w *Writer, rec *Record) error {
 		if err := w.trim(rec.Trim); err != nil {
 			return fmt.Errorf("trim changes: %w", err)
 		}
-		s.StartLSN.Store(rec.Trim) // if the commit fails, the list has more than StartLSN says: harmless
+		s.StartLSN.Store(rec.Trim) // if the commit fails, the list has more commits than StartLSN says, which is harmless
 	}
 	return nil
 }
@@ -281,10 +282,10 @@ func (s *Store) Shut() error {
 	return s.close()
 }
 
-// errShut: the server is down, so the database's files are closed.
+// errShut means that the server is down, so that the database's files are closed.
 var errShut = errors.New("the database is closed")
 
-// errRetired: the database was dropped a moment ago.
+// errRetired means that the database was dropped a moment ago.
 var errRetired = errors.New("the database was dropped")
 
 // Retire waits until all readers have ended and closes the files for good. The caller holds the turn.

@@ -60,7 +60,8 @@ func IsClientError(err error) bool {
 	return told
 }
 
-// LostTransaction: SQLite has ended the transaction itself because the disk was full. TRY…CATCH must not catch it.
+// LostTransaction is the error for a transaction that SQLite has ended itself because the disk was full. TRY…CATCH must
+// not catch it.
 type LostTransaction struct{ Why error }
 
 // Error implements error.
@@ -101,7 +102,7 @@ func (w *Writer) Define(texts ...string) error {
 	defer w.schemaChanged()
 	for _, text := range texts {
 		if err := w.Script(text); err != nil {
-			return message.InWords(err)
+			return message.FromSQLite(err)
 		}
 		w.Gathered.schema = append(w.Gathered.schema, text)
 	}
@@ -112,10 +113,10 @@ func (w *Writer) Define(texts ...string) error {
 func (w *Writer) Checks(text string) error {
 	st, err := w.Prepare(text)
 	if err != nil {
-		return message.InWords(err)
+		return message.FromSQLite(err)
 	}
 	_, err = st.All(nil)
-	return errors.Join(message.InWords(err), st.Close())
+	return errors.Join(message.FromSQLite(err), st.Close())
 }
 
 // Merge runs the statements of a MERGE, and returns the number of rows it changed. It calls inserted for its INSERT,
@@ -165,9 +166,9 @@ func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue, inserted func(q
 // IsNoRoom reports whether a write failed because the disk, or the file, is full.
 func IsNoRoom(err error) bool { return AsNoRoom(err) != nil }
 
-// AsNoRoom returns the SQL Server error for a full disk if err means that, or nil.
+// AsNoRoom returns the SQL Server error for a full disk, or nil if err is another error.
 func AsNoRoom(err error) *tds.Error {
-	if e, ok := errors.AsType[*tds.Error](message.InWords(err)); ok && e.Number == message.NoRoom {
+	if e, ok := errors.AsType[*tds.Error](message.FromSQLite(err)); ok && e.Number == message.NoRoom {
 		return e
 	}
 	return nil

@@ -19,7 +19,7 @@ func answerItem(_ context.Context, _ *Call, w *Response) error {
 	return nil
 }
 
-// BenchmarkRPC is a procedure call with three output parameters through go-mssqldb.
+// BenchmarkRPC measures a procedure call with three output parameters through go-mssqldb.
 func BenchmarkRPC(b *testing.B) {
 	for _, options := range []string{"encrypt=disable", "encrypt=true&trustservercertificate=true"} {
 		b.Run(options[:12], func(b *testing.B) {
@@ -44,7 +44,7 @@ func BenchmarkRPC(b *testing.B) {
 	}
 }
 
-// BenchmarkServerSide is the same call as bytes over TCP, without a driver: the cost of the server alone.
+// BenchmarkServerSide measures the same call as bytes over TCP, without a driver: the cost of the server alone.
 func BenchmarkServerSide(b *testing.B) {
 	c, err := net.Dial("tcp", start(b, &Server{Handler: &fake{call: answerItem}}))
 	if err != nil {

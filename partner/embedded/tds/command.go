@@ -29,7 +29,7 @@ const (
 	CommandDropProcedure   Command = 0xDF
 )
 
-// notSupported is the error for a feature of SQL Server that this server does not have; its number is the one of
+// notSupported returns the error for a feature of SQL Server that this server does not have. Its number is that of
 // Azure SQL Database.
 func notSupported(what string) *Error {
 	return &Error{Number: 40510, State: 1, Class: 16, Message: what + " is not supported by the embedded partner."}

@@ -28,8 +28,8 @@ type conn struct {
 	session    Session // set by login
 	serverName string
 	version    uint32
-	full       bool // it has no slot; see slots
-	evicted    bool // it lost its slot. Guarded by srv.slots.mu.
+	full       bool // the connection has no slot; see slots
+	evicted    bool // the connection has lost its slot. Guarded by srv.slots.mu.
 
 	// Owned by the leader.
 	in    *packetReader
@@ -264,7 +264,7 @@ func (c *conn) refusal(m message) error {
 // errIgnored is a request that its client marked as to be ignored. The response is a DONE with only the error bit.
 var errIgnored = errors.New("tds: request ignored as the client asked")
 
-// calls runs the calls of an RPC message, and ends the responses of all but the last.
+// calls runs the calls of an RPC message, and ends the response to each call except the last.
 func (c *conn) calls(ctx context.Context, body []byte) error {
 	d := &decoder{b: body, alias: cap(body) > keepBuffer, names: c.names}
 	calls, err := parseRPC(d)

@@ -5,9 +5,9 @@
 // every byte of a client with bounds checks. It never buffers more than has arrived, nor more
 // than [Server.MaxRequest].
 //
-// A connection costs one goroutine, a second one only while a call runs longer than a
-// millisecond (it then reads a possible attention), and about 12 KiB while idle (up to 200 KiB
-// after large requests and responses). A request costs one read and one write.
+// A connection costs one goroutine, and about 12 KiB while idle (up to 200 KiB after large requests
+// and responses). A call that runs longer than a millisecond costs a second goroutine, which reads
+// a possible attention. A request costs one read and one write.
 //
 // Not supported: TDS before 7.2 (refused at login), MARS, integrated security (passed to the
 // Handler as a flag), bulk load, and table-valued, variant and CLR parameters (refused by an

@@ -56,7 +56,7 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// messagesOf returns the messages that err is sent as; none for nil.
+// messagesOf returns the messages as which err is sent; nil if err is nil.
 func messagesOf(err error) Errors {
 	if err == nil {
 		return nil

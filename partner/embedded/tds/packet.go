@@ -117,7 +117,7 @@ func (p *packetReader) fill() error {
 	return io.ErrNoProgress
 }
 
-// more is fill within a message.
+// more is fill within a message, with a deadline.
 func (p *packetReader) more() error {
 	if p.stall > 0 {
 		p.armed = true

@@ -14,7 +14,7 @@ const sendAt = 16 << 10
 // maxInfoClass is the highest severity that is not an error.
 const maxInfoClass = 10
 
-// Response is where a [Session] writes the response to the request it is running. It belongs to the goroutine of the
+// Response receives the response that a [Session] writes to its running request. It belongs to the goroutine of the
 // call and is not valid after it. The package writes the final token: the response to a request for which the session
 // writes nothing is "done".
 //
@@ -94,9 +94,10 @@ func (w *Response) Columns(cols ...Column) {
 }
 
 // Row adds a row to the result set that Columns started. Each value is nil, a bool, an integer, a float64 or float32, a
-// string, a []byte (nil is NULL) or a time.Time, as the column's type requires. A wrong number of values, or a value
-// that the column's type cannot hold, is an error that names the column, and nothing of the row is sent. Row also fails
-// after the client has disconnected or cancelled; a session should then stop. Row does not keep the values.
+// string, a []byte (nil is NULL) or a time.Time, as the column's type requires. A wrong number of values is an error,
+// and so is a value that the column's type cannot hold. Then nothing of the row is sent; the error of a value names its
+// column. Row also fails after the client has disconnected or cancelled; a session should then stop. Row does not keep
+// the values.
 func (w *Response) Row(values ...any) error {
 	if !w.canSend() {
 		if w.ctx.Err() != nil {

@@ -105,7 +105,7 @@ func TestRPC_CapturedParameters(t *testing.T) {
 		{"bit", "\x68\x01\x01\x00", Bit, false},
 		{"datetime", "\x6F\x08\x08\x00\x00\x00\x00\x2C\x01\x00\x00", DateTime, time.Date(1900, 1, 1, 0, 0, 1, 0, time.UTC)},
 		{"fixed datetime", "\x3D\xFF\xFF\xFF\xFF\x01\x00\x00\x00", DateTime, time.Date(1899, 12, 31, 0, 0, 0, 3e6, time.UTC)},
-		{"null of no type", "\x1F", Type{}, nil},
+		{"null without a type", "\x1F", Type{}, nil},
 		{"utf-8 varchar", "\xA7\x05\x00\x09\x04\xD0\x04\x34\x02\x00\xC3\xA4", VarChar(5), "ä"},
 		{"narrow numeric, as FreeTDS sends it", "\x6C\x11\x03\x02\x03\x01" + "\x96\x00", Numeric(3, 2), "1.50"},
 		{"wide numeric", "\x6C\x11\x05\x02\x11\x00" + "\x39\x30" + strings.Repeat("\x00", 14), Numeric(5, 2), "-123.45"},

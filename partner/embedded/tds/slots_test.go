@@ -80,7 +80,7 @@ func TestSlots_PendingLoginsAreEvicted(t *testing.T) {
 		case <-crowd[0]:
 		case <-crowd[1]:
 		case <-honest:
-			t.Error("the address with one connection lost it, although another has two")
+			t.Error("the connection of an address with one connection was closed, although another address has two")
 		default:
 			t.Error("no connection was evicted")
 		}

@@ -65,7 +65,7 @@ func TestParse_QuotedIdentifier(t *testing.T) {
 	}
 }
 
-// What Management Studio writes, and what portable scripts have.
+// The BACKUP and RESTORE statements of Management Studio and of portable scripts.
 func TestParse_Media(t *testing.T) {
 	for batch, want := range map[string]Statement{
 		"BACKUP DATABASE [d] TO DISK = N'd.bak' WITH NOFORMAT, NOINIT, NAME = N'd-Full Database Backup', SKIP, NOREWIND, NOUNLOAD, COMPRESSION, STATS = 10, CHECKSUM": &Backup{

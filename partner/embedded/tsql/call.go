@@ -316,7 +316,7 @@ func (p *parser) aggregateCall(name string) fragment {
 	return f
 }
 
-// summed writes SUM or AVG. AVG of integers is an integer.
+// summed writes SUM or AVG. The AVG of integers is an integer.
 func (p *parser) summed(name, distinct string, arg fragment) fragment {
 	typ, ok := sumType(name, arg.typ)
 	if !ok {

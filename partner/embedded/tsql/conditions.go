@@ -282,7 +282,7 @@ func (p *parser) like(left fragment) string {
 		escape = ", " + f.sql
 	}
 	sql := "tsql_like(" + pattern.sql + ", " + left.sql + escape + ")"
-	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // their trailing blanks may be missing
+	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // the trailing blanks of a char value may be missing
 		sql += " OR tsql_like(" + pattern.sql + ", rtrim(" + left.sql + ")" + escape + ")"
 	}
 	return sql

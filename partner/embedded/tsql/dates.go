@@ -100,7 +100,7 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	}
 	offset := 0
 	local, hasOffset := withOffset(args[2])
-	if hasOffset { // its months are those of its own offset
+	if hasOffset { // months are added in the offset of the value
 		_, offset = local.Zone()
 		t, precise = t.Add(time.Duration(offset)*time.Second), true
 	}

@@ -156,7 +156,7 @@ func wrongColumns(name string, have, listed, line int) *Error {
 	return e
 }
 
-// commonTableNamed returns a common table expression; nil: the name is that of another table.
+// commonTableNamed returns a common table expression; nil: n is the name of another table.
 func (p *parser) commonTableNamed(n Name) *cte {
 	if n.Schema != "" || n.Database != "" {
 		return nil

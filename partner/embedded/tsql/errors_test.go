@@ -61,8 +61,7 @@ func TestErrors(t *testing.T) {
 	}.run(t)
 }
 
-// T-SQL that this package does not support is refused by its name; and so are words that are not
-// T-SQL.
+// T-SQL that this package does not support is refused with its name. Words that are not T-SQL are refused too.
 func TestNotSupported(t *testing.T) {
 	refusals{
 		{"create view v as select 1", 4511, 1, "Create View or Function failed because no column name was specified for column 1."},
@@ -112,7 +111,7 @@ func TestNotSupported(t *testing.T) {
 	}.run(t)
 }
 
-// The same for queries.
+// Queries that this package does not support are refused with the name of the feature.
 func TestNotSupported_Queries(t *testing.T) {
 	refusals{
 		{"select * from (select 1) x", 8155, 1, "No column name was specified for column 1 of 'x'."},

@@ -39,8 +39,7 @@ func (p *parser) exec(at position) Statement {
 	return e
 }
 
-// positionAfterName fails with 119: the n-th argument has no name, and the one before it has
-// one.
+// positionAfterName fails with 119: the n-th argument has no name, but an earlier argument has one.
 func (p *parser) positionAfterName(n int) {
 	p.fail(&Error{Number: 119, State: 1, Class: 15, Line: p.line(), Message: fmt.Sprintf("Must pass parameter number %d and subsequent parameters as '@name = value'. "+
 		"After the form '@name = value' has been used, all subsequent parameters must be passed in the form '@name = value'.", n)})

@@ -79,8 +79,8 @@ func (p *parser) localTable(at position, name string) Statement {
 	return st
 }
 
-// localSQL returns the table as one statement. Its keys are constraints. It has no other indexes, and no foreign keys,
-// as SQL Server's temporary tables have none.
+// localSQL returns the table as one statement. Its keys are constraints. It has no other indexes, and no foreign keys.
+// SQL Server's temporary tables have no foreign keys either.
 func (p *parser) localSQL(t *Table) string {
 	t.ForeignKeys = nil
 	sql := "CREATE TEMP" + strings.TrimPrefix(strings.TrimSuffix(t.create(), ")"), "CREATE")

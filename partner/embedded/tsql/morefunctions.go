@@ -181,7 +181,7 @@ func (p *parser) furtherCall(t token, name string, f further) fragment {
 // furtherName returns the function's name in SQLite.
 func furtherName(name string) string { return "tsql_more_" + strings.ToLower(name) }
 
-// furtherFunctions are registered as SQLite functions too.
+// init adds furtherFunctions to sqlFunctions.
 func init() {
 	sqlFunctions["tsql_datename"] = sqlFunction{args: 2, strict: true, call: dateName}
 	for name, f := range furtherFunctions {

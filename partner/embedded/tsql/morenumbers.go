@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// round implements ROUND(x, decimals [, cut]): of an integer it is an integer.
+// round implements ROUND(x, decimals [, cut]). The result for an integer is an integer.
 func round(args []driver.Value) (driver.Value, *Error) {
 	decimals, err := count(args[1])
 	if err != nil {
@@ -127,7 +127,7 @@ func logarithm(args []driver.Value) (driver.Value, *Error) {
 	return finite(math.Log(x) / math.Log(b))
 }
 
-// power implements POWER(x, y): of an integer it is an integer, truncated.
+// power implements POWER(x, y). The result for an integer is an integer, truncated.
 func power(args []driver.Value) (driver.Value, *Error) {
 	x, err := number(args[0])
 	if err != nil {

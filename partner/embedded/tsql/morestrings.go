@@ -87,7 +87,7 @@ func patIndex(args []driver.Value) (driver.Value, *Error) {
 	if len(places) == 1 {
 		return int64(1), nil
 	}
-	// After the leading % the rest must match from some position on.
+	// After a leading % the rest of the pattern must match from some position on.
 	text, at := textOf(args[1]), int64(1)
 	for i, r := range text {
 		if matchLike(places[1:], text[i:]) {

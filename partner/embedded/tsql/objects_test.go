@@ -137,7 +137,7 @@ func TestJoinedWrites(t *testing.T) {
 		{"SELECT Id, N FROM O ORDER BY Id", "1|51;2|71"},
 		{"INSERT INTO C SELECT Id + 10, Item, NULL, NULL FROM O", "2"},
 		{"INSERT INTO C SELECT * FROM C", "2627:"},
-		{"INSERT INTO C (Id, Name) SELECT * FROM O", "121:"}, // the star is known to be more
+		{"INSERT INTO C (Id, Name) SELECT * FROM O", "121:"}, // the star has more columns, which is known here
 	}.run(t, c)
 	// The old and the new values of a joined UPDATE are those of the written rows.
 	text := "CREATE PROCEDURE p AS UPDATE o SET N = o.N + c.Id OUTPUT deleted.N, inserted.N FROM O o JOIN C c ON c.Id = o.C WHERE c.Id = 1"

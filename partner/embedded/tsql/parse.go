@@ -24,7 +24,7 @@ func ParseFor(batch string, schema Schema) ([]Statement, error) {
 }
 
 // ParseTyped is ParseFor with the types of variables that the batch does not declare, such as the parameters of
-// sp_executesql, by name in lower case with its "@".
+// sp_executesql. The keys are names in lower case with their "@".
 func ParseTyped(batch string, schema Schema, variables map[string]TypeSpec) ([]Statement, error) {
 	return ParseQuoted(batch, schema, true, variables)
 }

@@ -135,7 +135,7 @@ func TestTediousLogin(t *testing.T) {
 	}
 }
 
-// TestMonoCall is a procedure call as text, as the oldest drivers send it.
+// TestMonoCall parses a procedure call in a text, as the oldest drivers send it.
 func TestMonoCall(t *testing.T) {
 	statements, err := Parse("declare @s varbinary(7000), @l bit, @a int, @c int, @f int exec TempGetStateItemExclusive3 N'abc2014c0f1', " +
 		"@s output, @l output, @a output, @c output, @f output select @s, @l as locked, @a, @c, @f")

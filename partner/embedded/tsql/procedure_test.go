@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The parts of a procedure.
+// ParseProcedure returns the parts of a procedure.
 func TestParseProcedure(t *testing.T) {
 	p, err := ParseProcedure(`CREATE OR ALTER PROC dbo.[My Proc] (@a int, @B nvarchar(88) = N'x', @c datetime2(7) = NULL OUTPUT, @@d bit OUT) WITH RECOMPILE
 AS

@@ -20,7 +20,7 @@ type selection struct {
 	ordered  bool   // ORDER BY without TOP and OFFSET
 	distinct bool
 	bare     []bareColumns // of each item, if the query is grouped
-	describe bool          // outputs are needed
+	describe bool          // the result columns are needed
 	outputs  []Column      // the result columns, for an enclosing query; nil: unknown
 	unknown  bool          // a * stands for unknown columns
 	target   string        // the table of INTO

@@ -63,7 +63,7 @@ func (p *parser) noColumns(line int) {
 // print parses the tokens after PRINT.
 func (p *parser) print(at position) Statement {
 	s := &Print{position: at}
-	p.in.noQuery = true // PRINT allows no subquery (1046)
+	p.in.noQuery = true // PRINT does not allow a subquery (1046)
 	s.Value = p.scalar()
 	p.finish()
 	return s

@@ -188,7 +188,7 @@ func one[S Statement](t *testing.T, batch string) S {
 	return s
 }
 
-// asError is the *Error in err.
+// asError returns the *Error in err.
 func asError(t *testing.T, err error) *Error {
 	t.Helper()
 	var e *Error

@@ -323,12 +323,12 @@ func TestTable_Change(t *testing.T) {
 		{"ALTER TABLE Orders ADD State int", "2705:"},
 		{"ALTER TABLE Orders ADD Must int NOT NULL", "4901:"},
 		{"ALTER TABLE Orders DROP CONSTRAINT DF_State", ""},
-		{"SELECT Id, State FROM Orders WHERE Id < 3", "1|7;2|7"}, // what they were given stays
+		{"SELECT Id, State FROM Orders WHERE Id < 3", "1|7;2|7"}, // existing rows keep the value that they got
 		{"INSERT INTO Orders (CustomerId, Code) VALUES (1, 'b2')", "515:"},
 		{"ALTER TABLE Orders ADD CONSTRAINT DF_Again DEFAULT (1 + 1) FOR State", ""},
 		{"ALTER TABLE Orders ADD Late int NULL", ""},
 		{"ALTER TABLE Orders ADD DEFAULT 5 FOR Late", ""},
-		{"SELECT DISTINCT Late FROM Orders", "NULL"}, // a default is for rows to come
+		{"SELECT DISTINCT Late FROM Orders", "NULL"}, // a default applies to new rows only
 		{"INSERT INTO Orders (CustomerId, Code) VALUES (1, 'b2'); SELECT State, Late FROM Orders WHERE Code = 'b2'", "2|5"},
 		{"ALTER TABLE Orders DROP COLUMN Extra", "5074:"},
 		{"ALTER TABLE Orders DROP COLUMN Note", ""},

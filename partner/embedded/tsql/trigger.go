@@ -157,7 +157,7 @@ func (p *parser) switchTrigger(at position) Statement {
 	return d
 }
 
-// triggerNames parses a, b, … or ALL, for which it returns none.
+// triggerNames parses a, b, … or ALL. For ALL it returns nil.
 func (p *parser) triggerNames() []string {
 	if p.accept("ALL") {
 		return nil

@@ -374,7 +374,7 @@ func (p *parser) delete(q *Query) {
 	p.output(q, w.table)
 	if p.accept("FROM") {
 		if q.Output != nil {
-			p.pos = at // its items are in the table that FROM determines
+			p.pos = at // the items of OUTPUT are in the table that FROM determines
 			q.Output = nil
 			from := p.findFrom()
 			p.pos = from + 1

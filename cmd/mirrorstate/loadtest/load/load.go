@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Load is the clients of one via, their sessions and their ledger. Call its methods one after the
-// other: Prepare, Run, ReadBack, Clean. Shut and Open may be called while Run runs.
+// Load holds the clients of one via, their sessions and their ledger. Call its methods one after the other: Prepare,
+// Run, ReadBack, Clean. Shut and Open may be called while Run runs.
 type Load struct {
 	Task
 	app    *session.Application
@@ -24,7 +24,7 @@ type Load struct {
 	places *places
 	clock  measure.Clock
 
-	// gate is read-locked during each visit of a closed loop, and locked by Shut.
+	// gate is read-locked during each visit of a closed loop; Shut locks it.
 	gate sync.RWMutex
 
 	// calls is the context of the requests. Run sets it. It ends a little later than Run's context,
@@ -187,7 +187,7 @@ func (l *Load) ReadBack(ctx context.Context) measure.Integrity {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
 	list := l.places.all()
-	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
+	_ = l.parallel(len(list), func(w *worker, i int) error { // the function returns no error
 		l.ledger.ReadAtEnd(w.readBack(ctx, list[i]))
 		return nil
 	})
@@ -225,14 +225,14 @@ func (l *Load) Clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
 	list := l.places.all()
-	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
+	_ = l.parallel(len(list), func(w *worker, i int) error { // the function returns no error
 		if gone, _ := list[i].Removal(); gone {
 			return nil
 		}
 		for range cleanTries { // otherwise the session expires
 			op := session.NewOperation()
 			err := w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
-			if errors.Is(err, session.ErrLocked) { // a client holds it whose answer was lost
+			if errors.Is(err, session.ErrLocked) { // a client whose answer was lost holds the lock
 				op.Break = true
 				err = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// hotTask is a short load on few sessions, so that clients meet.
+// hotTask is a short load on few sessions, so that clients use a session at the same time.
 func hotTask() Task {
 	return Task{
 		App: "/loadtest/http", Rate: 400, Clients: 16, Duration: time.Second, Timeout: 40 * time.Second, Seed: 1,

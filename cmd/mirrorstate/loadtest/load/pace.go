@@ -7,10 +7,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Pacer hands out the arrivals of an open model: arrival i is due at start + i/rate, whatever
-// became of the earlier ones. A free client takes the next arrival and waits until it is due. If no
-// client is free, the arrival waits for one. Its latency counts from when it was due. With a rate
-// of 0 the next arrival is due when a client asks for it. The methods may be called concurrently.
+// Pacer hands out the arrivals of an open model: arrival i is due at start + i/rate, whether the
+// earlier ones have ended or not. A free client takes the next arrival and waits until it is due.
+// If no client is free, the arrival waits for one. Its latency counts from when it was due. With a
+// rate of 0 the next arrival is due when a client asks for it. The methods may be called
+// concurrently.
 type Pacer struct {
 	start, end time.Time
 	every      float64 // nanoseconds between two arrivals; 0: no pause

@@ -50,7 +50,7 @@ func (w *worker) request(a arrival, call measure.Call, do func(context.Context) 
 	err := do(ctx)
 	done := time.Now()
 	if err != nil && w.calls.Err() != nil {
-		return err // an interrupt is no failure
+		return err // an interrupt is not a failure
 	}
 	s := measure.Sample{Due: w.clock.At(a.due), Sent: w.clock.At(sent), Done: w.clock.At(done), Call: call, Early: a.early}
 	if s.Status, s.Problem = classify(err); s.Status == measure.Failed && call.Mutates() {
@@ -114,8 +114,7 @@ func (w *worker) update(due time.Time, e *measure.Entry, seen *measure.Write, lo
 	}
 }
 
-// release releases the lock. With maybe it may have been released before; then a lost lock is no
-// failure.
+// release releases the lock. With maybe set the lock may have been released before; then a lost lock is not a failure.
 func (w *worker) release(due time.Time, e *measure.Entry, lock session.Lock, maybe bool) {
 	_ = w.request(arrival{due, false}, measure.CallRelease, func(ctx context.Context) error { // the recorder counts the error
 		return w.store.Release(ctx, w.ref(e), lock, session.NewOperation())

@@ -29,8 +29,8 @@ type Share struct {
 	Weight int    // relative to the other weights
 }
 
-// Mix is the kinds of visits with their weights. The kinds are lock (acquire, think, update and
-// release), read, touch, and renew (acquire, remove, and create a new session).
+// Mix has the kinds of visits with their weights. The kinds are lock (acquire, think, update and release), read, touch,
+// and renew (acquire, remove, and create a new session).
 type Mix []Share
 
 // visitRequests is the number of requests of a visit.

@@ -47,7 +47,7 @@ func residentMB(pid int) float64 {
 
 // Meter measures the resources of one process. It works on Linux only.
 type Meter struct {
-	Name string // of the process, in the report
+	Name string // name of the process in the report
 	pid  int
 	from time.Duration
 	ok   bool

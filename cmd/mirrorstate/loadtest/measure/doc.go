@@ -9,6 +9,5 @@
 // A recorder costs memory for each request of the last minute and of the time around each failover.
 // A ledger costs memory for each session, and for the last writes of each.
 //
-// The package makes no requests to sessions and shows nothing: package load does the one, package
-// report the other.
+// The package makes no requests to sessions (package load does), and shows nothing (package report does).
 package measure

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// The layout of an item that the load writes, little-endian:
+// MinItem is the smallest item that the load writes, in bytes. An item has this layout, little-endian:
 //
 //	0   4  mark "load"
 //	4   4  length of the item

@@ -25,9 +25,9 @@ type Integrity struct {
 // Ledger checks the answers of the servers against the writes, locks and removals that they
 // acknowledged. Its methods, and those of its entries, may be called concurrently.
 //
-// What makes the ledger expect more is noted after the answer. What makes it expect less is noted
-// before the call is sent. So the ledger never expects what the servers have not promised, and each
-// loss that it counts is one.
+// A client notes what makes the ledger expect more after the answer, and what makes it expect less
+// before the call. So the ledger never expects more than the servers have acknowledged, and each
+// loss that it counts is a real loss.
 type Ledger struct {
 	stamps atomic.Uint64
 
@@ -61,7 +61,7 @@ func (l *Ledger) ReadAtEnd(read bool) {
 	})
 }
 
-// Entry is what the ledger knows of one session.
+// Entry is the ledger's knowledge about one session.
 //
 // A client writes while it holds the session's lock. It derives each write from the item that came
 // with the lock. So the writes that took effect form a chain: each one is based on the one before.
@@ -84,7 +84,7 @@ type Entry struct {
 	removing    int  // removals that were begun and not refused
 	removed     bool // a removal was acknowledged
 	resurrected bool // counted as resurrected
-	vanished    bool // counted as lost as a whole
+	vanished    bool // all its writes are counted as lost
 }
 
 // NewEntry returns the entry of a session that does not exist yet.
@@ -92,8 +92,8 @@ func (l *Ledger) NewEntry(id session.ID) *Entry {
 	return &Entry{ID: id, ledger: l, writes: map[uint64]*Write{}}
 }
 
-// View is what the ledger knew of a session when a call began. [Entry.BeginCall] returns it; the
-// check of the call's answer takes it.
+// View is the ledger's knowledge about a session when a call began. [Entry.BeginCall] returns it, and the check of the
+// call's answer uses it.
 type View struct {
 	began   time.Time
 	head    *Write
@@ -102,16 +102,15 @@ type View struct {
 	entered int
 }
 
-// BeginCall notes that a call begins which does not ask for the lock. The answer is checked against
-// the result.
+// BeginCall notes that a call begins that does not ask for the lock. The answer to the call is checked against the
+// returned view.
 func (e *Entry) BeginCall(now time.Time) View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.viewLocked(now)
 }
 
-// BeginAcquire notes that a call begins which asks for the lock. [Entry.EndHold] must follow,
-// whatever the answer is.
+// BeginAcquire notes that a call begins that asks for the lock. [Entry.EndHold] must follow, whatever the answer is.
 func (e *Entry) BeginAcquire(now time.Time) View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -174,8 +173,8 @@ func (e *Entry) checkAliveLocked(v View) {
 	}
 }
 
-// CheckMissing checks an answer which says that the session does not exist. It reports whether that
-// was to be expected; if not, it counts the session's writes as lost.
+// CheckMissing checks an answer which says that the session does not exist. It reports whether that was expected; if
+// not, it counts the session's writes as lost.
 func (e *Entry) CheckMissing() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -196,8 +195,8 @@ func (e *Entry) Contended(v View) bool {
 	return v.others || e.entered > v.entered
 }
 
-// ClaimRemoval gives the caller alone the right to remove the session. It reports false if another
-// client has that right.
+// ClaimRemoval gives the caller the exclusive right to remove the session. It reports false if another client has that
+// right.
 func (e *Entry) ClaimRemoval() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

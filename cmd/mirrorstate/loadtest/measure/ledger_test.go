@@ -8,8 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// sessionHistory is the history of one session, written by hand. Each step is what a client sends,
-// or an answer.
+// sessionHistory is the history of one session, written by hand. Each step is a request of a client, or an answer.
 type sessionHistory struct {
 	t      *testing.T
 	ledger *Ledger
@@ -88,7 +87,7 @@ func TestLedger_CorrectServer(t *testing.T) {
 			t.Errorf("%d writes acknowledged, want 3", n)
 		}
 	})
-	t.Run("seen before it is acknowledged", func(t *testing.T) {
+	t.Run("a write is seen before it is acknowledged", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.stores("2", "1")
@@ -96,7 +95,7 @@ func TestLedger_CorrectServer(t *testing.T) {
 		s.reads("2")
 		s.found(Integrity{})
 	})
-	t.Run("a read that was overtaken", func(t *testing.T) {
+	t.Run("a read that was overtaken by a write", func(t *testing.T) {
 		s := newHistory(t)
 		early := s.entry.BeginCall(s.now)
 		s.stores("1", "made")
@@ -107,7 +106,7 @@ func TestLedger_CorrectServer(t *testing.T) {
 		s.reads("2")
 		s.found(Integrity{})
 	})
-	t.Run("a read that was overtaken by very many", func(t *testing.T) {
+	t.Run("a read that was overtaken by very many writes", func(t *testing.T) {
 		s := newHistory(t)
 		early := s.entry.BeginCall(s.now)
 		last := "made"
@@ -148,7 +147,7 @@ func TestLedger_CorrectServer(t *testing.T) {
 		s.stores("2", "1")
 		s.found(Integrity{})
 	})
-	t.Run("unknown, and applied beside a reader", func(t *testing.T) {
+	t.Run("unknown, and applied during a read", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
@@ -180,7 +179,7 @@ func TestLedger_CorrectServer(t *testing.T) {
 		}
 		s.found(Integrity{})
 	})
-	t.Run("removal of unknown outcome", func(t *testing.T) {
+	t.Run("a removal of unknown outcome", func(t *testing.T) {
 		s := newHistory(t)
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(errUnknown)
@@ -209,7 +208,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("4")
 		s.found(Integrity{LostWrites: 2})
 	})
-	t.Run("back to a write that is not kept any more", func(t *testing.T) {
+	t.Run("a read finds a write that is not kept any more", func(t *testing.T) {
 		s := newHistory(t)
 		last := "made"
 		for i := range 2 * keptWrites {
@@ -220,7 +219,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("made")
 		s.found(Integrity{LostWrites: 2 * keptWrites})
 	})
-	t.Run("a write that was seen is gone", func(t *testing.T) {
+	t.Run("a write that was seen is lost", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
@@ -228,7 +227,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("made")
 		s.found(Integrity{LostWrites: 1})
 	})
-	t.Run("a late write over one that was acknowledged", func(t *testing.T) {
+	t.Run("a late write over an acknowledged one", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
@@ -259,7 +258,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("c")
 		s.found(Integrity{LostWrites: 1})
 	})
-	t.Run("the whole session is lost", func(t *testing.T) {
+	t.Run("all writes of the session are lost", func(t *testing.T) {
 		s := newHistory(t)
 		s.stores("1", "made")
 		for range 2 {
@@ -300,7 +299,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.wrote("1", errNothing)
 		s.found(Integrity{GhostWrites: 1})
 	})
-	t.Run("applied after its time", func(t *testing.T) {
+	t.Run("applied after its deadline", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown) // it takes effect within a minute or never
@@ -336,7 +335,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 }
 
 func TestLedger_Locks(t *testing.T) {
-	t.Run("one after the other", func(t *testing.T) {
+	t.Run("one holder after the other", func(t *testing.T) {
 		s := newHistory(t)
 		for range 2 {
 			s.entry.BeginAcquire(s.now)
@@ -346,7 +345,7 @@ func TestLedger_Locks(t *testing.T) {
 		}
 		s.found(Integrity{})
 	})
-	t.Run("granted while the update of the holder before is under way", func(t *testing.T) {
+	t.Run("granted during the update of the previous holder", func(t *testing.T) {
 		s := newHistory(t)
 		s.entry.BeginAcquire(s.now)
 		s.entry.LockGranted()
@@ -366,8 +365,7 @@ func TestLedger_Locks(t *testing.T) {
 	})
 }
 
-// A lock held by another client is an answer if another client can have held it, and otherwise a
-// failure.
+// The answer that another client holds the lock is a failure if no other client can have held it.
 func TestEntry_Contended(t *testing.T) {
 	s := newHistory(t)
 	e := s.entry
@@ -402,7 +400,7 @@ func TestEntry_Classify(t *testing.T) {
 		{"answered", nil, nil, Answered, ""},
 		{"missing", nil, session.ErrNotFound, Failed, "session-not-found"},
 		{"removed", (*Entry).BeginRemoval, session.ErrNotFound, Gone, ""},
-		{"locked by nobody", nil, &session.LockedError{}, Failed, "session-locked"},
+		{"a lock that nobody holds", nil, &session.LockedError{}, Failed, "session-locked"},
 		{"locked", func(e *Entry) { e.BeginAcquire(time.Now()) }, &session.LockedError{}, Busy, ""},
 		{"lost lock", nil, session.ErrLockLost, Failed, "lock-lost"},
 		{"no principal", nil, session.ErrNoPrincipal, Failed, "no-principal"},
@@ -418,7 +416,7 @@ func TestEntry_Classify(t *testing.T) {
 				tt.prepare(s.entry)
 			}
 			if status, problem := s.entry.Classify(v, tt.err); status != tt.want || problem != tt.problem {
-				t.Errorf("judged %v %q, want %v %q", status, problem, tt.want, tt.problem)
+				t.Errorf("classified as %v %q, want %v %q", status, problem, tt.want, tt.problem)
 			}
 		})
 	}

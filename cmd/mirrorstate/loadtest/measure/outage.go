@@ -19,8 +19,8 @@ type Outage struct {
 	Refused string        // why it did not happen; empty: it did
 }
 
-// afterTime is how long requests still belong to a failover after it was made, its fault was
-// lifted, or a partner served again, whichever is last.
+// afterTime is how long requests still belong to a failover after the last of these: it was made, its fault was lifted,
+// a partner served again.
 const afterTime = 4 * time.Second
 
 // window returns how long a failover of this kind takes at least.
@@ -31,8 +31,8 @@ func window(kind string) time.Duration {
 	return FaultTime + afterTime
 }
 
-// Outages returns the failovers that were asked for, and those that only the events show: somebody
-// else made these during the length of the run. The list is ordered by time. servers reports
+// Outages returns the failovers that the load test made, and those that only the events show:
+// others made these during the length of the run. The list is ordered by time. servers reports
 // whether the events come from the database servers themselves.
 func Outages(attempts []Attempt, events []Event, servers bool, length time.Duration) []Outage {
 	var list []Outage
@@ -76,8 +76,8 @@ func CountOutages(list []Outage) (failovers, faults int) {
 // belongs to it.
 func (o *Outage) met(s *Sample) bool { return o.Refused == "" && s.Done >= o.At && s.Due < o.Until }
 
-// nextAfter returns when the first failover of the list was made that was not refused; if there is
-// none, the end of time.
+// nextAfter returns the time of the first failover of the list that was not refused; if there is none, the largest
+// time.
 func nextAfter(list []Outage) time.Duration {
 	for _, o := range list {
 		if o.Refused == "" {
@@ -194,8 +194,8 @@ func (r *Recorder) LastAnswer(o *Outage) time.Duration {
 	return last
 }
 
-// answerMargin is the gap between the last answer of the old principal and the moment that a
-// partner served again from which on a later answer can not be the old principal's.
+// answerMargin is a minimum gap. If the last answer of the old principal is at least this much older than the moment
+// when a partner served again, a later answer can't come from the old principal.
 const answerMargin = 20 * time.Millisecond
 
 // FailoverOf returns what an outage cost this via. down is the result of [Recorder.LastAnswer].

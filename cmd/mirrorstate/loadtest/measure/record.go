@@ -25,7 +25,7 @@ type Recorder struct {
 	problems      map[string]int64
 	total         histogram
 	byCall        [callKinds]histogram
-	early         histogram         // how late a request was sent although a client had waited for it
+	early         histogram         // delays of requests for which a client had waited
 	recentLatency histogram         // latencies since the last call of Recent
 	recent        Recent            // counts since the last call of Recent
 	seconds       map[int][]Sample  // samples by the second in which they were due
@@ -155,13 +155,13 @@ func (r *Recorder) countStep(s *Sample) {
 
 func (r *Recorder) stepOf(d time.Duration) int { return int(math.Floor(float64(d) / float64(r.step))) }
 
-// Recent is what ended since the call of [Recorder.Recent] before, the warm-up included.
+// Recent counts the requests that ended since the previous call of [Recorder.Recent], including the warm-up.
 type Recent struct {
 	Requests, Failed int64   // requests that ended, and failures among them
 	P50, P99         float64 // of the answers, in milliseconds
 }
 
-// Recent returns what ended since it was last called.
+// Recent returns the counts since its previous call.
 func (r *Recorder) Recent() Recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,8 +175,8 @@ func (r *Recorder) Recent() Recent {
 // compactAfter is how long each sample is kept at least.
 const compactAfter = time.Minute
 
-// Compact drops samples that were due more than a minute before now, and keeps their latencies for
-// the timeline. It keeps the samples of each second from..to for which keep reports true.
+// Compact drops samples that were due more than a minute before now, and keeps their latencies for the timeline. It
+// does not drop the samples of a second for which keep reports true; from and to are the limits of the second.
 func (r *Recorder) Compact(now time.Duration, keep func(from, to time.Duration) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,7 +4,7 @@ import "time"
 
 // Sample is one request with its result. Its times are on the run's [Clock].
 type Sample struct {
-	Due, Sent, Done time.Duration // when it was due, was sent, and ended
+	Due, Sent, Done time.Duration // when it was due, when it was sent, and when it ended
 	Call            Call          // what it called
 	Status          Status        // how it ended
 	Problem         string        // problem name, if the status is Failed

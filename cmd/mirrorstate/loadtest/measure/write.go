@@ -16,7 +16,7 @@ type Write struct {
 	refused    bool   // the answer said that it has not taken effect
 	unknown    bool   // no answer says whether it has taken effect
 	until      time.Time
-	expired    bool // its outcome was unknown, its time is over, and it had not taken effect
+	expired    bool // its outcome was unknown, its deadline has passed, and it had not taken effect
 }
 
 // BeginWrite begins a write that is based on seen (nil: the write creates the session). It appends
@@ -72,7 +72,7 @@ func (e *Entry) extend(w *Write) {
 	}
 }
 
-// lose counts the writes of the chain with sequences above after, up to upTo, as lost.
+// lose counts the writes of the chain with sequences from after+1 to upTo as lost.
 func (e *Entry) lose(upTo, after uint64) {
 	for _, w := range e.recent {
 		w.lost = w.lost || w.seq > after
@@ -150,8 +150,8 @@ func (e *Entry) itemNew(v View, w *Write) {
 }
 
 // itemOlder handles a read that found an older write than was known when the read began. The chain
-// goes on from the write that was found, so that each loss counts once. If a lost write is seen
-// again later, that counts as nothing.
+// goes on from the write that was found, so that each loss counts once. A lost write that is seen
+// again later is not counted.
 func (e *Entry) itemOlder(v View, w *Write) {
 	e.lose(v.head.seq, w.seq)
 	e.recent = nil

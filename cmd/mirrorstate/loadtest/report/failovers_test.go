@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Each via is measured by its own answers: the old principal served it until its own last answer.
+// The costs of each via are computed from its own answers: the old principal served it until its own last answer.
 func TestAddFailovers_EachByItsOwnAnswers(t *testing.T) {
 	at := func(ms int) time.Duration { return 10*time.Second + time.Duration(ms)*time.Millisecond }
 	slow, quick := measure.NewRecorder(20*time.Second), measure.NewRecorder(20*time.Second)

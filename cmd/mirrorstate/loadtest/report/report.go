@@ -20,8 +20,8 @@ type Report struct {
 
 	Version     string                  `json:"version,omitempty"` // of this program
 	Tested      Tested                  `json:"tested"`
-	Began       time.Time               `json:"began"`                 // start of measuring, in UTC
-	Interrupted bool                    `json:"interrupted,omitempty"` // ended before its time
+	Began       time.Time               `json:"began"`                 // when measuring started, in UTC
+	Interrupted bool                    `json:"interrupted,omitempty"` // the run was interrupted
 	Load        Offered                 `json:"load"`
 	Processes   map[string]measure.Cost `json:"processes,omitempty"` // by name; "generator" is the load test itself
 	Limits      []Checked               `json:"limits,omitempty"`    // the limits that were set
@@ -46,16 +46,16 @@ func New(length time.Duration) *Report {
 // Step returns the length of a step of the timeline.
 func (r *Report) Step() time.Duration { return r.step }
 
-// Add adds a via. Its recorder must not get any more samples. measured is how long the via was
-// under load, and ended when that was over on the run's clock.
+// Add adds a via. Its recorder must not get any more samples. measured is how long the via was under load, and ended is
+// when the load ended, on the run's clock.
 func (r *Report) Add(name string, rec *measure.Recorder, found measure.Integrity, measured, ended time.Duration) {
 	r.order = append(r.order, name)
 	r.recorders[name] = rec
 	r.results[name] = newResult(rec, found, measured, ended)
 }
 
-// Finish adds to each via what the outages cost it, and copies the first via's result to the top
-// level. It must be called once, after all calls of Add. compared says that vias were named.
+// Finish adds the costs of the outages to each via, and copies the result of the first via to the top level. It must be
+// called once, after all calls of Add. compared is true if vias were named.
 func (r *Report) Finish(list []measure.Outage, compared bool) {
 	for _, name := range r.order {
 		addFailovers(r.results[name], r.recorders[name], list)
@@ -88,7 +88,7 @@ type Offered struct {
 	Seed      uint64  `json:"seed"`             // selects the random numbers
 }
 
-// Result is what was measured of one via.
+// Result holds the measurements of one via.
 type Result struct {
 	Requests        int64                      `json:"requests"`          // requests that were due while the run was measured
 	Failed          int64                      `json:"failed"`            // those of them that failed
@@ -127,8 +127,8 @@ func spreadOf(values []float64) *Spread {
 	return &Spread{P50: rank(0.5), P99: rank(0.99), Max: values[len(values)-1]}
 }
 
-// newResult returns the result of a recorder that gets no more samples. measured is how long its
-// via was under load, and ended when that was over.
+// newResult returns the result of a recorder that gets no more samples. measured is how long its via was under load,
+// and ended is when the load ended.
 func newResult(r *measure.Recorder, found measure.Integrity, measured, ended time.Duration) *Result {
 	t := r.Totals()
 	res := &Result{
@@ -142,8 +142,8 @@ func newResult(r *measure.Recorder, found measure.Integrity, measured, ended tim
 	return res
 }
 
-// addFailovers adds to a via what the outages cost it. It uses the via's own answers only: another
-// via may have found the new principal long before.
+// addFailovers adds the costs of the outages to a via. It uses only the via's own answers, because another via may have
+// found the new principal long before.
 func addFailovers(res *Result, rec *measure.Recorder, list []measure.Outage) {
 	var resumes []float64
 	for i := range list {
@@ -161,8 +161,7 @@ func addFailovers(res *Result, rec *measure.Recorder, list []measure.Outage) {
 	res.ResumeMS = spreadOf(resumes)
 }
 
-// Tolerance says which findings do not make the run fail: the name of a finding, and up to which
-// number it is tolerated.
+// Tolerance maps the names of findings that do not make the run fail to the largest tolerated number.
 type Tolerance map[string]int64
 
 // The names of the findings that make a run fail.
@@ -204,8 +203,8 @@ func ParseTolerance(s string) (Tolerance, error) {
 	return t, nil
 }
 
-// Evaluate adds the findings that make the run fail, and the limits. It looks at the first via
-// only; the others are there for comparison.
+// Evaluate adds the findings that make the run fail, and the limits. It uses only the first via; the others are for
+// comparison.
 func (r *Report) Evaluate(t Tolerance, limits Limits) {
 	i := r.Integrity
 	var refused int64

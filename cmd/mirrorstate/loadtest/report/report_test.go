@@ -142,16 +142,16 @@ func TestReport_Evaluate(t *testing.T) {
 	}{
 		{"nothing failed", func(*Report) {}, "", ""},
 		{"failed", func(r *Report) { r.Failed, r.FailedByProblem = 4, map[string]int64{"a": 1, "no-principal": 3} }, "", "4 requests failed (no-principal 3, a 1)"},
-		{"failed, and tolerated", func(r *Report) { r.Failed = 4 }, "failed", ""},
-		{"failed, and as many tolerated", func(r *Report) { r.Failed = 4 }, "failed=4", ""},
-		{"failed, and fewer tolerated", func(r *Report) { r.Failed = 4 }, "failed=3", "4 requests failed"},
+		{"failed requests, any number tolerated", func(r *Report) { r.Failed = 4 }, "failed", ""},
+		{"failed requests, the same number tolerated", func(r *Report) { r.Failed = 4 }, "failed=4", ""},
+		{"failed requests, fewer tolerated", func(r *Report) { r.Failed = 4 }, "failed=3", "4 requests failed"},
 		{"lost", func(r *Report) { r.Integrity.LostWrites = 1 }, "failed", "1 acknowledged writes were lost"},
 		{"granted twice", func(r *Report) { r.Integrity.DoubleGrants = 1 }, "", "granted twice"},
 		{"came back", func(r *Report) { r.Integrity.ResurrectedSessions = 1 }, "", "came back"},
 		{"ghosts", func(r *Report) { r.Integrity.GhostWrites = 1 }, "", "took effect"},
 		{"damaged", func(r *Report) { r.Integrity.DamagedItems = 1 }, "", "damaged"},
 		{"not read", func(r *Report) { r.Integrity.UnreadSessions = 1 }, "", "read back"},
-		{"not failed over", func(r *Report) { r.Failovers = []measure.Failover{{Refused: "no"}} }, "", "failovers could not be made"},
+		{"a failover that was refused", func(r *Report) { r.Failovers = []measure.Failover{{Refused: "no"}} }, "", "failovers could not be made"},
 		{"nothing done", func(r *Report) { r.Requests = 0 }, "", "no request was answered"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 // driverHandler is the handler that a team would write without mirrorstate: HTTP in front of the
 // stored procedures, over go-mssqldb with its own failover partner. It retries a failed call once.
-// It knows no more of a failover than the driver tells it.
+// It learns about a failover only from the driver.
 func driverHandler(s *Procedures) http.Handler {
 	mux := http.NewServeMux()
 	route := func(pattern string, call func(ctx context.Context, ref session.Ref, r *http.Request, body []byte, h http.Header) ([]byte, error)) {
@@ -37,7 +37,7 @@ func driverHandler(s *Procedures) http.Handler {
 		})
 	}
 	cookie := func(r *http.Request) session.Lock {
-		n, _ := strconv.Atoi(r.Header.Get("Lock-Cookie")) // 0 is no lock's cookie
+		n, _ := strconv.Atoi(r.Header.Get("Lock-Cookie")) // no lock has the cookie 0
 		return session.Lock{Cookie: int32(n)}
 	}
 	minutes := func(r *http.Request) int { n, _ := strconv.Atoi(r.Header.Get("Session-Timeout")); return n }

@@ -29,7 +29,7 @@ func newTransport(clients int, how *tls.Config) *http.Transport {
 func lockWait(timeout time.Duration) time.Duration { return timeout / 4 }
 
 // NewHTTP returns a client of mirrorstate's API. It makes one request for each call and retries
-// nothing, so that every failure is counted. url is the API's; as has the key and the TLS
+// nothing, so that every failure is counted. url is the URL of the API. as has the key and the TLS
 // configuration.
 func NewHTTP(url string, as client.Config, clients int, timeout time.Duration) (*client.Client, error) {
 	return client.New(client.Config{

@@ -14,8 +14,8 @@ import (
 )
 
 // Procedures is a store that calls the stored procedures of a stock ASPState as ASP.NET does,
-// without retries. Its methods may be called concurrently. Close it. Source: facts, aspstate-schema
-// §3 and §6.
+// without retries. Its methods may be called concurrently. The caller must close it. Source: facts,
+// aspstate-schema §3 and §6.
 type Procedures struct {
 	db     *sql.DB
 	suffix string // suffix of the application in session ids
@@ -143,7 +143,7 @@ func (s *Procedures) Acquire(ctx context.Context, ref session.Ref, op session.Op
 	return out, lock, err
 }
 
-// exec calls a procedure that writes. As in ASP.NET, a call that changes no row is no error.
+// exec calls a procedure that writes. As in ASP.NET, a call that changes no row is not an error.
 func (s *Procedures) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
 	_, err := s.db.ExecContext(ctx, procedure, append([]any{sql.Named("id", s.key(ref))}, args...)...)
 	return driverError(err)
