@@ -9,7 +9,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/link"
-	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+	"github.com/mirrorstate/mirrorstate/partner/tdstest"
 )
 
 // BenchmarkDo measures what Do adds to a call on a healthy principal, without the checkout of a connection and
@@ -82,7 +82,7 @@ func BenchmarkWire_Do(b *testing.B) {
 
 func BenchmarkWire_Bare(b *testing.B) {
 	w := newWirePair(b)
-	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DSN(b, w.Servers[0].Addr, "disable")))
+	db := sql.OpenDB(mssql.NewConnectorConfig(tdstest.DSN(b, w.Servers[0].Addr, "disable")))
 	defer db.Close()
 	ctx, cancel := context.WithCancel(b.Context()) // as a request has
 	defer cancel()

@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 	"github.com/mirrorstate/mirrorstate/partner/hold"
 	"github.com/mirrorstate/mirrorstate/partner/link"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 func TestDo_HealthyPrincipal(t *testing.T) {
@@ -446,7 +446,7 @@ func TestDo_RefusesCallsIfTooManyWaitForAConnection(t *testing.T) {
 		wg.Wait()
 		n := p.queued.Load()
 		wanted, size, _ := p.queue.Size()
-		if n != 0 || wanted != 0 || size != (shares.Size{}) {
+		if n != 0 || wanted != 0 || size != (fairshare.Size{}) {
 			t.Errorf("still counted: %d wait, %d want a connection, %+v in the queue", n, wanted, size)
 		}
 	})

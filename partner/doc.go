@@ -22,7 +22,7 @@
 //   - classify: what an error means for a call. Pure.
 //   - operate: the operators' verbs, such as failover and setup, for mirroring and availability groups.
 //   - embedded: a mirrored pair in this process, which speaks TDS.
-//   - agtest, wiretest: scripted servers for tests.
+//   - agtest, tdstest: scripted servers for tests.
 //
 // The files of this package:
 //

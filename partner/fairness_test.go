@@ -7,8 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/partner/hold"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // Callers also share the queue for a connection: a principal that hangs may have calls of a single caller on
@@ -49,7 +49,7 @@ func TestDo_SharesTheQueueForAConnectionBetweenCallers(t *testing.T) {
 				}
 			}
 		}
-		if _, size, _ := p.queue.Size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.queue.Evictions() != 2 {
+		if _, size, _ := p.queue.Size(); size != (fairshare.Size{Count: 9, Bytes: 1000}) || p.queue.Evictions() != 2 {
 			t.Errorf("%+v wait, %d were refused", size, p.queue.Evictions())
 		}
 		close(block)
@@ -57,7 +57,7 @@ func TestDo_SharesTheQueueForAConnectionBetweenCallers(t *testing.T) {
 			t.Errorf("the call of the second caller: %v", err)
 		}
 		wg.Wait()
-		if n, size, _ := p.queue.Size(); n != 0 || size != (shares.Size{}) {
+		if n, size, _ := p.queue.Size(); n != 0 || size != (fairshare.Size{}) {
 			t.Errorf("at the end %d calls want a connection, %+v wait", n, size)
 		}
 	})

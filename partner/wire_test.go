@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/hold"
 	"github.com/mirrorstate/mirrorstate/partner/link"
-	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+	"github.com/mirrorstate/mirrorstate/partner/tdstest"
 )
 
 // longBudgets are budgets that a busy machine meets. Where a test is about an end, an event causes it long
@@ -23,13 +23,13 @@ func longBudgets() link.Budgets {
 const testTimeout = 30 * time.Second
 
 // start runs a Pair on the scripted pair until the test ends.
-func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, longBudgets()) }
+func start(t testing.TB, w *tdstest.Pair) *Pair { return startWith(t, w, longBudgets()) }
 
 // startWith is like start, with other budgets.
-func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
+func startWith(t testing.TB, w *tdstest.Pair, b link.Budgets) *Pair {
 	cfg := Config{Database: "ASPState", Budgets: b, MonitorSteady: 20 * time.Millisecond}
 	for i, s := range w.Servers {
-		dsn := wiretest.DSN(t, s.Addr, "disable")
+		dsn := tdstest.DSN(t, s.Addr, "disable")
 		cfg.Partners[i].DSN = &dsn
 	}
 	p, err := New(cfg)
@@ -238,6 +238,6 @@ func TestWire_PanicWithRowsOpen(t *testing.T) {
 }
 
 // newWirePair starts a scripted pair that answers the queries of package link.
-func newWirePair(t testing.TB) *wiretest.Pair {
-	return wiretest.NewPair(t, link.QueryStatus, link.ForDatabase(link.QueryEpoch, "ASPState"))
+func newWirePair(t testing.TB) *tdstest.Pair {
+	return tdstest.NewPair(t, link.QueryStatus, link.ForDatabase(link.QueryEpoch, "ASPState"))
 }

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/session"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // AdmissionStats counts the calls that asked for a place at the store.
@@ -42,13 +42,13 @@ type admission struct {
 	queued, passed, full, evicted, late, left atomic.Uint64
 
 	mu         sync.Mutex // guards the fields below; never held during I/O
-	queue      shares.Pool[*queuedCall]
+	queue      fairshare.Pool[*queuedCall]
 	lastServed time.Time // when a place last became free for a waiting call
 }
 
 // queuedCall is a call that waits. Whoever takes it out of the queue sends its verdict once.
 type queuedCall struct {
-	part    shares.Part[*queuedCall]
+	part    fairshare.Part[*queuedCall]
 	verdict chan error
 }
 
@@ -131,7 +131,7 @@ func (a *admission) take() bool {
 func (a *admission) join(caller string) (*queuedCall, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	gone, ok := a.queue.Room(caller, shares.Size{Count: 1}, shares.Size{Count: int(a.size)})
+	gone, ok := a.queue.Room(caller, fairshare.Size{Count: 1}, fairshare.Size{Count: int(a.size)})
 	for _, part := range gone {
 		part.Value.verdict <- a.fullError()
 	}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // How long a client may take to read what it is sent.
@@ -54,11 +54,11 @@ type connection struct {
 	turns chan struct{} // has one token for each stream of HTTP/2 that is served without a credential
 	lined atomic.Int32  // streams that wait for such a token
 
-	leaving   bool                     // owned by connections.mu; it was evicted
-	part      shares.Part[*connection] // guarded by connections.mu; in its caller's share, from its first credential until it is evicted
-	spare     bool                     // it is beyond the limit, for health checks only; never changes once it is open
-	place     *list.Element            // owned by connections.mu; in the list of unauthenticated or of spare connections
-	peerPlace *list.Element            // owned by connections.mu
+	leaving   bool                        // owned by connections.mu; it was evicted
+	part      fairshare.Part[*connection] // guarded by connections.mu; in its caller's share, from its first credential until it is evicted
+	spare     bool                        // it is beyond the limit, for health checks only; never changes once it is open
+	place     *list.Element               // owned by connections.mu; in the list of unauthenticated or of spare connections
+	peerPlace *list.Element               // owned by connections.mu
 }
 
 // activity is the state of a connection's requests in one number. So a connection is not evicted while one of its

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // ConnectionStats counts a listener's connections.
@@ -53,7 +53,7 @@ type connections struct {
 	leaving         int                         // owned by mu; how many of them are evicted
 	spare           *list.List                  // owned by mu; the ones beyond the limit, the oldest first
 	unauthenticated *list.List                  // owned by mu; those that have shown no credential, the oldest first
-	callers         shares.Pool[*connection]    // guarded by mu; those that have shown one, and are not leaving
+	callers         fairshare.Pool[*connection] // guarded by mu; those that have shown one, and are not leaving
 	peers           map[netip.Prefix]*list.List // owned by mu; the unauthenticated ones by address; none is empty
 	none            chan struct{}               // owned by mu; closed when open becomes empty; nil: wait was not called
 }

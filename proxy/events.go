@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // Event is an event of the pair, as GET /v1/pair/events sends it.
@@ -68,26 +68,26 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 // ends for a caller that has fewer. The zero value has all places free. Any number of goroutines may use it.
 type eventPlaces struct {
 	mu   sync.Mutex
-	open shares.Pool[chan struct{}] // guarded by mu; a channel is closed when its stream must end
+	open fairshare.Pool[chan struct{}] // guarded by mu; a channel is closed when its stream must end
 }
 
 // take takes a place for the caller, if there is one; giveBack gives it back.
-func (e *eventPlaces) take(caller string) (place *shares.Part[chan struct{}], ok bool) {
+func (e *eventPlaces) take(caller string) (place *fairshare.Part[chan struct{}], ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	gone, ok := e.open.Room(caller, shares.Size{Count: 1}, shares.Size{Count: eventStreams})
+	gone, ok := e.open.Room(caller, fairshare.Size{Count: 1}, fairshare.Size{Count: eventStreams})
 	for _, part := range gone {
 		close(part.Value)
 	}
 	if !ok {
 		return nil, false
 	}
-	place = &shares.Part[chan struct{}]{Value: make(chan struct{})}
+	place = &fairshare.Part[chan struct{}]{Value: make(chan struct{})}
 	e.open.Add(caller, place)
 	return place, true
 }
 
-func (e *eventPlaces) giveBack(place *shares.Part[chan struct{}]) {
+func (e *eventPlaces) giveBack(place *fairshare.Part[chan struct{}]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open.Remove(place)

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/session"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // MemoryStats counts the bytes of items that requests have in memory.
@@ -38,7 +38,7 @@ type itemMemory struct {
 	refused, evicted atomic.Uint64
 
 	mu      sync.Mutex // guards the pool and all itemShares; never held during I/O
-	pool    shares.Pool[*itemShare]
+	pool    fairshare.Pool[*itemShare]
 	arrived uint64 // how many shares were added so far
 }
 
@@ -46,7 +46,7 @@ type itemMemory struct {
 type itemShare struct {
 	taken int // owned by the request's goroutine; while it is 0, no other goroutine has the share
 
-	part    shares.Part[*itemShare]
+	part    fairshare.Part[*itemShare]
 	w       http.ResponseWriter // the request's, for stop
 	stop    func(*itemShare)    // ends what the request waits for; nil: it is pinned
 	end     func()              // ends the request's context, for endCall; nil: it cannot be ended
@@ -92,17 +92,17 @@ const (
 
 // boundLocked returns the limit for n more bytes of a request. If callers are not told apart, there is nobody to
 // leave room to.
-func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) shares.Size {
+func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) fairshare.Size {
 	has := m.pool.Share(caller).Bytes
 	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/largeShare {
-		return shares.Size{Bytes: m.limit}
+		return fairshare.Size{Bytes: m.limit}
 	}
-	return shares.Size{Bytes: m.limit - m.limit/reservedShare}
+	return fairshare.Size{Bytes: m.limit - m.limit/reservedShare}
 }
 
 // roomLocked makes room for n bytes of a caller, if another caller has more.
 func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
-	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, m.boundLocked(caller, s, n))
+	gone, ok := m.pool.Room(caller, fairshare.Size{Bytes: int64(n)}, m.boundLocked(caller, s, n))
 	for _, part := range gone {
 		part.Value.evicted = true
 		part.Value.stop(part.Value)
@@ -114,7 +114,7 @@ func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
 func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	if s.taken == 0 {
 		m.arrived++
-		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.arrived} // the oldest is evicted first
+		s.part = fairshare.Part[*itemShare]{Value: s, Order: ^m.arrived} // the oldest is evicted first
 		m.pool.Add(caller, &s.part)
 		m.pool.Pin(&s.part, s.stop == nil)
 	}
@@ -131,7 +131,7 @@ func (m *itemMemory) full(caller string) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.pool.Plan(caller, shares.Size{Bytes: 1}, m.boundLocked(caller, new(itemShare), 1)); ok {
+	if _, ok := m.pool.Plan(caller, fairshare.Size{Bytes: 1}, m.boundLocked(caller, new(itemShare), 1)); ok {
 		return false
 	}
 	m.refused.Add(1)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mirrorstate/mirrorstate/fairshare"
 	"github.com/mirrorstate/mirrorstate/session"
-	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // How often the head of a queue asks the store: at first, and at the least. Each pause is up to a quarter longer or
@@ -62,7 +62,7 @@ type waiters struct {
 	closed  chan struct{} // closed by close
 
 	mu   sync.Mutex // guards pool; if both are held, a shard's mutex is taken first
-	pool shares.Pool[*waiter]
+	pool fairshare.Pool[*waiter]
 
 	waiting                                        atomic.Int64 // the size of the pool; written under mu
 	queued, polls, woken, served                   atomic.Uint64
@@ -86,7 +86,7 @@ type waitQueue struct {
 // waiter is one call in a queue.
 type waiter struct {
 	caller  string
-	part    shares.Part[*waiter]
+	part    fairshare.Part[*waiter]
 	signals atomic.Uint32 // the signals it has received
 	wakeup  chan struct{} // has a token if there is a new signal
 }
@@ -264,13 +264,13 @@ func (v *queueing) join(age time.Duration) error {
 
 // room makes room in a session's queue if another caller has more calls in it. A caller keeps its share.
 func (v *queueing) room(q *waitQueue) bool {
-	var pool shares.Pool[*waiter]
+	var pool fairshare.Pool[*waiter]
 	for _, m := range q.members {
 		if !m.has(mustLeave) { // evicted ones are leaving
-			pool.Add(m.caller, &shares.Part[*waiter]{Value: m})
+			pool.Add(m.caller, &fairshare.Part[*waiter]{Value: m})
 		}
 	}
-	gone, ok := pool.Room(v.caller, shares.Size{Count: 1}, shares.Size{Count: v.w.perSession})
+	gone, ok := pool.Room(v.caller, fairshare.Size{Count: 1}, fairshare.Size{Count: v.w.perSession})
 	for _, part := range gone {
 		v.w.exit(part.Value)
 		v.w.evict(part.Value)
@@ -283,7 +283,7 @@ func (v *queueing) room(q *waitQueue) bool {
 func (w *waiters) enter(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	gone, ok := w.pool.Room(me.caller, shares.Size{Count: 1}, shares.Size{Count: w.total})
+	gone, ok := w.pool.Room(me.caller, fairshare.Size{Count: 1}, fairshare.Size{Count: w.total})
 	for _, part := range gone {
 		w.evict(part.Value) // it leaves its queue by itself
 	}

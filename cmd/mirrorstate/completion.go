@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 )
 
 // choice is what a flag may be, where its placeholder in --help (such as on|off) does not list it.
@@ -54,7 +54,7 @@ func nameCompletion(root *cobra.Command) {
 		cmd.Example = "  source <(mirrorstate completion bash)\n  mirrorstate completion fish > ~/.config/fish/completions/mirrorstate.fish"
 		cmd.Args = exactly(0, "bash, zsh, fish or powershell")
 		cmd.RunE = func(*cobra.Command, []string) error {
-			return misuse.Errorf("completion wants a shell; see completion --help")
+			return usage.Errorf("completion wants a shell; see completion --help")
 		}
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
@@ -45,7 +45,7 @@ func newDoctor(s *settings) *cobra.Command {
 
 func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
-		return misuse.Errorf("--client-timeout and --balancer-timeout must not be negative")
+		return usage.Errorf("--client-timeout and --balancer-timeout must not be negative")
 	}
 	cfg, err := s.load(c.pair.Settings()...)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return misuse.NoPair()
+		return usage.NoPair()
 	}
 	pc, err := server.PairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {

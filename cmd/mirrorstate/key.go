@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -24,7 +24,7 @@ func newKey(s *settings) *cobra.Command {
 		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list --config mirrorstate.yaml\n  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    exactly(0, "new, list or revoke"),
 		RunE: func(*cobra.Command, []string) error {
-			return misuse.Errorf("key requires a command: new, list or revoke; see key --help")
+			return usage.Errorf("key requires a command: new, list or revoke; see key --help")
 		},
 	}
 	cmd.PersistentFlags().StringVar(&c.file, "keys-file", "", "the `FILE` of keys (default: auth.keys_file of the configuration)")
@@ -43,7 +43,7 @@ func (c *keyCommand) path() (string, config.Config, error) {
 		return "", cfg, err
 	}
 	if cfg.Auth.KeysFile == "" {
-		return "", cfg, misuse.Errorf("no file of keys is configured: pass --keys-file, or set auth.keys_file in the configuration")
+		return "", cfg, usage.Errorf("no file of keys is configured: pass --keys-file, or set auth.keys_file in the configuration")
 	}
 	return cfg.Auth.KeysFile, cfg, nil
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 )
 
 // privateFile is a new file that only its owner can read. Its File is nil if --out is not set.
@@ -18,7 +18,7 @@ func createPrivateFile(path string) (privateFile, error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return privateFile{}, misuse.Errorf("--out: %w; name a new file", err)
+		return privateFile{}, usage.Errorf("--out: %w; name a new file", err)
 	}
 	return privateFile{f}, nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
@@ -40,7 +40,7 @@ func (c *keyCommand) new() *cobra.Command {
 			}
 			e, err := f.entry(args[0], cfg, time.Now())
 			if err != nil {
-				return misuse.Of(err)
+				return usage.Of(err)
 			}
 			if f.certificate != "" {
 				f.out = "" // no key is created

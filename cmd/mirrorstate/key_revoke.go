@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
@@ -18,7 +18,7 @@ func (c *keyCommand) revoke() *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return misuse.Errorf("key revoke takes the ids of keys; see mirrorstate key list")
+				return usage.Errorf("key revoke takes the ids of keys; see mirrorstate key list")
 			}
 			path, _, err := c.path()
 			if err != nil {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -40,7 +40,7 @@ func newLoadtest(s *settings) *cobra.Command {
 			}
 			var err error
 			if flags.ConnectionString, err = config.WithPassword(flags.ConnectionString, os.LookupEnv); err != nil {
-				return misuse.Of(err)
+				return usage.Of(err)
 			}
 			opts, err := flags.Options()
 			if err != nil {
@@ -64,7 +64,7 @@ func newLoadtest(s *settings) *cobra.Command {
 // asMisuse marks a usage error of the load test as a misuse.
 func asMisuse(err error) error {
 	if _, ok := errors.AsType[*loadtest.UsageError](err); ok {
-		return misuse.Of(err)
+		return usage.Of(err)
 	}
 	return err
 }
@@ -75,7 +75,7 @@ func runLoadtest(ctx context.Context, opts loadtest.Options, env loadtest.Enviro
 	var page *os.File
 	if htmlFile != "" {
 		if page, err = os.Create(htmlFile); err != nil {
-			return misuse.Errorf("--html: %w; name a file that this user can write", err)
+			return usage.Errorf("--html: %w; name a file that this user can write", err)
 		}
 		defer func() { err = errors.Join(err, page.Close()) }()
 	}

@@ -19,9 +19,9 @@ import (
 	"syscall"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " ")+hint(err))
-	if misuse.Is(err) || strings.HasPrefix(err.Error(), "unknown command") {
+	if usage.Is(err) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitMisuse
 	}
 	return exitFailed

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
@@ -32,7 +32,7 @@ func newPair(s *settings) *cobra.Command {
 		Example: "  mirrorstate pair status\n  mirrorstate pair failover --dry-run",
 		Args:    exactly(0, "setup, status, failover, force, suspend, resume, logins, remove or accept"),
 		RunE: func(*cobra.Command, []string) error {
-			return misuse.Errorf("pair requires a command, such as status; see pair --help")
+			return usage.Errorf("pair requires a command, such as status; see pair --help")
 		},
 	}
 	c.target.Add(pair.PersistentFlags())
@@ -80,7 +80,7 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operator.Flags
 		defer op.Close()
 		return op.Run(cmd.Context(), o)
 	case direct:
-		return misuse.Errorf("pair %s connects to the servers directly, but no pair is configured: %s", name, misuse.NamePair)
+		return usage.Errorf("pair %s connects to the servers directly, but no pair is configured: %s", name, usage.NamePair)
 	}
 	c.verb.AllowDataLoss = flags.AllowDataLoss
 	return c.do(cmd, name)

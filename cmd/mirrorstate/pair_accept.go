@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 )
 
 // newAccept returns pair accept, the only verb with an argument. It puts its argument and flag into v.
@@ -22,9 +22,9 @@ func newAccept(v *operator.Verb, run func(*cobra.Command, []string) error) *cobr
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch v.Partner = args[0]; {
 			case v.Partner != "a" && v.Partner != "b":
-				return misuse.Errorf("the partner must be a or b, not %q", v.Partner)
+				return usage.Errorf("the partner must be a or b, not %q", v.Partner)
 			case strings.TrimSpace(v.Reason) == "":
-				return misuse.Errorf(`pair accept requires --reason "…": it is logged`)
+				return usage.Errorf(`pair accept requires --reason "…": it is logged`)
 			}
 			return run(cmd, args)
 		},

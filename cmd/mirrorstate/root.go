@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
@@ -33,7 +33,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.configFile, "config", "", "configuration `FILE` (YAML); MIRRORSTATE_… variables and flags override it")
 	root.PersistentFlags().BoolVar(&s.verbose, "verbose", false, "log at debug level")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse.Errorf("%w; see %s --help", err, cmd.CommandPath())
+		return usage.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnAboutKeyFile(cmd) }
 	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(s), newKey(s),
@@ -41,11 +41,11 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// exactly requires n arguments; usage names them in the error.
-func exactly(n int, usage string) cobra.PositionalArgs {
+// exactly requires n arguments; wanted names them in the error.
+func exactly(n int, wanted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return misuse.Errorf("%s takes %s; see --help", cmd.CommandPath(), usage)
+			return usage.Errorf("%s takes %s; see --help", cmd.CommandPath(), wanted)
 		}
 		return nil
 	}
@@ -69,7 +69,7 @@ func (s *settings) load(flags ...config.Setting) (config.Config, error) {
 		err = config.CheckEnvironment(os.Environ())
 	}
 	if wrong, ok := errors.AsType[config.Mistakes](err); ok && wrong.ByFlag() {
-		err = misuse.Of(err)
+		err = usage.Of(err)
 	}
 	return cfg, err
 }

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -26,7 +26,7 @@ func newSession(s *settings) *cobra.Command {
 		Example: "  mirrorstate session list\n  mirrorstate session get aiaeqbqafqboaeebkycyqgyb",
 		Args:    exactly(0, "get, list or rm"),
 		RunE: func(*cobra.Command, []string) error {
-			return misuse.Errorf("session requires a command: get, list or rm; see session --help")
+			return usage.Errorf("session requires a command: get, list or rm; see session --help")
 		},
 	}
 	c.target.Add(cmd.PersistentFlags())

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -18,10 +18,10 @@ func (c *sessionCommand) get() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := session.ParseID(args[0])
 			if err != nil {
-				return misuse.Of(err)
+				return usage.Of(err)
 			}
 			if raw && asJSON {
-				return misuse.Errorf("--raw and --json can't be used together")
+				return usage.Errorf("--raw and --json can't be used together")
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				got, err := st.Get(cmd.Context(), session.Ref{App: app, ID: id}, session.GetOptions{Peek: true, AllowLocked: true})

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -20,7 +20,7 @@ func (c *sessionCommand) list() *cobra.Command {
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return misuse.Errorf("--limit must be at least 1, not %d", limit)
+				return usage.Errorf("--limit must be at least 1, not %d", limit)
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				all, err := operator.ListAll(cmd.Context(), st, app, limit, expired)

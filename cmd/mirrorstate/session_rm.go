@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -20,7 +20,7 @@ func (c *sessionCommand) rm() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := session.ParseID(args[0])
 			if err != nil {
-				return misuse.Of(err)
+				return usage.Of(err)
 			}
 			return c.with(cmd.Context(), func(st operator.Sessions, app *session.Application) error {
 				ref := session.Ref{App: app, ID: id}

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/partner/embedded/engine"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/server"
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
@@ -49,7 +49,7 @@ type Options struct {
 
 // Pair is the two partners and the link between them. Its methods are safe for concurrent use.
 type Pair struct {
-	p        *server.Pair
+	p        *engine.Pair
 	partners map[string]*Partner
 }
 
@@ -57,7 +57,7 @@ type Pair struct {
 // otherwise the partner with the most recent role change. The pair serves no client before Run. The error says what to
 // do.
 func Open(o Options) (*Pair, error) {
-	p, err := server.Open(mirror.Options{Dir: o.Dir, AddrA: o.AddrA, AddrB: o.AddrB, MaxConnections: o.MaxConnections, Expose: o.Expose, Password: o.Password,
+	p, err := engine.Open(mirror.Options{Dir: o.Dir, AddrA: o.AddrA, AddrB: o.AddrB, MaxConnections: o.MaxConnections, Expose: o.Expose, Password: o.Password,
 		Logger: o.Logger, PartnerTimeout: o.PartnerTimeout, Witness: o.Witness, Database: o.Database, Schema: o.Schema, Empty: o.Empty})
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (p *Pair) Events() (<-chan Event, func()) { return p.p.Events() }
 type Event = mirror.Event
 
 // Partner is one of the two servers. Its methods are safe for concurrent use.
-type Partner struct{ p *server.Partner }
+type Partner struct{ p *engine.Partner }
 
 // Name returns "a" or "b".
 func (p *Partner) Name() string { return p.p.Name() }
@@ -164,7 +164,7 @@ func (p *Partner) BackupFolder() string { return p.p.BackupFolder() }
 func (p *Partner) Counters() Counters { return p.p.Counters() }
 
 // Counters is what a partner has served since it was opened.
-type Counters = server.Counters
+type Counters = engine.Counters
 
 // Inject applies the fault to the partner, and returns when the fault is in force. Faults accumulate; a fault replaces
 // an earlier one of the same kind and application. If ctx ends first, the fault may be applied in part: inject it, or
@@ -207,7 +207,7 @@ func (p *Partner) SetWitness(ctx context.Context, on bool) error { return p.p.Se
 func (p *Partner) Plant(plant Planted) error { return p.p.Plant(plant) }
 
 // Planted holds the values that a test makes a partner show instead of the true ones.
-type Planted = server.Planted
+type Planted = engine.Planted
 
 // ReadableSecondary makes a database accept all sessions and refuse writes (3906), for Planted.
 var ReadableSecondary = mirror.ReadableSecondary

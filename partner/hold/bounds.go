@@ -3,7 +3,7 @@ package hold
 import (
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // Config bounds the hold. Calls that hold a session's lock have places and bytes of their own, up to the same
@@ -31,12 +31,12 @@ func (h *Hold[T]) makeRoomLocked(l *lane[T], c *Call) error {
 
 // makeRoom finds room for a call in a pool with the hold's bounds. It returns the parts to evict, and the error
 // for their callers. If ok is false there is no room, and the error is for the call itself.
-func makeRoom[P any](pool *shares.Pool[P], cfg *Config, c *Call) (evicted []*shares.Part[P], full error, ok bool) {
-	more, limit := shares.Size{Count: 1, Bytes: c.Bytes}, shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}
+func makeRoom[P any](pool *fairshare.Pool[P], cfg *Config, c *Call) (evicted []*fairshare.Part[P], full error, ok bool) {
+	more, limit := fairshare.Size{Count: 1, Bytes: c.Bytes}, fairshare.Size{Count: cfg.Size, Bytes: cfg.Bytes}
 	switch short := pool.Short(more, limit); short {
-	case shares.Enough:
+	case fairshare.Enough:
 		return nil, nil, true
-	case shares.Count:
+	case fairshare.Count:
 		full = &FullError{string(short), int64(cfg.Size)}
 	default:
 		full = &FullError{string(short), cfg.Bytes}

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // Hold is where calls wait for a principal. All methods may be called concurrently. A call in the state open
@@ -169,7 +169,7 @@ func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], erro
 		h.tickets++
 		cs.ticket = h.tickets
 	}
-	w := &waiter[T]{ticket: cs.ticket, part: shares.Part[*waiter[T]]{Bytes: c.Bytes}, since: time.Now(), released: make(chan *Term[T], 1)}
+	w := &waiter[T]{ticket: cs.ticket, part: fairshare.Part[*waiter[T]]{Bytes: c.Bytes}, since: time.Now(), released: make(chan *Term[T], 1)}
 	l.insert(w, c.Caller)
 	h.stats.Total++
 	h.advanceLocked()

@@ -3,13 +3,13 @@ package hold
 import (
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // lane is a queue of waiters ordered by ticket. pool counts what each caller has in it.
 type lane[T any] struct {
 	head, tail *waiter[T]
-	pool       shares.Pool[*waiter[T]]
+	pool       fairshare.Pool[*waiter[T]]
 }
 
 // waiter is one call in the hold.
@@ -17,7 +17,7 @@ type waiter[T any] struct {
 	prev, next *waiter[T]
 	lane       *lane[T] // nil after it was released or removed
 	ticket     uint64
-	part       shares.Part[*waiter[T]]
+	part       fairshare.Part[*waiter[T]]
 	since      time.Time
 	released   chan *Term[T] // receives one term, or is closed if the waiter is refused
 	refused    error         // the error for the call; set before released is closed

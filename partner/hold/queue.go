@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/shares"
+	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
 // Queue is where calls wait for a connection while all connections are in use. It has the hold's bounds: a
@@ -19,7 +19,7 @@ type Queue struct {
 	evicted atomic.Uint64 // calls refused while they waited
 
 	mu      sync.Mutex
-	waiting [2]shares.Pool[*Place] // calls without a session's lock, then calls with one
+	waiting [2]fairshare.Pool[*Place] // calls without a session's lock, then calls with one
 }
 
 // NewQueue returns a queue for conns connections.
@@ -30,7 +30,7 @@ func (q *Queue) Evictions() uint64 { return q.evicted.Load() }
 
 // Size returns the number of calls that wait for a connection or have one. plain and locks are the calls that
 // wait, without and with a session's lock.
-func (q *Queue) Size() (wanted int64, plain, locks shares.Size) {
+func (q *Queue) Size() (wanted int64, plain, locks fairshare.Size) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.wanted.Load(), q.waiting[0].Size(), q.waiting[1].Size()
@@ -39,8 +39,8 @@ func (q *Queue) Size() (wanted int64, plain, locks shares.Size) {
 // Place is a call's place in the queue. A nil Place means that the call need not wait.
 type Place struct {
 	queue *Queue
-	pool  *shares.Pool[*Place]
-	part  shares.Part[*Place]
+	pool  *fairshare.Pool[*Place]
+	part  fairshare.Part[*Place]
 
 	cancel  context.CancelCauseFunc // ends the wait of the call
 	refused error                   // why the call was refused; nil if it was not

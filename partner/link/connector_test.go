@@ -9,17 +9,17 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/classify"
-	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+	"github.com/mirrorstate/mirrorstate/partner/tdstest"
 )
 
 // In each of these modes, the driver itself would wait forever.
 func TestConnector_BoundsTheLogin(t *testing.T) {
 	for _, encrypt := range []string{"disable", "false", "true", "strict"} {
 		t.Run(encrypt, func(t *testing.T) {
-			addr, _, closed := wiretest.SilentServer(t)
+			addr, _, closed := tdstest.SilentServer(t)
 			b := Budgets{}.WithDefaults()
 			b.Login = 500 * time.Millisecond
-			c := newConnector(choose.A, wiretest.DSN(t, addr, encrypt), "ASPState", b)
+			c := newConnector(choose.A, tdstest.DSN(t, addr, encrypt), "ASPState", b)
 			_, err := c.Connect(t.Context())
 			if !errors.Is(err, errLoginTimeout) || classify.Classify(err, classify.Connecting) != classify.Down {
 				t.Errorf("got %v", err)
@@ -30,8 +30,8 @@ func TestConnector_BoundsTheLogin(t *testing.T) {
 }
 
 func TestConnector_LoginEndsWithItsContext(t *testing.T) {
-	addr, accepted, closed := wiretest.SilentServer(t)
-	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	addr, accepted, closed := tdstest.SilentServer(t)
+	c := newConnector(choose.A, tdstest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -53,7 +53,7 @@ func TestConnector_RefusedConnectionIsDown(t *testing.T) {
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	_ = ln.Close()
-	c := newConnector(choose.A, wiretest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
+	c := newConnector(choose.A, tdstest.DSN(t, addr, "disable"), "ASPState", Budgets{}.WithDefaults())
 	_, err = c.Connect(t.Context())
 	if classify.Classify(err, classify.Connecting) != classify.Down {
 		t.Errorf("refused: %v", err)
@@ -61,10 +61,10 @@ func TestConnector_RefusedConnectionIsDown(t *testing.T) {
 }
 
 func TestServer_ProbeOfAServerThatDoesNotAnswer(t *testing.T) {
-	addr, _, closed := wiretest.SilentServer(t)
+	addr, _, closed := tdstest.SilentServer(t)
 	b := Budgets{}.WithDefaults()
 	b.Login = 500 * time.Millisecond
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: tdstest.DSN(t, addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
 	o := s.Probe(t.Context(), ProbeRequest{})
 	if o.Reachable || !errors.Is(o.Err, context.DeadlineExceeded) {

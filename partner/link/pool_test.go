@@ -7,12 +7,12 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/classify"
-	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+	"github.com/mirrorstate/mirrorstate/partner/tdstest"
 )
 
 func TestPool_CloseIdle(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
+	dsn := tdstest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 4)
 	defer pool.Abort(ErrTermOver)
 	var out []Lease
@@ -41,7 +41,7 @@ func TestPool_CloseIdle(t *testing.T) {
 
 func TestPool_AbortEndsCallsThatHoldOrWaitForAConnection(t *testing.T) {
 	w := scripted(t)
-	dsn := wiretest.DSN(t, w.Servers[0].Addr, "disable")
+	dsn := tdstest.DSN(t, w.Servers[0].Addr, "disable")
 	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l, err := pool.Get(ctx, cancel)
@@ -77,6 +77,6 @@ func TestPool_AbortEndsCallsThatHoldOrWaitForAConnection(t *testing.T) {
 }
 
 // scripted starts a scripted pair that answers this package's queries.
-func scripted(t testing.TB) *wiretest.Pair {
-	return wiretest.NewPair(t, QueryStatus, ForDatabase(QueryEpoch, "ASPState"))
+func scripted(t testing.TB) *tdstest.Pair {
+	return tdstest.NewPair(t, QueryStatus, ForDatabase(QueryEpoch, "ASPState"))
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
-	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+	"github.com/mirrorstate/mirrorstate/partner/tdstest"
 )
 
 // A frozen server answers neither the probe nor its cancel request. The driver itself would wait five seconds
@@ -16,7 +16,7 @@ func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	w := scripted(t)
 	b := Budgets{}.WithDefaults()
 	b.Probe = time.Second // before the server is frozen, it must answer within this time
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: tdstest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
 	if o := s.Probe(t.Context(), ProbeRequest{}); !o.Reachable || !o.Opens {
 		t.Fatalf("before: %+v", o)
@@ -36,7 +36,7 @@ func TestServer_ProbeTimeoutGrows(t *testing.T) {
 	w := scripted(t)
 	b := Budgets{}.WithDefaults()
 	b.Probe = 500 * time.Millisecond // a busy machine takes less than half of it
-	s := &Server{name: choose.A, database: "ASPState", dsn: wiretest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
+	s := &Server{name: choose.A, database: "ASPState", dsn: tdstest.DSN(t, w.Servers[0].Addr, "disable"), budgets: b, maxConns: 4}
 	defer s.Close()
 	if o := s.Probe(t.Context(), ProbeRequest{}); !o.Opens {
 		t.Fatalf("before: %+v", o)

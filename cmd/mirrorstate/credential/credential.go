@@ -11,7 +11,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/secretfile"
 	"github.com/mirrorstate/mirrorstate/textfile"
@@ -52,14 +52,14 @@ func (c *Files) FromCaller(cfg *client.Config) error {
 func (c *Files) Fill(cfg *client.Config) error {
 	if c.KeyFile != "" {
 		if err := secretfile.Refuse(c.KeyFile); err != nil {
-			return misuse.Errorf("--key-file: %w", err)
+			return usage.Errorf("--key-file: %w", err)
 		}
 		text, err := textfile.Read(c.KeyFile)
 		if err != nil {
-			return misuse.Errorf("--key-file: %w", err)
+			return usage.Errorf("--key-file: %w", err)
 		}
 		if cfg.Key = strings.TrimSpace(string(text)); cfg.Key == "" || strings.ContainsAny(cfg.Key, " \r\n\t") {
-			return misuse.Errorf("--key-file: %s must hold one key on one line", c.KeyFile)
+			return usage.Errorf("--key-file: %s must hold one key on one line", c.KeyFile)
 		}
 	}
 	var err error
@@ -74,11 +74,11 @@ func (c *Files) Roots() (*tls.Config, error) {
 	}
 	text, err := textfile.Read(c.CAFile)
 	if err != nil {
-		return nil, misuse.Errorf("--ca-file: %w", err)
+		return nil, usage.Errorf("--ca-file: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, misuse.Errorf("--ca-file: %s holds no certificate in PEM", c.CAFile)
+		return nil, usage.Errorf("--ca-file: %s holds no certificate in PEM", c.CAFile)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
 }

@@ -10,8 +10,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/link"
@@ -47,7 +47,7 @@ func (in *Installation) Run(ctx context.Context, cfg config.Config) error {
 	case !configured && in.DryRun:
 		return in.withoutServer("no pair is configured")
 	case !configured:
-		return misuse.NoPair()
+		return usage.NoPair()
 	}
 	ctx, cancel := context.WithTimeout(ctx, in.Wait+installTime)
 	defer cancel()
@@ -61,14 +61,14 @@ const installTime = 2 * time.Minute
 func (in *Installation) check() error {
 	switch {
 	case in.On != "" && in.On != "a" && in.On != "b":
-		return misuse.Errorf("--on must be a or b, not %q", in.On)
+		return usage.Errorf("--on must be a or b, not %q", in.On)
 	case in.Wait < 0:
-		return misuse.Errorf("--wait must not be negative, but is %s", in.Wait)
+		return usage.Errorf("--wait must not be negative, but is %s", in.Wait)
 	case in.Recreate != "" && in.Recreate != in.Options.Database:
-		return misuse.Errorf("--recreate drops every session of %s: pass that name to confirm it, not %q", in.Options.Database, in.Recreate)
+		return usage.Errorf("--recreate drops every session of %s: pass that name to confirm it, not %q", in.Options.Database, in.Recreate)
 	}
 	if _, err := aspstate.Assume(in.Onto); err != nil {
-		return misuse.Errorf("--onto %w", err)
+		return usage.Errorf("--onto %w", err)
 	}
 	in.Options.Recreate = in.Recreate != ""
 	return nil

@@ -69,7 +69,7 @@ var pairMutants = []mutant{
 		file: "partner/embedded/mirror/harden.go",
 		old:  `if lost := <-shipped; lost == nil {`,
 		new:  `if lost := error(nil); lost == nil {`,
-		pkg:  "partner/embedded/server", test: "TestMirror_lost",
+		pkg:  "partner/embedded/engine", test: "TestMirror_lost",
 	},
 	{
 		invariant: "I2", name: "makes a commit visible before the mirror has answered",
@@ -122,7 +122,7 @@ var pairMutants = []mutant{
 		}
 	}
 `,
-		pkg: "partner/embedded/server", test: "TestCommit_theMirrorHasItFirst",
+		pkg: "partner/embedded/engine", test: "TestCommit_theMirrorHasItFirst",
 	},
 	{
 		invariant: "I2", name: "continues without the mirror although the witness may have elected it",
@@ -131,7 +131,7 @@ var pairMutants = []mutant{
 		return false
 	}`,
 		new: ``,
-		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
+		pkg: "partner/embedded/engine", test: "TestWitness_oneOfTheTwo",
 	},
 	{
 		invariant: "I2", name: "elects a mirror that does not have all commits",
@@ -154,7 +154,7 @@ func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.on || w.sequence > sequence {`,
-		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
+		pkg: "partner/embedded/engine", test: "TestWitness_oneOfTheTwo",
 	},
 	{
 		invariant: "I2", name: "mistakes its next commit for the one that only the mirror has",
@@ -162,21 +162,21 @@ func (w *witness) Elect(sequence int64) bool {
 		old: `	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction`,
 		new: `	if err := w.InTransaction`,
-		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherFork",
+		pkg: "partner/embedded/engine", test: "TestCommit_exposedIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "mistakes a commit after a crash for the one that only the mirror has",
 		file: "partner/embedded/mirror/serverrun.go",
 		old:  `		m.NewFork(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
-		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherFork",
+		pkg:  "partner/embedded/engine", test: "TestCommit_afterACrashIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "mistakes its next commit for a commit in doubt that it could not record",
 		file: "partner/embedded/mirror/diskfull.go",
 		old:  `	if !d.ForkPending || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded/server", test: "TestFullDisk_pendingFork",
+		pkg:  "partner/embedded/engine", test: "TestFullDisk_pendingFork",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
@@ -184,7 +184,7 @@ func (w *witness) Elect(sequence int64) bool {
 		old:  `		return d.rollBackRecord(w, rec, sent, err)`,
 		new: `		_ = d.undo(w, rec, sent, err)
 		return nil`,
-		pkg: "partner/embedded/server", test: "TestPrincipal_commitFails",
+		pkg: "partner/embedded/engine", test: "TestPrincipal_commitFails",
 	},
 	{
 		invariant: "I2", name: "acknowledges a write when its row arrives, before its commit",
@@ -285,20 +285,20 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "holds any number of calls",
 		file: "partner/hold/bounds.go",
-		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
-		new:  `shares.Size{Bytes: cfg.Bytes}`,
+		old:  `fairshare.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
+		new:  `fairshare.Size{Bytes: cfg.Bytes}`,
 		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "holds any number of bytes",
 		file: "partner/hold/bounds.go",
-		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
-		new:  `shares.Size{Count: cfg.Size}`,
+		old:  `fairshare.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
+		new:  `fairshare.Size{Count: cfg.Size}`,
 		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "lets one caller keep the whole hold",
-		file: "shares/shares.go",
+		file: "fairshare/fairshare.go",
 		old:  `left > after && s.caller != asks && s.skipUnremovable(by)`,
 		new:  `left > after && s.caller == asks && s.skipUnremovable(by)`,
 		pkg:  "partner/hold", test: "TestHold_SharesItsBoundsBetweenCallers",

@@ -65,7 +65,7 @@ func byCall(invariant, procedure, test, name, old, new string) mutant {
 	return mutant{
 		invariant: invariant, name: name,
 		file: "session/aspstate/schema/" + file, within: "MirrorState_" + procedure + "_1", old: old, new: new,
-		pkg: "partner/embedded/server", test: test,
+		pkg: "partner/embedded/engine", test: test,
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
@@ -43,11 +43,11 @@ type Report struct {
 // DryRun prints the scripts of a verb.
 func (op *Operation) DryRun(o operate.Options, configured bool) error {
 	if op.Verb == operate.CarryLogins && len(o.Logins) == 0 {
-		return misuse.Errorf("pair logins --dry-run does not ask the servers for their logins: name the logins with --login")
+		return usage.Errorf("pair logins --dry-run does not ask the servers for their logins: name the logins with --login")
 	}
 	plan, err := operate.DryRun(op.Verb, o)
 	if err != nil {
-		return misuse.Of(err)
+		return usage.Of(err)
 	}
 	if !configured {
 		plan.Unchecked = append(plan.Unchecked, "the servers' names: none were given (--connection-string, --endpoint-a, --endpoint-b); SQL1 and SQL2 are placeholders")
@@ -122,7 +122,7 @@ func (op *Operation) examine(ctx context.Context, o operate.Options) (seen [2]*o
 // Run carries out the verb on the servers.
 func (op *Operation) Run(ctx context.Context, o operate.Options) error {
 	if err := o.Validate(op.Verb); err != nil {
-		return misuse.Of(err)
+		return usage.Of(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, op.Flags.timeout, fmt.Errorf("--timeout %s exceeded", op.Flags.timeout))
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 	"github.com/mirrorstate/mirrorstate/sqlname"
@@ -96,7 +96,7 @@ func (f *Flags) witnessString() (string, error) {
 	}
 	password, err := config.ReadPassword(f.witnessPassword)
 	if err != nil {
-		return "", misuse.Errorf("--witness-password-file: %w", err)
+		return "", usage.Errorf("--witness-password-file: %w", err)
 	}
 	return config.AddPassword(f.witness, password), nil
 }
@@ -127,10 +127,10 @@ func (f *Flags) Complete(load Load, source PairFlags) (o operate.Options, config
 		}
 	}
 	if f.witness != "" && o.Witness == "" {
-		return o, configured, misuse.Errorf("--witness-connection-string requires --witness HOST:PORT, the address of the witness's endpoint")
+		return o, configured, usage.Errorf("--witness-connection-string requires --witness HOST:PORT, the address of the witness's endpoint")
 	}
 	if f.witnessPassword != "" && f.witness == "" {
-		return o, configured, misuse.Errorf("--witness-password-file requires --witness-connection-string, which names the login")
+		return o, configured, usage.Errorf("--witness-password-file requires --witness-connection-string, which names the login")
 	}
 	o.WitnessReached = f.witness != "" || f.DryRun
 	return o, configured, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -58,7 +58,7 @@ func AdminAt(load Load, flag string, roots *tls.Config) (url string, known *tls.
 	}
 	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
 	if err != nil {
-		return "", nil, misuse.Errorf("admin.listen: %w; or pass --admin URL", err)
+		return "", nil, usage.Errorf("admin.listen: %w; or pass --admin URL", err)
 	}
 	address := net.JoinHostPort(server.DialHost(host), port)
 	if !cfg.Admin.TLS.On() {
@@ -72,7 +72,7 @@ func AdminAt(load Load, flag string, roots *tls.Config) (url string, known *tls.
 
 // notAdmin returns the error for a --admin that is no URL.
 func notAdmin(err error) error {
-	return misuse.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen sets another address", err)
+	return usage.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen sets another address", err)
 }
 
 // Status returns the current status of the pair.
@@ -157,7 +157,7 @@ func (t *Target) Application(load Load, app string) (*session.Application, error
 		name, lockTimeout = known.Name, known.LockTimeout
 	}
 	if name, err = session.ParseApplicationName(name); err != nil {
-		return nil, misuse.Of(err)
+		return nil, usage.Of(err)
 	}
 	a := session.Application{Name: name, LockTimeout: lockTimeout}.WithDefaults()
 	return &a, nil

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
@@ -28,9 +28,9 @@ type Embedded struct {
 func (f *Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
 	switch {
 	case f.Witness != "on" && f.Witness != "off":
-		return nil, misuse.Errorf("--witness must be on or off, not %q", f.Witness)
+		return nil, usage.Errorf("--witness must be on or off, not %q", f.Witness)
 	case f.PartnerTimeout < 5*time.Second:
-		return nil, misuse.Errorf("--partner-timeout %v is below SQL Server's minimum of 5s", f.PartnerTimeout)
+		return nil, usage.Errorf("--partner-timeout %v is below SQL Server's minimum of 5s", f.PartnerTimeout)
 	}
 	dir, err := dataDir(f.Dir, "mirrorstate")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -72,7 +72,7 @@ func PairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return pc, misuse.NoPair()
+		return pc, usage.NoPair()
 	}
 	pc.Database = both.Database
 	a, b := both.Servers[0].Address, both.Servers[1].Address

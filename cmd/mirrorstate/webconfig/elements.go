@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -26,7 +26,7 @@ type Options struct {
 func (o Options) Elements(cfg config.Config, random io.Reader) (*Elements, error) {
 	app, ok := cfg.Apps[o.App]
 	if !ok {
-		return nil, misuse.Errorf("--app %q is not an alias of the configuration", o.App)
+		return nil, usage.Errorf("--app %q is not an alias of the configuration", o.App)
 	}
 	el := &Elements{}
 	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
@@ -39,7 +39,7 @@ func (o Options) Elements(cfg config.Config, random io.Reader) (*Elements, error
 	case "stateserver":
 		err = el.stateServer(cfg, o.StateServer)
 	default:
-		err = misuse.Errorf("--mode must be sqlserver or stateserver, not %q", o.Mode)
+		err = usage.Errorf("--mode must be sqlserver or stateserver, not %q", o.Mode)
 	}
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (el *Elements) carryOver(path, location string) error {
 func (el *Elements) sqlServer(cfg config.Config, showPassword bool) error {
 	pair, configured := cfg.Partners()
 	if !configured {
-		return misuse.NoPair()
+		return usage.NoPair()
 	}
 	pair = el.forSystemData(pair)
 	el.Masked = !showPassword && !pair.Servers[0].Password.IsZero()
@@ -163,7 +163,7 @@ func (el *Elements) stateServer(cfg config.Config, address string) error {
 	}
 	a, err := config.ParseAddress(address)
 	if err != nil || a.Instance != "" {
-		return misuse.Errorf("--state-server must be HOST or HOST:PORT of mirrorstate")
+		return usage.Errorf("--state-server must be HOST or HOST:PORT of mirrorstate")
 	}
 	host, port := a.Host, statePort
 	if a.Port != 0 {

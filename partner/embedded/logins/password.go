@@ -14,7 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 )
 
 // A login's password hash is stored, and shown to a sysadmin as password_hash, as
@@ -73,7 +73,7 @@ func ImportedHash(hash string) (string, error) {
 	case err == nil && isOldHash(hash):
 		return newHash(hashOfOldHash, hash), nil
 	case err != nil || !wellFormedHash(b):
-		return "", message.New(15021, 16, "Invalid value given for parameter PASSWORD. Specify a valid parameter value.")
+		return "", sqlerror.New(15021, 16, "Invalid value given for parameter PASSWORD. Specify a valid parameter value.")
 	}
 	return hash, nil
 }

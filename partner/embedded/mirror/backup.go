@@ -45,7 +45,7 @@ func (d *Database) onlyObject(kind string) string {
 // backup.
 func (d *Database) Backups() (full, log int64) {
 	if o := d.Instance.MasterObjects()[storage.ObjectKey(KindBackup, d.Family())]; o != nil {
-		_, _ = fmt.Sscan(o.Detail, &full, &log) // package server writes the format (BACKUP)
+		_, _ = fmt.Sscan(o.Detail, &full, &log) // package engine writes the format (BACKUP)
 	}
 	return full, log
 }

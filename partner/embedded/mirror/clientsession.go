@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -106,7 +106,7 @@ func (s *ClientSession) Enter() error {
 		return nil
 	}
 	if d == nil {
-		return message.ErrKillState()
+		return sqlerror.ErrKillState()
 	}
 	return d.Killed()
 }
@@ -120,12 +120,12 @@ func (s *ClientSession) Leave() { s.activity.CompareAndSwap(sessionBusy, session
 // ClosedTo reports whether err means that the session's database was closed while the session used it.
 func (d *Database) ClosedTo(s *ClientSession, err error) bool {
 	e, ok := errors.AsType[*tds.Error](err)
-	if !ok || e.Class >= message.FatalClass {
+	if !ok || e.Class >= sqlerror.FatalClass {
 		return false
 	}
 	now, closed := errors.AsType[*tds.Error](d.Serving())
 	if closed && now.Number == e.Number {
 		return true
 	}
-	return (closed || s.cutOff(d)) && (e.Number == message.ErrMirror("").Number || e.Number == message.ErrNoQuorum("").Number)
+	return (closed || s.cutOff(d)) && (e.Number == sqlerror.ErrMirror("").Number || e.Number == sqlerror.ErrNoQuorum("").Number)
 }

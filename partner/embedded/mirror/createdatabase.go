@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
@@ -21,9 +21,9 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database
 	err = i.Pair.Verb(ctx, func(context.Context) error {
 		switch {
 		case name == "" || len([]rune(name)) > maxName:
-			return message.New(103, 15, "The identifier that starts with '%.128s' is too long. Maximum length is %d.", name, maxName)
+			return sqlerror.New(103, 15, "The identifier that starts with '%.128s' is too long. Maximum length is %d.", name, maxName)
 		case i.Known(name):
-			return message.New(1801, 16, "Database '%s' already exists. Choose a different database name.", name)
+			return sqlerror.New(1801, 16, "Database '%s' already exists. Choose a different database name.", name)
 		}
 		if _, err := i.OpenMaster(); err != nil {
 			return err
@@ -52,11 +52,11 @@ func (i *Instance) DropDatabase(ctx context.Context, name string, except *Client
 		d := i.Find(name)
 		switch {
 		case d == nil:
-			return message.New(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", name)
+			return sqlerror.New(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", name)
 		case d.IsMirrored():
-			return message.New(3743, 16, "The database '%s' is enabled for database mirroring. Database mirroring must be removed before you drop the database.", d.Title)
+			return sqlerror.New(3743, 16, "The database '%s' is enabled for database mirroring. Database mirroring must be removed before you drop the database.", d.Title)
 		case i.Sessions.Inside(d, except):
-			return message.New(3702, 16, `Cannot drop database "%s" because it is currently in use.`, d.Title)
+			return sqlerror.New(3702, 16, `Cannot drop database "%s" because it is currently in use.`, d.Title)
 		}
 		if _, err := i.OpenMaster(); err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
@@ -95,20 +95,20 @@ func (d *Database) other() *Database { return d.Mirroring.bothCopies()[1-d.Insta
 func (d *Database) Serving() error {
 	switch m := d.State.Load(); {
 	case d.Gone.Load():
-		return message.ErrNoDatabase(d.Title)
+		return sqlerror.ErrNoDatabase(d.Title)
 	case m.Role == storage.RoleMirror:
 		switch f := d.Instance.Planted.Load(); {
 		case f == nil:
-			return message.ErrMirror(d.Title)
+			return sqlerror.ErrMirror(d.Title)
 		case f.Err == ReadableSecondary:
 			return nil
 		default:
 			return f.Err
 		}
 	case d.Store.About.Load().Restoring:
-		return message.New(927, 14, "Database '%s' cannot be opened. It is in the middle of a restore.", d.Title)
+		return sqlerror.New(927, 14, "Database '%s' cannot be opened. It is in the middle of a restore.", d.Title)
 	case d.Closed.Load():
-		return message.ErrNoQuorum(d.Title)
+		return sqlerror.ErrNoQuorum(d.Title)
 	}
 	return nil
 }
@@ -116,12 +116,12 @@ func (d *Database) Serving() error {
 // Killed returns the error that ends a session that was busy when the database was closed to it.
 func (d *Database) Killed() error {
 	if why, ok := errors.AsType[*tds.Error](d.Serving()); ok {
-		return message.ErrKilled(why)
+		return sqlerror.ErrKilled(why)
 	}
 	if why := d.closing.Load(); why != nil { // the database was closed, and is open again
-		return message.ErrKilled(why)
+		return sqlerror.ErrKilled(why)
 	}
-	return message.ErrKillState()
+	return sqlerror.ErrKillState()
 }
 
 // stillWritable is Writable for a call that found the database open and then waited for its turn. If the database was
@@ -257,7 +257,7 @@ func (d *Database) Alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	case tsql.WitnessOff:
 		return d.SetWitness(ctx, false)
 	}
-	return message.NotSupported("This clause of ALTER DATABASE")
+	return sqlerror.NotSupported("This clause of ALTER DATABASE")
 }
 
 // MirroringRow fills in the columns of sys.database_mirroring after database_id.

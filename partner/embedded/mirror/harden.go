@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -136,7 +136,7 @@ func (d *Database) continueWithout(w *storage.Writer, rec *storage.Record, lost 
 	}
 	if !d.Mirroring.MayExpose(d) {
 		d.Shut("the principal reaches neither mirror nor witness, or its role is out of date")
-		return nil, message.ErrKillState()
+		return nil, sqlerror.ErrKillState()
 	}
 	m := *d.State.Load()
 	m.NewFork(m.Sequence, rec.LSN-1)
@@ -165,7 +165,7 @@ func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shippe
 		d.Mirroring.linkLost(d, fmt.Errorf("the principal's own commit failed: %w", why))
 	}
 	if d.Instance.Dead.Load() {
-		return message.ErrKillState() // the next start of the server resolves the commits of a killed server
+		return sqlerror.ErrKillState() // the next start of the server resolves the commits of a killed server
 	}
 	m := *d.State.Load()
 	m.NewFork(m.Sequence, rec.LSN-1)
@@ -176,10 +176,10 @@ func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shippe
 		d.State.Store(&m)
 	}
 	if errors.Is(why, errDeposed) {
-		return message.ErrKilled(message.ErrMirror(d.Title)) // the transaction was rolled back on both partners
+		return sqlerror.ErrKilled(sqlerror.ErrMirror(d.Title)) // the transaction was rolled back on both partners
 	}
 	if !d.Mirroring.MayExpose(d) {
 		d.Shut("a commit is in doubt, and the principal reaches neither mirror nor witness")
 	}
-	return message.ErrKillState()
+	return sqlerror.ErrKillState()
 }

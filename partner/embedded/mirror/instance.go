@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
@@ -154,12 +154,12 @@ func (i *Instance) closeDatabases() error {
 func (i *Instance) DataFile() string { return i.Pair.Folder.first(i.Letter) }
 
 // ReadableSecondary makes a database accept all sessions and refuse writes (3906).
-var ReadableSecondary error = message.New(3906, 16, `Failed to update database "%s" because the database is read-only.`, DatabaseName)
+var ReadableSecondary error = sqlerror.New(3906, 16, `Failed to update database "%s" because the database is read-only.`, DatabaseName)
 
 // SecondaryRefusal returns the error of a secondary replica that is not readable, for Planted: number is 976, 978, 983
 // or 988.
 func SecondaryRefusal(number int32) error {
-	return message.New(number, 14, `The target database, '%s', is participating in an availability group and is currently not accessible for queries.`, DatabaseName)
+	return sqlerror.New(number, 14, `The target database, '%s', is participating in an availability group and is currently not accessible for queries.`, DatabaseName)
 }
 
 // Writable returns nil while the database accepts writes on this server, and otherwise the error for clients.

@@ -3,7 +3,7 @@ package mirror
 import (
 	"context"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 )
 
 // The verbs of a partner apply to its mirrored database: the pair's first database, or else another mirrored one.
@@ -13,7 +13,7 @@ func (i *Instance) mirroredMain() (*Database, error) {
 	if d := i.Main(); d.IsMirrored() {
 		return d, nil
 	}
-	return nil, message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, i.Pair.Folder.title)
+	return nil, sqlerror.New(1416, 16, `Database "%s" is not configured for database mirroring.`, i.Pair.Folder.title)
 }
 
 // on calls do with the mirrored database.

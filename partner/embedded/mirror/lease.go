@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -50,7 +50,7 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	l := &Lease{P: d, deadline: time.Now().Add(LeaseMax)}
 	l.mu.Lock()
 	l.timer = time.AfterFunc(LeaseIdle, func() {
-		l.Abort(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
+		l.Abort(sqlerror.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
 	})
 	l.mu.Unlock()
 	d.leases.Lock()
@@ -58,8 +58,8 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	changing := d.changing
 	d.leases.Unlock()
 	if changing > 0 {
-		l.Abort(message.ErrKilled(message.ErrMirror(d.Title)))
-		return nil, message.ErrKilled(message.ErrMirror(d.Title))
+		l.Abort(sqlerror.ErrKilled(sqlerror.ErrMirror(d.Title)))
+		return nil, sqlerror.ErrKilled(sqlerror.ErrMirror(d.Title))
 	}
 	return l, nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 )
 
 // The three links of a pair with a witness.
@@ -177,7 +177,7 @@ func (d *Database) awaitThaw() error {
 	}
 	switch {
 	case d.Instance.Dead.Load():
-		return message.ErrKillState()
+		return sqlerror.ErrKillState()
 	case d.Closed.Load():
 		return d.Killed()
 	}

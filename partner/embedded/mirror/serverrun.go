@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -190,7 +190,7 @@ func (d *Database) Shut(why string) {
 	if d.State.Load().Role != storage.RolePrincipal || d.Closed.Swap(true) {
 		return
 	}
-	d.closing.Store(message.ErrNoQuorum(d.Title))
+	d.closing.Store(sqlerror.ErrNoQuorum(d.Title))
 	d.Term.Add(1)
 	d.Instance.Sessions.drop(d)
 	d.Instance.Log.Warn("database closed", "reason", why)

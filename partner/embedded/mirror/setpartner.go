@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -62,24 +62,24 @@ func (d *Database) BeginMirroring(ctx context.Context, port int, address string)
 	other := d.Instance.Other()
 	theirs := other.Endpoint()
 	mirror := other.Find(d.Title)
-	unreachable := message.New(1418, 16, "The server network address \"%s\" can not be reached or does not exist. Check the network address name and that the ports for the local and remote endpoints are operational.", address)
+	unreachable := sqlerror.New(1418, 16, "The server network address \"%s\" can not be reached or does not exist. Check the network address name and that the ports for the local and remote endpoints are operational.", address)
 	switch {
 	case d.Store.About.Load().Recovery != storage.RecoveryFull:
-		return message.New(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, d.Title)
+		return sqlerror.New(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, d.Title)
 	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		return unreachable
 	case !other.accepts(d.Instance) || !d.Instance.accepts(other):
 		return unreachable // an instance closes the connection of an unknown partner without an answer
 	case mirror == nil:
-		return message.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
+		return sqlerror.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
 	case mirror.IsMirrored():
-		return message.New(1460, 16, `The database "%s" is already configured for database mirroring on the remote server. Database mirroring must be removed on the remote server to establish a new session.`, d.Title)
+		return sqlerror.New(1460, 16, `The database "%s" is already configured for database mirroring on the remote server. Database mirroring must be removed on the remote server to establish a new session.`, d.Title)
 	case !mirror.Store.About.Load().Restoring:
-		return message.New(1464, 16, `Database "%s" is not in a recovering state which is required for a mirror database or secondary database. The remote database must be restored using WITH NORECOVERY.`, d.Title)
+		return sqlerror.New(1464, 16, `Database "%s" is not in a recovering state which is required for a mirror database or secondary database. The remote database must be restored using WITH NORECOVERY.`, d.Title)
 	case !other.MasterObjects().Has(KindPartner, d.Title):
-		return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, d.Title)
+		return sqlerror.New(1416, 16, `Database "%s" is not configured for database mirroring.`, d.Title)
 	case d.Family() == "" || d.Family() != mirror.Family():
-		return message.New(1407, 16, `The remote copy of database "%s" is not related to the local copy of the database.`, d.Title)
+		return sqlerror.New(1407, 16, `The remote copy of database "%s" is not related to the local copy of the database.`, d.Title)
 	}
 	if err := d.fits(mirror); err != nil {
 		return err
@@ -93,9 +93,9 @@ func (d *Database) fits(mirror *Database) error {
 	at := mirror.Store.LSN.Load()
 	switch {
 	case log == 0 || !mirror.logRestored():
-		return message.New(1412, 16, `The remote copy of database "%s" has not been rolled forward to a point in time that is encompassed in the local copy of the database log.`, d.Title)
+		return sqlerror.New(1412, 16, `The remote copy of database "%s" has not been rolled forward to a point in time that is encompassed in the local copy of the database log.`, d.Title)
 	case at < max(full, log):
-		return message.New(1478, 16, `The mirror database, "%s", has insufficient transaction log data to preserve the log backup chain of the principal database.  This may happen if a log backup from the principal database has not been taken or has not been restored on the mirror database.`, d.Title)
+		return sqlerror.New(1478, 16, `The mirror database, "%s", has insufficient transaction log data to preserve the log backup chain of the principal database.  This may happen if a log backup from the principal database has not been taken or has not been restored on the mirror database.`, d.Title)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 			title = d.Title
 		}
 		if !i.MasterObjects().Has(KindPartner, title) {
-			return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, title)
+			return sqlerror.New(1416, 16, `Database "%s" is not configured for database mirroring.`, title)
 		}
 		return i.ForgetPartner(ctx, title)
 	}
@@ -158,7 +158,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 // endMirroring ends mirroring of one copy: a principal's copy stays an open database, a mirror's becomes
 // RESTORING.
 func (d *Database) endMirroring(ctx context.Context) error {
-	defer d.noLeases(message.ErrKillState())() // a principal's database stays open
+	defer d.noLeases(sqlerror.ErrKillState())() // a principal's database stays open
 	return d.Alone(ctx, true, func() error {
 		about := *d.Store.About.Load()
 		if about.Restoring = d.State.Load().Role == storage.RoleMirror; about.Restoring {

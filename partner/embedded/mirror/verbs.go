@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -20,22 +20,22 @@ func (d *Database) Failover(ctx context.Context) error {
 		m := d.State.Load()
 		switch {
 		case m.Role != storage.RolePrincipal:
-			return message.ErrOnlyPrincipal(d.Title)
+			return sqlerror.ErrOnlyPrincipal(d.Title)
 		case !m.SafetyFull:
-			return message.ErrSafetyOff(d.Title)
+			return sqlerror.ErrSafetyOff(d.Title)
 		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
-			return message.ErrNotConnected(d.Title)
+			return sqlerror.ErrNotConnected(d.Title)
 		case d.Mirroring.LinkState() != StateSynchronized:
-			return message.ErrNotCaughtUp(d.Title)
+			return sqlerror.ErrNotCaughtUp(d.Title)
 		}
 		began := time.Now()
 		d.Mirroring.link.switching.Store(true)
 		defer d.Mirroring.link.switching.Store(false)
-		defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
+		defer d.noLeases(sqlerror.ErrKilled(sqlerror.ErrMirror(d.Title)))()
 		mirror := d.other()
 		err := d.Alone(ctx, true, func() error {
 			if d.Mirror == nil { // the mirror was lost since the check above
-				return message.ErrNotConnected(d.Title)
+				return sqlerror.ErrNotConnected(d.Title)
 			}
 			return mirror.Alone(ctx, true, func() error { return d.handOver(mirror) })
 		})
@@ -58,7 +58,7 @@ func (d *Database) Failover(ctx context.Context) error {
 func (d *Database) handOver(mirror *Database) error {
 	lsn := d.Store.LSN.Load()
 	if there := mirror.Store.LSN.Load(); there != lsn {
-		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, message.ErrNotCaughtUp(d.Title))
+		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, sqlerror.ErrNotCaughtUp(d.Title))
 	}
 	up := *mirror.State.Load()
 	up.Role = storage.RolePrincipal
@@ -90,11 +90,11 @@ func (d *Database) ForceService(ctx context.Context) error {
 		m := d.State.Load()
 		switch {
 		case m.Role != storage.RoleMirror || d.Mirroring.LinkState() != StateDisconnected:
-			return message.ErrCannotForce(d.Title)
+			return sqlerror.ErrCannotForce(d.Title)
 		case m.Diverged:
-			return message.ErrUnsafeForce(d.Title)
+			return sqlerror.ErrUnsafeForce(d.Title)
 		case d.Mirroring.Witness() && !d.Mirroring.reachesWitness(d):
-			return message.ErrNoWitness(d.Title)
+			return sqlerror.ErrNoWitness(d.Title)
 		}
 		err := d.changeRole(ctx, func(m *storage.Mirroring) {
 			m.Role, m.Forced, m.Suspended = storage.RolePrincipal, true, false
@@ -127,7 +127,7 @@ func (d *Database) Suspend(ctx context.Context) error {
 func (d *Database) Resume(ctx context.Context) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		if d.Mirroring.LinkState() == StateDisconnected {
-			return message.ErrNotConnected(d.Title)
+			return sqlerror.ErrNotConnected(d.Title)
 		}
 		if !d.State.Load().Suspended {
 			return nil
@@ -175,10 +175,10 @@ const (
 func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		if d.State.Load().Role != storage.RolePrincipal {
-			return message.ErrOnlyPrincipal(d.Title)
+			return sqlerror.ErrOnlyPrincipal(d.Title)
 		}
 		if seconds > maxTimeout {
-			return message.New(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
+			return sqlerror.New(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
 		}
 		seconds = max(seconds, minTimeout)
 		err := d.change(ctx, func(m *storage.Mirroring) { m.Timeout = int64(seconds) }, nil)
@@ -193,9 +193,9 @@ func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
 func (d *Database) mayConfigure() error {
 	switch {
 	case d.State.Load().Role != storage.RolePrincipal:
-		return message.ErrOnlyPrincipal(d.Title)
+		return sqlerror.ErrOnlyPrincipal(d.Title)
 	case d.Mirroring.LinkState() == StateDisconnected:
-		return message.ErrNotConnected(d.Title)
+		return sqlerror.ErrNotConnected(d.Title)
 	}
 	return nil
 }
@@ -233,11 +233,11 @@ func (d *Database) SetWitness(ctx context.Context, on bool) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		switch {
 		case d.State.Load().Role != storage.RolePrincipal:
-			return message.ErrOnlyPrincipal(d.Title)
+			return sqlerror.ErrOnlyPrincipal(d.Title)
 		case !on && !d.Mirroring.Witness():
-			return message.New(1439, 16, `There is currently no witness associated with the database "%s".`, d.Title)
+			return sqlerror.New(1439, 16, `There is currently no witness associated with the database "%s".`, d.Title)
 		case on && !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
-			return message.ErrNotConnected(d.Title)
+			return sqlerror.ErrNotConnected(d.Title)
 		}
 		d.Mirroring.setWitness(on)
 		return d.storeWitness(ctx, on)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -38,7 +38,7 @@ func (d *runningVerb) set(cancel context.CancelCauseFunc) {
 }
 
 // errInterrupted ends the wait of a verb when the links change.
-var errInterrupted = message.New(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
+var errInterrupted = sqlerror.New(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
 
 // interrupt ends the wait of the running verb.
 func (p *Pair) interrupt() {
@@ -62,7 +62,7 @@ func (p *Pair) lockVerbs(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-limit.C:
-		return message.New(1404, 16, "The command failed because the database mirror is busy. Reissue the command later.")
+		return sqlerror.New(1404, 16, "The command failed because the database mirror is busy. Reissue the command later.")
 	}
 }
 
@@ -260,7 +260,7 @@ func isLater(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 // changeRole changes the state of the partner, first durably and then in memory. If the partner is no longer principal,
 // changeRole ends the sessions in its database. The caller holds verbs.
 func (d *Database) changeRole(ctx context.Context, alter func(m *storage.Mirroring)) error {
-	defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
+	defer d.noLeases(sqlerror.ErrKilled(sqlerror.ErrMirror(d.Title)))()
 	return d.Alone(ctx, true, func() error { return d.changeRoleInTurn(alter) })
 }
 
@@ -287,7 +287,7 @@ func (d *Database) applyState(m *storage.Mirroring) {
 	d.Closed.Store(false)
 	d.Mirror = nil
 	if m.Role == storage.RoleMirror {
-		d.closing.Store(message.ErrMirror(d.Title))
+		d.closing.Store(sqlerror.ErrMirror(d.Title))
 		d.Term.Add(1)
 		d.Instance.Sessions.drop(d)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 )
 
 // witnessName is the address that the catalogue shows for the witness.
@@ -41,7 +41,7 @@ func (p *Pair) SetWitness(on bool) error {
 	return p.Verb(context.Background(), func(context.Context) error {
 		s := p.Main()
 		if s == nil || !s.mirrored() {
-			return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, p.Folder.title)
+			return sqlerror.New(1416, 16, `Database "%s" is not configured for database mirroring.`, p.Folder.title)
 		}
 		s.setWitness(on)
 		return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
@@ -83,7 +83,7 @@ func Convert(v any, from string, to tds.Type) (Argument, error) {
 	var a Argument
 	if !ParameterKind(to.Kind()) {
 		raw, err := tsql.ToVariable(Stored(v), "", SpecOf(to))
-		return Argument{Ok: raw != nil, Raw: raw}, message.AsWireError(err)
+		return Argument{Ok: raw != nil, Raw: raw}, sqlerror.AsWireError(err)
 	}
 	ok := false
 	switch to.Kind() {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -23,12 +23,12 @@ func Raised(v []any, line int32) (*tds.Error, error) {
 	}
 	if n, ok := v[0].(int64); ok { // sys.messages has no user-defined messages here
 		if n < 13000 {
-			return nil, message.New(2732, 16, "Error number %d is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.", n)
+			return nil, sqlerror.New(2732, 16, "Error number %d is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.", n)
 		}
-		return nil, message.New(18054, 16, "Error %d, severity %d, state %d was raised, but no message with that error number was found in sys.messages.", n, class, state)
+		return nil, sqlerror.New(18054, 16, "Error %d, severity %d, state %d was raised, but no message with that error number was found in sys.messages.", n, class, state)
 	}
 	if class > 18 {
-		return nil, message.New(2754, 16, "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.")
+		return nil, sqlerror.New(2754, 16, "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.")
 	}
 	format, _ := TextOf(v[0])
 	text, err := formatMessage(format, v[3:])
@@ -138,9 +138,9 @@ func formatOne(spec string, v any, place int) (string, error) {
 	default:
 		return "", errFormat(spec)
 	}
-	return "", message.New(2786, 16, "The data type of substitution parameter %d does not match the expected type of the format specification.", place)
+	return "", sqlerror.New(2786, 16, "The data type of substitution parameter %d does not match the expected type of the format specification.", place)
 }
 
 func errFormat(spec string) error {
-	return message.New(2787, 16, "Invalid format specification: '%%%s'.", spec)
+	return sqlerror.New(2787, 16, "Invalid format specification: '%%%s'.", spec)
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
@@ -159,7 +159,7 @@ func clientInteger(k tds.Kind, v any) (any, error) {
 		return v, nil
 	}
 	if limit := integerRanges[k]; !ok || n < limit[0] || n > limit[1] {
-		return nil, message.New(8115, 16, "Arithmetic overflow error converting expression to data type %s.", k)
+		return nil, sqlerror.New(8115, 16, "Arithmetic overflow error converting expression to data type %s.", k)
 	}
 	if whole {
 		return v, nil
@@ -178,18 +178,18 @@ func clientTime(v any, offset bool) (any, error) {
 			t = t.Add(time.Duration(seconds) * time.Second).UTC()
 		}
 		if err != nil {
-			return nil, message.New(241, 16, "Conversion failed when converting date and/or time from character string.")
+			return nil, sqlerror.New(241, 16, "Conversion failed when converting date and/or time from character string.")
 		}
 		return t, nil
 	}
-	return nil, message.New(8114, 16, "Error converting data type %s to datetime.", NameOfValue(v))
+	return nil, sqlerror.New(8114, 16, "Error converting data type %s to datetime.", NameOfValue(v))
 }
 
 // guidBytes returns a uniqueidentifier as TDS encodes it: its first three groups are little-endian.
 func guidBytes(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
 	if err != nil || len(b) != 16 {
-		return nil, message.New(8169, 16, "Conversion failed when converting from a character string to uniqueidentifier.")
+		return nil, sqlerror.New(8169, 16, "Conversion failed when converting from a character string to uniqueidentifier.")
 	}
 	swapGUID(b)
 	return b, nil

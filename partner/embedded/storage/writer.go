@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlerror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
@@ -102,7 +102,7 @@ func (w *Writer) Define(texts ...string) error {
 	defer w.schemaChanged()
 	for _, text := range texts {
 		if err := w.Script(text); err != nil {
-			return message.FromSQLite(err)
+			return sqlerror.FromSQLite(err)
 		}
 		w.Gathered.schema = append(w.Gathered.schema, text)
 	}
@@ -113,10 +113,10 @@ func (w *Writer) Define(texts ...string) error {
 func (w *Writer) Checks(text string) error {
 	st, err := w.Prepare(text)
 	if err != nil {
-		return message.FromSQLite(err)
+		return sqlerror.FromSQLite(err)
 	}
 	_, err = st.All(nil)
-	return errors.Join(message.FromSQLite(err), st.Close())
+	return errors.Join(sqlerror.FromSQLite(err), st.Close())
 }
 
 // Merge runs the statements of a MERGE, and returns the number of rows it changed. It calls inserted for its INSERT,
@@ -168,7 +168,7 @@ func IsNoRoom(err error) bool { return AsNoRoom(err) != nil }
 
 // AsNoRoom returns the SQL Server error for a full disk, or nil if err is another error.
 func AsNoRoom(err error) *tds.Error {
-	if e, ok := errors.AsType[*tds.Error](message.FromSQLite(err)); ok && e.Number == message.NoRoom {
+	if e, ok := errors.AsType[*tds.Error](sqlerror.FromSQLite(err)); ok && e.Number == sqlerror.NoRoom {
 		return e
 	}
 	return nil

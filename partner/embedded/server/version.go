@@ -1,4 +1,0 @@
-package server
-
-// VersionText is @@VERSION of an embedded partner.
-const VersionText = "Microsoft SQL Server 2019 (RTM) - 15.0.2000.5 (mirrorstate embedded pair)"
