@@ -32,12 +32,12 @@
 //
 //	tds       the protocol: packets, logins, requests, responses
 //	tsql      T-SQL: parser, types, translation to SQLite
-//	message   errors with SQL Server's texts
+//	sqlerror  errors with SQL Server's texts
 //	sqlvalue  conversion of values between TDS, T-SQL and SQLite
 //	storage   one server's copy of a database: a SQLite file, its commits as records
 //	mirror    two servers: roles, quorum, shipping of commits, resynchronisation; faults
-//	logins    passwords and the limit on failed logins (imports message alone)
-//	server    what clients see: logins, batches, procedures, transactions, catalogue, rights
+//	logins    passwords and the limit on failed logins (imports sqlerror alone)
+//	engine    what clients see, and what executes T-SQL: logins, batches, procedures, transactions, catalogue, rights
 //
 // Costs: a write is two SQLite commits in parallel, shared by all writes that wait at that moment. A read that changes
 // no row needs no commit and runs in parallel with other reads and writes.
