@@ -200,3 +200,37 @@ func (p *Pair) probeNow() {
 		m.probeNow()
 	}
 }
+
+// WaitForPrincipal waits until a principal serves. It returns Closed if Run has ended, and ctx's cause if
+// ctx ends.
+func (p *Pair) WaitForPrincipal(ctx context.Context) error {
+	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
+}
+
+// await waits until cond is true for the view. With probing, both partners are probed every few milliseconds
+// meanwhile.
+func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
+	tick := time.NewTicker(p.cfg.MonitorTrouble)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		v, changed := p.view, p.changed
+		p.mu.Unlock()
+		if cond(v) {
+			return nil
+		}
+		beat := tick.C
+		if !probing {
+			beat = nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.closed:
+			return Closed
+		case <-changed:
+		case <-beat:
+			p.probeNow()
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
@@ -46,15 +45,6 @@ type PartnerStatus struct {
 	Seen      time.Time   `json:"seen"`       // when the partner last answered; the zero time if never
 	Reachable bool        `json:"reachable"`  // the last probe was answered
 	SinceS    float64     `json:"since_s"`    // for how many seconds that has been so; unreachable counts from the first new connection that failed
-}
-
-// Event is something that happened to the pair.
-type Event struct {
-	At      time.Time   `json:"at"`                // when it happened
-	Kind    string      `json:"kind"`              // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
-	Partner choose.Name `json:"partner,omitempty"` // the partner concerned; empty if it is the pair
-	Epoch   int64       `json:"epoch,omitempty"`   // 0 if there is none
-	Reason  string      `json:"reason,omitempty"`  // why, as text; for kind role the new role, for kind breaker "OLD to NEW"
 }
 
 // Status returns what is known now. It sends nothing. Safe for concurrent use.
@@ -159,57 +149,6 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // the hold's window. Safe for concurrent use.
 func (p *Pair) Ready() bool { return p.withoutPrincipal() < p.cfg.Hold.Window }
 
-// Subscribe returns the pair's events from now on. A slow reader misses events. The caller must call cancel,
-// which closes the channel. Safe for concurrent use.
-func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
-	c := make(chan Event, 64)
-	p.mu.Lock()
-	p.subscribers[c] = struct{}{}
-	p.mu.Unlock()
-	return c, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if _, ok := p.subscribers[c]; ok {
-			delete(p.subscribers, c)
-			close(c)
-		}
-	}
-}
-
-// WaitForPrincipal waits until a principal serves. It returns Closed if Run has ended, and ctx's cause if
-// ctx ends.
-func (p *Pair) WaitForPrincipal(ctx context.Context) error {
-	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
-}
-
-// await waits until cond is true for the view. With probing, both partners are probed every few milliseconds
-// meanwhile.
-func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
-	tick := time.NewTicker(p.cfg.MonitorTrouble)
-	defer tick.Stop()
-	for {
-		p.mu.Lock()
-		v, changed := p.view, p.changed
-		p.mu.Unlock()
-		if cond(v) {
-			return nil
-		}
-		beat := tick.C
-		if !probing {
-			beat = nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-p.closed:
-			return Closed
-		case <-changed:
-		case <-beat:
-			p.probeNow()
-		}
-	}
-}
-
 // Holding reports whether calls have to wait for a principal, or writes for its mirror. It takes no lock and
 // sends nothing.
 func (p *Pair) Holding() bool { return p.hold.Holding() }
@@ -223,25 +162,6 @@ type Stats struct {
 	MemoryErrors uint64            `json:"memory_errors"` // failed writes of Config.Memory
 
 	Told map[Happening]uint64 `json:"-"` // published events, whether or not there was a subscriber
-}
-
-// Happening is an event without its time and reason, to count equal events.
-type Happening struct {
-	Kind    string // as in Event
-	Partner choose.Name
-	To      string // the new role or the new state of the breaker; empty for other kinds
-}
-
-// happening returns what e is counted as.
-func happening(e Event) Happening {
-	h := Happening{Kind: e.Kind, Partner: e.Partner}
-	switch e.Kind {
-	case "role":
-		h.To = e.Reason
-	case "breaker":
-		_, h.To, _ = strings.Cut(e.Reason, " to ")
-	}
-	return h
 }
 
 // Stats returns a copy of the counters. Safe for concurrent use.

@@ -46,22 +46,6 @@ type Hold[T any] struct {
 	closed      bool
 }
 
-// state is what the hold does with calls. It changes in this order: shut, settling, draining, open. It can change
-// to shut from every state. SetExposed makes it settle and drain again.
-type state int
-
-const (
-	// shut means that no principal is known. Every call waits.
-	shut state = iota
-	// settling means that a principal is known, and interrupted calls may still come back. Only calls that may
-	// have been executed already are released.
-	settling
-	// draining means that waiting calls are released, a few at a time. New calls wait behind them.
-	draining
-	// open means that no call waits. New calls start at once.
-	open
-)
-
 // lanes are the queues of one rank. If writes are not separate, reads holds every call.
 type lanes[T any] struct{ reads, writes lane[T] }
 

@@ -60,7 +60,7 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "believes a clock that was read through a frozen server",
-		file: "partner/term.go",
+		file: "partner/clock.go",
 		old:  `if least <= most {`,
 		new:  `if false {`,
 		pkg:  "partner", test: "TestMember_AddClockReading",
