@@ -34,16 +34,16 @@ func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
 	}
 }
 
-// Happening is an event without its time and reason, to count equal events.
-type Happening struct {
+// EventKey is an event without its time and reason, to count equal events.
+type EventKey struct {
 	Kind    string // as in Event
 	Partner choose.Name
 	To      string // the new role or the new state of the breaker; empty for other kinds
 }
 
-// happening returns what e is counted as.
-func happening(e Event) Happening {
-	h := Happening{Kind: e.Kind, Partner: e.Partner}
+// keyOf returns the key under which e is counted.
+func keyOf(e Event) EventKey {
+	h := EventKey{Kind: e.Kind, Partner: e.Partner}
 	switch e.Kind {
 	case "role":
 		h.To = e.Reason
@@ -53,14 +53,15 @@ func happening(e Event) Happening {
 	return h
 }
 
-// publish sends an event to every subscriber that has room for it, and counts it.
+// publish sends an event to every subscriber that has room for it, and counts it. It logs changes of a breaker,
+// which nothing else logs.
 func (p *Pair) publish(e Event) {
 	if e.Kind == "breaker" {
 		p.cfg.Logger.Info("breaker changed", "partner", e.Partner, "change", e.Reason)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stats.Told[happening(e)]++
+	p.stats.Published[keyOf(e)]++
 	for s := range p.subscribers {
 		select {
 		case s <- e:

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// member is one partner, with what it keeps across terms.
+// member is one partner, with the state that lasts across terms.
 type member struct {
 	name     choose.Name
 	address  string
@@ -20,7 +20,7 @@ type member struct {
 	clock       atomic.Pointer[clockReading] // stored only by the loop of Run
 	nextPool    link.Pool                    // the connections for its next term, or nil; used only by the loop of Run
 	suspect     atomic.Bool                  // a call could not reach the partner: the next probe uses a new connection
-	takeEpochAs atomic.Value                 // string: the server name under which the next probe takes the epoch; empty: it takes none
+	takeEpochAs atomic.Value                 // string: the server name under which the next probe takes the epoch; empty: the probe takes no epoch
 	wakeUp      chan struct{}                // ends the pause between two probes
 }
 
@@ -83,8 +83,8 @@ const (
 	slowDownFactor = 10
 )
 
-// probePause returns the pause between two probes of a partner. without is how long there has been no
-// principal; negative while one serves.
+// probePause returns the pause between two probes of a partner. without is the time without a principal; negative
+// while one serves.
 func probePause(cfg *Config, without time.Duration) time.Duration {
 	if without < 0 {
 		return cfg.MonitorSteady

@@ -41,10 +41,10 @@ type PartnerStatus struct {
 	Breaker   string      `json:"breaker"`    // closed, open, half-open
 	LatencyMS float64     `json:"latency_ms"` // round trip of the last answered probe
 	ClockMS   float64     `json:"clock_ms"`   // the server's clock minus ours
-	LastError string      `json:"last_error"` // error of the last probe, or the right that the login lacks to see the role; empty if there is none
+	LastError string      `json:"last_error"` // error of the last probe, and the right that the login lacks to see the role; empty if neither applies
 	Seen      time.Time   `json:"seen"`       // when the partner last answered; the zero time if never
 	Reachable bool        `json:"reachable"`  // the last probe was answered
-	SinceS    float64     `json:"since_s"`    // for how many seconds that has been so; unreachable counts from the first new connection that failed
+	SinceS    float64     `json:"since_s"`    // seconds since Reachable last changed; if false, since the first new connection that failed
 }
 
 // Status returns what is known now. It sends nothing. Safe for concurrent use.
@@ -161,7 +161,7 @@ type Stats struct {
 	Watchdog     map[string]uint64 `json:"watchdog"`      // the watchdog's decisions by action, counted once per change
 	MemoryErrors uint64            `json:"memory_errors"` // failed writes of Config.Memory
 
-	Told map[Happening]uint64 `json:"-"` // published events, whether or not there was a subscriber
+	Published map[EventKey]uint64 `json:"-"` // published events, whether or not there was a subscriber
 }
 
 // Stats returns a copy of the counters. Safe for concurrent use.
@@ -169,7 +169,7 @@ func (p *Pair) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Fenced, s.Watchdog, s.Told = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Told)
+	s.Fenced, s.Watchdog, s.Published = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Published)
 	s.MemoryErrors = p.memory.failures.Load()
 	return s
 }

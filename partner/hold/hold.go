@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// Hold is where calls wait for a principal. All methods may be called concurrently. A call in the state open
-// reads one atomic pointer and nothing else.
+// Hold is where calls wait for a principal. All methods may be called concurrently. If the hold is open, a call
+// only reads one atomic pointer.
 //
 // Calls are released by rank, and in order of arrival within a rank. They are released a few at a time, so that
 // a server that has just become principal is not overloaded.
@@ -160,7 +160,7 @@ func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], erro
 	return w, nil, nil
 }
 
-// leave removes a waiter and returns the error for its call. That is ErrBusy if the time is over and calls are
+// leave removes a waiter and returns the error for its call: why, or ErrBusy if the time is over while calls are
 // being released. left is false if the waiter was released before.
 func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool) {
 	h.mu.Lock()
