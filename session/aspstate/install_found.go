@@ -35,7 +35,7 @@ type Found struct {
 	Orphan  bool            // there is a user of its name that is another login's
 	Member  bool            // its user is a member of InstallRole
 
-	Unread []error // of LookPast: what the server refused to show, each with what it was about
+	Unread []error // of LookPartly: what the server refused to show, each with what it was about
 }
 
 // Obstacle is something that was added to a table of ASPState, or of the extension, and that is not supported.
@@ -227,16 +227,16 @@ const (
 // Look finds out what stands in a database of the server at the other end of conn, which is in master and is
 // left in the database, if that is there. login is the one to be granted to; empty: none.
 func Look(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
-	f, err := LookPast(ctx, conn, database, login)
+	f, err := LookPartly(ctx, conn, database, login)
 	if err == nil && len(f.Unread) > 0 {
 		err = fmt.Errorf("look at %s: %w", database, f.Unread[0])
 	}
 	return f, err
 }
 
-// LookPast is Look for who would rather know a part than nothing: rows, rights and obstacles that the server refuses to show stand
+// LookPartly is Look for who would rather know a part than nothing: rows, rights and obstacles that the server refuses to show stand
 // in Found.Unread. Rows that can't be read count as there.
-func LookPast(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
+func LookPartly(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
 	f := Found{Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
 	server := func(query string, args ...any) error {
 		return conn.QueryRowContext(ctx, query, append(args, sql.Named("db", database))...).Scan(&f.Server, &f.Version, &f.Exists, &f.TempTables, &f.Login)
