@@ -48,8 +48,8 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 	}
 }
 
-// actionBody reads the body. The type must be JSON, which browsers do not send to another site without asking it
-// first.
+// actionBody reads the body. Its type must be JSON: a browser sends JSON to another site only if that site allowed it
+// before.
 func actionBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -102,8 +102,8 @@ func (a *admin) sweep(ctx context.Context, body []byte) error {
 	return a.pair.Sweep(ctx)
 }
 
-// decodeAction decodes one JSON object. An empty body is an empty object: the caller checks the members that it
-// requires.
+// decodeAction decodes one JSON object. An empty body counts as an empty object. The caller must check the members that
+// it requires.
 func decodeAction(body []byte, v any) error {
 	if len(body) == 0 {
 		return nil

@@ -93,35 +93,35 @@ func TestConnection_MakesRoom(t *testing.T) {
 	t.Run("at work", func(t *testing.T) {
 		c := one()
 		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if c.choose() {
+			if c.tryEvict() {
 				t.Error("it makes room before the body is read")
 			}
 			if item, err := io.ReadAll(bodyOf(r)); string(item) != "item" || err != nil {
 				t.Errorf("the body is %q, %v", item, err)
 			}
-			if c.choose() {
+			if c.tryEvict() {
 				t.Error("it makes room when the body was read")
 			}
 		}), httptest.NewRecorder(), request(c, strings.NewReader("item")))
-		if !c.choose() {
+		if !c.tryEvict() {
 			t.Error("it makes no room without a request")
 		}
 	})
 	t.Run("while a body comes", func(t *testing.T) {
 		c := one()
 		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			c.does(aRequest) // another of the connection's, at the store
+			c.addActivity(aRequest) // another of the connection's, at the store
 			r.Body = io.NopCloser(meanwhile{strings.NewReader("it"), func() {
-				if c.choose() {
+				if c.tryEvict() {
 					t.Error("it makes room though another request is at the store")
 				}
 			}})
 			if n, err := bodyOf(r).Read(make([]byte, 2)); n != 2 || err != nil {
 				t.Errorf("read %d bytes, %v", n, err)
 			}
-			c.does(-aRequest)
+			c.addActivity(-aRequest)
 			r.Body = io.NopCloser(meanwhile{strings.NewReader("em"), func() {
-				if !c.choose() {
+				if !c.tryEvict() {
 					t.Error("it makes no room")
 				}
 			}})
@@ -132,7 +132,7 @@ func TestConnection_MakesRoom(t *testing.T) {
 	})
 	t.Run("before a request", func(t *testing.T) {
 		c := one()
-		if !c.choose() {
+		if !c.tryEvict() {
 			t.Fatal("it makes no room while it is idle")
 		}
 		defer func() {

@@ -23,16 +23,16 @@ type Fault struct {
 
 // FaultInjector injects faults into the servers of an embedded pair. Any number of goroutines may call it.
 type FaultInjector interface {
-	// Fault injects f into a partner: a, b, principal or mirror. The last two mean the partner that has the role at
-	// that moment. It returns nil when the fault is in force. An error that has the method Refusal is answered as a
-	// refusal.
+	// Fault injects f into a partner: a, b, principal or mirror. The last two mean the partner that has the role when
+	// Fault is called. It returns nil when the fault is in force. An error that has the method Refusal is answered as
+	// a refusal.
 	Fault(ctx context.Context, partner string, f Fault) error
 }
 
 // The values that the members of a fault may have.
 var (
 	faultPartners = []string{"a", "b", "principal", "mirror"}
-	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // may be limited to one application
+	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // the kinds that may be limited to one application
 	faultKinds    = []string{"crash", "stop", "start", "freeze", "sever", "partition", "isolate", "slow", "none"}
 )
 
@@ -109,7 +109,7 @@ type acceptRequest struct {
 	Reason  string `json:"reason"`
 }
 
-// maxReason is the most bytes of the reason an operator gives.
+// maxReason is the longest reason that an operator may give, in bytes.
 const maxReason = 500
 
 // accept answers POST /v1/pair/accept.

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// listed is one session on a page of the session API. It has everything a peek tells, without the item.
+// listed is one session on a page of the session API: everything that a peek returns, without the item.
 type listed struct {
 	ID            session.ID `json:"id"`
 	Created       time.Time  `json:"created"`
@@ -92,8 +92,8 @@ func (c *call) lister() (session.Lister, error) {
 	return lister, nil
 }
 
-// cursor returns the end of a page of the application's sessions, sealed: an id is a credential, and queries are
-// written to access logs.
+// cursor returns the last id of a page of the application's sessions, sealed. An id is a credential, and access logs
+// contain queries.
 func (s *sealer) cursor(ref session.Ref, last session.ID) string {
 	w := s.cursors.work(session.Ref{App: ref.App})
 	defer s.cursors.done(w)

@@ -144,8 +144,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "does a request whose connection was closed to make room",
 		file: "proxy/connection.go",
-		old:  `if !b.c.does(-aBody) {`,
-		new:  `if b.c.does(-aBody); false {`,
+		old:  `if !b.c.addActivity(-aBody) {`,
+		new:  `if b.c.addActivity(-aBody); false {`,
 		pkg:  "proxy", test: "TestConnection_MakesRoom",
 	},
 	{
