@@ -81,11 +81,11 @@ func mustInstall(t *testing.T, db *sql.DB, o aspstate.InstallOptions, want ...st
 
 const (
 	stepCreate    = "create the database"
-	stepStock     = "make the stock objects that are missing"
+	stepStock     = "create the missing stock objects"
 	stepColumns   = "add the extension's columns to ASPStateTempSessions"
-	stepExtension = "make the extension's tables and procedures"
-	stepRole      = "give the role mirrorstate_proxy its rights"
-	stepRecreate  = "drop every session, and make the stock objects anew"
+	stepExtension = "create the extension's tables and procedures"
+	stepRole      = "grant the role mirrorstate_proxy its rights"
+	stepRecreate  = "drop every session, and create the stock objects again"
 )
 
 // pairAs is our view of two servers with a login of its own, ended with the test.

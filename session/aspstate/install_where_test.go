@@ -45,7 +45,7 @@ func TestChoose(t *testing.T) {
 		{"a principal and an old one", principal, plain, "", "a"},
 		{"a principal, and the old one wanted", principal, plain, "b", "b is not the principal"},
 		{"a second one of the name", plain, none, "b", "would be another database"},
-		{"nothing here, and nobody there", none, down, "", "it can't be told where"},
+		{"nothing here, and nobody there", none, down, "", "the partner that has ASPState is not known"},
 		{"nothing here, and nobody there, a wanted", none, down, "a", "a"},
 	} {
 		c.a.Partner, c.a.Address, c.b.Partner, c.b.Address = partner.A, "A", partner.B, "B"
@@ -228,7 +228,7 @@ func TestPlanInstall_refuses(t *testing.T) {
 		database string
 		want     string
 	}{
-		{"a system database", stock, "tempDB", "the system's"},
+		{"a system database", stock, "tempDB", "a system database"},
 		{"ASP.NET 1.x", old, "ASPState", "ASP.NET 1.x"},
 		{"half an extension", half, "ASPState", "LockOperationId, LockOperationCookie, LockActionFlags"},
 		{"tempdb", temp, "ASPState", "its tables are in tempdb"},

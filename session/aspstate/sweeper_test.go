@@ -262,7 +262,7 @@ func TestSweeper_ClocksApart(t *testing.T) {
 		var log strings.Builder
 		s := aspstate.NewSweeper(g.store, c.clock, aspstate.SweepConfig{}, textLogger(&log))
 		_, err := s.Sweep(t.Context())
-		if held := errors.Is(err, aspstate.ErrSweepHeld); held != c.held || (s.Status().Held != "") != c.held || strings.Contains(log.String(), "set the servers' time right") != c.held {
+		if held := errors.Is(err, aspstate.ErrSweepHeld); held != c.held || (s.Status().Held != "") != c.held || strings.Contains(log.String(), "correct the servers' clocks") != c.held {
 			t.Errorf("%s: %v, %+v, and the log says %q", c.name, err, s.Status(), log.String())
 		}
 	}
