@@ -217,7 +217,7 @@ func (it stockItem) session()`,
 		old: `	a.newest = op[:]
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotTellOfAnothersVersion",
+		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotReturnAnothersTag",
 	},
 
 	// I7: .NET and mirrorstate read each other's sessions, byte for byte.
@@ -254,7 +254,7 @@ func (it stockItem) session()`,
 		file: "session/aspstate/applications.go",
 		old:  `app.epoch == a.Epoch && app.partner == a.Partner {`,
 		new:  `app.epoch == a.Epoch {`,
-		pkg:  "session/aspstate", test: "TestApplications_AskedAnewOnAnotherPrincipal",
+		pkg:  "session/aspstate", test: "TestApplications_LookedUpAgainOnAnotherPrincipal",
 	},
 
 	// I8: an expired session is never served. (The sweep is not covered here.)
