@@ -477,7 +477,7 @@ func TestAccess_Rate(t *testing.T) {
 	s.wantProblem(403, "forbidden", "DELETE", sessions+"/x", "", "Authorization", one) // refused requests count too
 	r, p := s.wantProblem(429, "overloaded", "PUT", sessions+"/x", "y", "Authorization", one)
 	if r.Header.Get("Retry-After") == "" || p.Outcome != "not-applied" || !p.Retryable {
-		t.Errorf("told as %+v", p)
+		t.Errorf("got %+v", p)
 	}
 	s.content(s.want(200, "GET", sessions+"/x", "", "Authorization", other), "x")
 	if got := s.api.Stats().Access.OverRate; got != 1 {

@@ -134,7 +134,7 @@ func TestAdmin_Refusals(t *testing.T) {
 	s := administer(t, p, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	if d.Number != 1422 || !strings.Contains(d.Detail, "not caught up") || !strings.Contains(d.Advice, "SYNCHRONIZED") {
-		t.Errorf("the refusal is told as %+v", d)
+		t.Errorf("the refusal is answered as %+v", d)
 	}
 	p.err = refusal(0)
 	r, _ := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"force"}`, "Content-Type", "application/json")

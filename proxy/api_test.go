@@ -356,7 +356,7 @@ func TestAPI_Locks(t *testing.T) {
 	p := detail{}
 	_, p = s.wantProblem(409, "lock-lost", "PUT", path, "four", "Session-Lock", lock)
 	if p.Outcome != "not-applied" || p.Retryable {
-		t.Errorf("a lost lock is told as %+v", p)
+		t.Errorf("the problem of a lost lock is %+v", p)
 	}
 	s.wantProblem(409, "lock-lost", "DELETE", path, "", "Session-Lock", lock)
 	s.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", lock)

@@ -77,7 +77,7 @@ func TestAPI_UnknownApplicationTellsNobodyElse(t *testing.T) {
 	} {
 		_, p := s.wantProblem(404, "unknown-application", "GET", "/v1/apps/%2Fgone/sessions/x", "", "Authorization", "Bearer "+secrets[c.key])
 		if !strings.HasSuffix(p.Detail, c.says) {
-			t.Errorf("the key %s is told %q, want it to end in %q", c.key, p.Detail, c.says)
+			t.Errorf("the key %s gets %q, want it to end in %q", c.key, p.Detail, c.says)
 		}
 		if c.key != "every" {
 			s.wantProblem(403, "forbidden", "GET", "/v1/apps/unheard/sessions/x", "", "Authorization", "Bearer "+secrets[c.key])

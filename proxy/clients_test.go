@@ -67,7 +67,7 @@ func missing(t *testing.T, what string) {
 	if os.Getenv("CI") == "true" {
 		t.Fatal(what)
 	}
-	t.Skip("SKIPPED, so that nobody has made a client of openapi.yaml: " + what)
+	t.Skip("SKIPPED, so no client was made from openapi.yaml: " + what)
 }
 
 func contractFile(t *testing.T) string {
@@ -182,7 +182,7 @@ func TestContract_LockNamesNoHost(t *testing.T) {
 	}
 	for name, p := range lock.Packages {
 		if p.Resolved != "" {
-			t.Errorf("%s is fetched from %s, whatever registry npm is told to use", name, p.Resolved)
+			t.Errorf("%s is fetched from %s, and not from the configured registry", name, p.Resolved)
 		}
 		if name != "" && p.Integrity == "" {
 			t.Errorf("%s is locked without its sum", name)

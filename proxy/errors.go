@@ -326,9 +326,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	w.Write(body)
 }
 
-// retryAfter returns the time until the problem ends, if that is known. Otherwise it is 1 second for a lock, which
-// may be released at any moment, and 1 to 3 seconds for other problems, so that refused clients do not all return at
-// once.
+// retryAfter returns the time until the problem ends, if that is known. Otherwise it returns 1 second for a lock, which
+// may be released at any moment. For other problems it returns 1 to 3 seconds, so that refused clients do not all
+// return at once.
 func retryAfter(p *problem) string {
 	switch {
 	case p.after > 0:

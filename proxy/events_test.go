@@ -111,7 +111,7 @@ func TestEvents_Heartbeat(t *testing.T) {
 		<-done
 		<-src.stopped
 		if text := rec.text(); strings.Contains(text, "event: end") {
-			t.Errorf("a client that left was told %q", text)
+			t.Errorf("a client that left got %q", text)
 		}
 	})
 }

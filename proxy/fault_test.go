@@ -93,7 +93,7 @@ func TestAdmin_FaultBadRequests(t *testing.T) {
 	} {
 		_, d := s.wantProblem(400, "bad-request", "POST", "/v1/pair/fault", body, "Content-Type", "application/json")
 		if !strings.Contains(d.Detail, says) {
-			t.Errorf("%s: told %q, want %q in it", body, d.Detail, says)
+			t.Errorf("%s: got the detail %q, want %q in it", body, d.Detail, says)
 		}
 	}
 	s.wantProblem(415, "unsupported-media-type", "POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, "Content-Type", "text/plain")
@@ -108,7 +108,7 @@ func TestAdmin_FaultOfOtherServers(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, "Content-Type", "application/json")
 	if !strings.Contains(d.Detail, "not embedded") {
-		t.Errorf("told %q", d.Detail)
+		t.Errorf("got the detail %q", d.Detail)
 	}
 }
 

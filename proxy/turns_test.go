@@ -297,7 +297,7 @@ func TestTurns_ItemsInTheHold(t *testing.T) {
 				if got := ended(floods); got != "0: 429" {
 					t.Errorf("of the flood ended %q", got)
 				} else if body := first.Body.String(); !strings.Contains(body, `"outcome":"not-applied"`) || !strings.Contains(body, "/overloaded") {
-					t.Errorf("the call that made room is told %s", body)
+					t.Errorf("the evicted call got %s", body)
 				}
 				close(store.serve)
 				synctest.Wait()

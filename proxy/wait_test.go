@@ -90,7 +90,7 @@ func TestAPI_WaitForTheRemoved(t *testing.T) {
 		for range cap(answers) {
 			r := <-answers
 			if p := s.problem(r, 404, "session-not-found", "a call that waited"); p.Outcome != "not-applied" || !strings.Contains(p.Detail, "while this call waited") {
-				t.Errorf("told as %s, %q", p.Outcome, p.Detail)
+				t.Errorf("got the outcome %s and the detail %q", p.Outcome, p.Detail)
 			}
 		}
 		s.want(404, "GET", path, "")

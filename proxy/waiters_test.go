@@ -77,7 +77,7 @@ func TestWaiters_FirstComeFirstServed(t *testing.T) {
 					t.Errorf("caller %d was served as number %d", got, want)
 				}
 			default:
-				t.Fatalf("nobody was served on release %d", want)
+				t.Fatalf("no call was served after release %d", want)
 			}
 		}
 		wg.Wait()
@@ -108,7 +108,7 @@ func TestWaiters_Panic(t *testing.T) {
 		synctest.Wait()
 		served, wg := line(t.Context(), w, 1, time.Minute, d.acquire)
 		if <-panicked == nil {
-			t.Error("nobody was told of the panic")
+			t.Error("the panic reached no caller")
 		}
 		d.unlock()
 		wg.Wait()
@@ -168,7 +168,7 @@ func TestWaiters_WaitEnds(t *testing.T) {
 				if !errors.As(err, &locked) {
 					t.Errorf("got %v, want a LockedError", err)
 				} else if locked.Age < 7*time.Second || locked.Age > 37*time.Second || locked.Age%time.Second != 0 {
-					t.Errorf("the lock's age is told to be %v", locked.Age)
+					t.Errorf("got the lock age %v", locked.Age)
 				}
 				if took := time.Since(start); took != 30*time.Second {
 					t.Errorf("it took %v, want 30s", took)

@@ -156,9 +156,9 @@ type Store interface {
 	// ErrLockLost, also if there is no such session.
 	Release(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
-	// GiveBack undoes an acquire whose caller has left. If the lock was granted to that call of the acquire, and no other
-	// call of the operation has got it since, GiveBack releases the lock and makes the session forget the operation. A
-	// zero call means the only call of an operation. Errors: ErrLockLost if there is nothing to give back.
+	// GiveBack undoes an acquire whose caller has left. It releases the lock and makes the session forget the operation.
+	// Errors: ErrLockLost if the lock was not granted to that call, or another call of the operation has got it since. A
+	// zero call means the only call of an operation.
 	GiveBack(ctx context.Context, ref Ref, lock Lock, call OperationID) error
 
 	// Remove removes the session. With a zero lock it returns a *LockedError while another caller holds the lock, unless

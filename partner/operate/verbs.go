@@ -16,9 +16,9 @@ type situation struct {
 	plan    *Plan
 }
 
-// NewPlan makes the plan of a verb from the facts about both servers. It returns a *Refusal
-// if the facts rule out the verb, also for conditions that no check in the plan could test,
-// such as properties that must be equal on both servers. It does no I/O.
+// NewPlan makes the plan of a verb from the facts about both servers. It returns a *Refusal if the facts rule out the
+// verb. This includes conditions that no check in the plan could test, such as properties that must be equal on both
+// servers. It does no I/O.
 func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	o = o.withDefaults()
 	if err := o.validate(verb); err != nil {

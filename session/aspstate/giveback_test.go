@@ -114,7 +114,7 @@ func TestPut_sentAgainDoesNotReturnAnothersTag(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := put("over it", session.Condition{Match: again.Tag}, session.NewOperation()); !errors.Is(err, session.ErrPrecondition) {
-		t.Errorf("a put on the version that the repeated put told of: got %v, want %v", err, session.ErrPrecondition)
+		t.Errorf("a put with the tag of the repeated put: got %v, want %v", err, session.ErrPrecondition)
 	}
 }
 

@@ -17,12 +17,11 @@ const (
 	batchTime = 60 * time.Second
 )
 
-// SQL Server's numbers for a lock that was not granted in time, for the victim of a deadlock, and for CREATE DATABASE
-// while the database model is in use (it comes before 1802).
+// SQL Server's error numbers for a step that is repeated.
 const (
-	errLockTimeout = 1222
-	errDeadlock    = 1205
-	errModelInUse  = 1807
+	errLockTimeout = 1222 // a lock was not granted in time
+	errDeadlock    = 1205 // the victim of a deadlock
+	errModelInUse  = 1807 // CREATE DATABASE while the database model is in use; 1802 follows
 )
 
 // Run sends the script over conn. If a step gets no lock, or is the victim of a deadlock, it is rolled back and repeated

@@ -132,7 +132,7 @@ func TestLook_LoginMustExist(t *testing.T) {
 		return f.Login
 	}
 	if !look(servers.User(), servers.Password(), "cron") || look(servers.User(), servers.Password(), "nobody") {
-		t.Error("to a sysadmin cron is a login, and nobody is none")
+		t.Error("for a sysadmin, cron must be a login, and nobody must not")
 	}
 	if !look("web", "x", "cron") || !look("web", "x", "web") || look("web", "x", "nobody") {
 		t.Error("to a login that does not see the others, those that have a SID are logins")

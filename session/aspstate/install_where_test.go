@@ -44,9 +44,9 @@ func TestChoose(t *testing.T) {
 		{"two of them, b wanted", plain, plain, "b", "b"},
 		{"a principal and an old one", principal, plain, "", "a"},
 		{"a principal, and the old one wanted", principal, plain, "b", "b is not the principal"},
-		{"a second one of the name", plain, none, "b", "would be another database"},
-		{"nothing here, and nobody there", none, down, "", "the partner that has ASPState is not known"},
-		{"nothing here, and nobody there, a wanted", none, down, "a", "a"},
+		{"a second database of that name", plain, none, "b", "would be another database"},
+		{"nothing on a, and b does not answer", none, down, "", "the partner that has ASPState is not known"},
+		{"nothing on a, and b does not answer, a wanted", none, down, "a", "a"},
 	} {
 		c.a.Partner, c.a.Address, c.b.Partner, c.b.Address = partner.A, "A", partner.B, "B"
 		at, err := Choose([2]Side{c.a, c.b}, "ASPState", c.on)

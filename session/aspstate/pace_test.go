@@ -210,7 +210,7 @@ func TestLoad_Gap(t *testing.T) {
 		leaves      time.Duration   // when the sweeper's context ends; 0: never
 		least, most time.Duration
 	}{
-		{"nobody calls", nil, 0, 0, 0},
+		{"no calls", nil, 0, 0, 0},
 		{"a call ends", []time.Duration{3 * time.Millisecond}, 0, 3 * time.Millisecond, 3*time.Millisecond + gapLook},
 		{"the last of two ends", []time.Duration{time.Millisecond, 5 * time.Millisecond}, 0, 5 * time.Millisecond, 5*time.Millisecond + gapLook},
 		{"one never ends", []time.Duration{time.Millisecond, 0}, 0, most, most + gapLook},

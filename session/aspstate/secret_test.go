@@ -75,7 +75,7 @@ func TestStore_FleetSecret(t *testing.T) {
 	}
 	other.AgeSecret(2 * time.Minute)
 	if got := secretOf(t, other); !bytes.Equal(got, second) {
-		t.Errorf("a secret that nobody had looked at for a minute is %x", got)
+		t.Errorf("after a minute without calls the secret is %x", got)
 	}
 	asked(4)
 }
@@ -129,6 +129,6 @@ func TestStore_FleetSecretFollowsTheSchema(t *testing.T) {
 	uninstall(t, db, "ASPState")
 	none()
 	if bytes.Equal(one(), first) {
-		t.Error("the database that was installed anew has the old secret")
+		t.Error("the database that was installed again has the old secret")
 	}
 }

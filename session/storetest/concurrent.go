@@ -212,7 +212,7 @@ func wholeItems(s *scene) {
 				return fmt.Errorf("get: %w", err)
 			}
 			if len(sess.Item) == 0 || !bytes.Equal(sess.Item, item(int(sess.Item[0]))) {
-				return fmt.Errorf("read %s, which nobody wrote", brief(sess.Item))
+				return fmt.Errorf("read %s, which no caller wrote", brief(sess.Item))
 			}
 		}
 		return nil

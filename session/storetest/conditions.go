@@ -107,7 +107,7 @@ func tagsOfRepeats(t *testing.T, s Subject) {
 			first, err := write(s, lock, again)
 			s.noError(verb, err)
 			if same, err := write(s, lock, again); err != nil || same.Tag != first.Tag {
-				s.Errorf("sent again with nobody's write in between: got tag %q, %v, want %q", same.Tag, err, first.Tag)
+				s.Errorf("sent again without another write: got tag %q, %v, want %q", same.Tag, err, first.Tag)
 			}
 			item := s.create()
 			late, err := write(s, lock, again)

@@ -29,7 +29,7 @@ func netWrites(t *testing.T, s Subject) {
 		s.holds(item)
 		item = blob(20)
 		if sess := s.put(item); sess.Made {
-			s.Error("our put over .NET's session says it made one")
+			s.Error("our put to .NET's session reports that it created one")
 		}
 		s.same(".NET: read", n.read().Item(), item)
 	}), beside)
@@ -89,7 +89,7 @@ func netWrites(t *testing.T, s Subject) {
 		}
 		item := blob(20)
 		if sess := s.put(item); !sess.Made {
-			s.Error("our put says it made nothing")
+			s.Error("our put does not report that it created the session")
 		}
 		s.same(".NET: read", n.read().Item(), item)
 	}), beside, aged, extended)

@@ -169,7 +169,7 @@ func expiry(t *testing.T, s Subject) {
 		sess, err := s.Store.Put(s.ctx, s.ref, content(item), session.Condition{OnlyCreate: true}, op())
 		s.noError("only-create", err)
 		if !sess.Made {
-			s.Error("the put that replaced an expired session says it made nothing")
+			s.Error("the put that replaced an expired session does not report that it created one")
 		}
 		s.holds(item)
 	}, aged, extended)
@@ -243,7 +243,7 @@ func replacesExpired(s *scene) {
 	item := blob(10)
 	sess := s.put(item)
 	if !sess.Made {
-		s.Error("the put that replaced an expired session says it made nothing")
+		s.Error("the put that replaced an expired session does not report that it created one")
 	}
 	s.wantTimeout("put", sess, mainApp.Timeout)
 	got := s.get()

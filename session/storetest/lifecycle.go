@@ -19,7 +19,7 @@ func lifecycle(t *testing.T, s Subject) {
 	run(t, s, "a put creates the session and reports it", func(s *scene) {
 		item := blob(100)
 		if sess := s.put(item); !sess.Made {
-			s.Error("the put that made the session says it did not")
+			s.Error("the put that created the session does not report it")
 		}
 		s.holds(item)
 	})
@@ -27,7 +27,7 @@ func lifecycle(t *testing.T, s Subject) {
 		s.create()
 		item := blob(100)
 		if sess := s.put(item); sess.Made {
-			s.Error("the put over a session says it made one")
+			s.Error("the put to an existing session reports that it created one")
 		}
 		s.holds(item)
 	})
@@ -78,7 +78,7 @@ func lifecycle(t *testing.T, s Subject) {
 		s.remove(noLock)
 		item := blob(30)
 		if sess := s.put(item); !sess.Made {
-			s.Error("the put after the removal says it made nothing")
+			s.Error("the put after the removal does not report that it created the session")
 		}
 		s.holds(item)
 	})
@@ -107,7 +107,7 @@ func onlyCreate(s *scene) {
 	sess, err := s.Store.Put(s.ctx, s.ref, content(item), only, op())
 	s.noError("first only-create", err)
 	if !sess.Made {
-		s.Error("the put that made the session says it did not")
+		s.Error("the put that created the session does not report it")
 	}
 	_, err = s.Store.Put(s.ctx, s.ref, content(blob(100)), only, op())
 	s.fails("second only-create", err, session.ErrPrecondition)

@@ -25,12 +25,12 @@ func locking(t *testing.T, s Subject) {
 		_, lock := s.acquire()
 		_, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
 		if age := s.locked("get", err); age < 0 || age > patience {
-			s.Errorf("a fresh lock is told to be %v old", age)
+			s.Errorf("the age of a new lock is %v", age)
 		}
 		s.age(40 * time.Second)
 		_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
 		if age := s.locked("acquire", err); age < 40*time.Second || age > 40*time.Second+patience {
-			s.Errorf("a lock of 40 seconds is told to be %v old", age)
+			s.Errorf("the age of a lock of 40 seconds is %v", age)
 		}
 		s.release(lock)
 	}, aged)
@@ -40,7 +40,7 @@ func locking(t *testing.T, s Subject) {
 		for range 3 {
 			_, lock := s.acquire()
 			if lock.IsZero() || seen[lock.Cookie] {
-				s.Fatalf("the cookie %d was granted twice, or the lock is none", lock.Cookie)
+				s.Fatalf("the cookie %d was granted twice, or the lock is zero", lock.Cookie)
 			}
 			seen[lock.Cookie] = true
 			s.release(lock)

@@ -99,7 +99,7 @@ func repeated(t *testing.T, s Subject) {
 			sess, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
 			s.noError("put", err)
 			if !sess.Made {
-				s.Error("the put says it made nothing")
+				s.Error("the put does not report that it created the session")
 			}
 			s.holds(item)
 		}

@@ -30,7 +30,7 @@ func repeatedLate(t *testing.T, s Subject) {
 		sess, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
 		s.noError("put again", err)
 		if sess.Made {
-			s.Error("put again says it made the session")
+			s.Error("the repeated put reports that it created the session")
 		}
 		s.holds(item)
 	}, extended)
