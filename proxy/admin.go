@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
@@ -227,31 +226,6 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	answerJSON(w, http.StatusOK, page)
 	return nil
-}
-
-// limit reads ?limit=, the most entries in a page.
-func (c *call) limit() (int, error) {
-	value, ok, err := c.parameter("limit")
-	if err != nil || !ok {
-		return min(100, c.api.limits.ListedSessions), err
-	}
-	limit, err := strconv.Atoi(value)
-	if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
-		return 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
-	}
-	return limit, nil
-}
-
-// page reads ?after= and ?limit=.
-func (c *call) page() (after session.ID, limit int, err error) {
-	if limit, err = c.limit(); err != nil {
-		return "", 0, err
-	}
-	value, ok, err := c.parameter("after")
-	if ok && value != "" {
-		after, err = session.ParseID(value)
-	}
-	return after, limit, err
 }
 
 // answerJSON answers operators' requests, which are small and few.

@@ -74,3 +74,18 @@ func (c *call) answerDone() {
 	h["X-Content-Type-Options"] = nosniff
 	c.w.WriteHeader(http.StatusNoContent)
 }
+
+// Values of headers that never change. The slices are shared; do not write to them.
+var (
+	problemType = []string{"application/problem+json"}
+	octetStream = []string{"application/octet-stream"}
+	jsonType    = []string{"application/json"}
+	yamlType    = []string{"application/yaml"}
+	eventType   = []string{"text/event-stream"}
+	textType    = []string{"text/plain; charset=utf-8"}
+	noStore     = []string{"no-store"}
+	nosniff     = []string{"nosniff"}
+	closes      = []string{"close"}
+	bearer      = []string{`Bearer realm="mirrorstate"`}
+	flagged     = []string{"uninitialized"}
+)

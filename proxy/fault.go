@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // Fault is a fault to inject into a partner of the embedded pair.
@@ -93,40 +91,4 @@ func (q *faultRequest) fault() (Fault, error) {
 		return f, badInput("member delay_ms", "is missing: slow needs a delay or a jitter")
 	}
 	return f, nil
-}
-
-// oneOf returns an error that names the allowed values unless value is one of them.
-func oneOf(what, value string, allowed []string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	return badInput(what, "must be one of "+strings.Join(allowed, ", "))
-}
-
-// acceptRequest is the body of POST /v1/pair/accept.
-type acceptRequest struct {
-	Partner string `json:"partner"`
-	Reason  string `json:"reason"`
-}
-
-// maxReason is the longest reason that an operator may give, in bytes.
-const maxReason = 500
-
-// accept answers POST /v1/pair/accept.
-func (a *admin) accept(ctx context.Context, body []byte) error {
-	var req acceptRequest
-	if err := decodeAction(body, &req); err != nil {
-		return err
-	}
-	if err := oneOf("member partner", req.Partner, []string{"a", "b"}); err != nil {
-		return err
-	}
-	reason := strings.TrimSpace(req.Reason)
-	if reason == "" {
-		return badInput("member reason", "is missing: say why this partner is chosen; the reason is logged")
-	}
-	if len(reason) > maxReason {
-		return &session.InvalidError{What: "member reason", Reason: "is longer than 500 bytes"}
-	}
-	return a.pair.Accept(ctx, req.Partner, reason)
 }

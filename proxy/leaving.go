@@ -16,15 +16,12 @@ func (l *Leaving) Begin() { l.begun.Store(true) }
 // Begun reports whether the server will end. It returns false for a nil Leaving.
 func (l *Leaving) Begun() bool { return l != nil && l.begun.Load() }
 
-// closing is a header's value. It is shared; do not write to it.
-var closing = []string{"close"}
-
 // Wrap adds Connection: close to the answers of a server that will end. So each connection ends after its next answer,
 // and no connection is closed while a client uses it. An HTTP/2 connection takes no new requests.
 func (l *Leaving) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if l.Begun() {
-			w.Header()["Connection"] = closing
+			w.Header()["Connection"] = closes
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -111,4 +112,29 @@ func (s *sealer) openCursor(ref session.Ref, text string) (last session.ID, ok b
 	}
 	last, err := session.ParseID(string(w.plain()))
 	return last, err == nil
+}
+
+// limit reads ?limit=, the most entries in a page.
+func (c *call) limit() (int, error) {
+	value, ok, err := c.parameter("limit")
+	if err != nil || !ok {
+		return min(100, c.api.limits.ListedSessions), err
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
+		return 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
+	}
+	return limit, nil
+}
+
+// page reads ?after= and ?limit=.
+func (c *call) page() (after session.ID, limit int, err error) {
+	if limit, err = c.limit(); err != nil {
+		return "", 0, err
+	}
+	value, ok, err := c.parameter("after")
+	if ok && value != "" {
+		after, err = session.ParseID(value)
+	}
+	return after, limit, err
 }

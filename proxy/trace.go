@@ -48,10 +48,3 @@ func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	end(e)
 	return err
 }
-
-// logSession adds the session to the log line of the request, if requests are logged.
-func (c *call) logSession(w http.ResponseWriter) {
-	if rec, ok := w.(*statusRecorder); ok {
-		rec.session = c.ref.ID
-	}
-}

@@ -34,7 +34,7 @@ type Session struct {
 	// not know it.
 	Expires time.Time
 
-	// Uninitialized is true if the session was created without content and not locked since. The first acquire still
+	// Uninitialized is true if the session was stored without content and not locked since. The first acquire still
 	// returns true, and clears it.
 	Uninitialized bool
 
@@ -130,7 +130,7 @@ type GetOptions struct {
 //
 // For an expired session every method returns ErrNotFound, whether the session was swept or not, unless its lock is held
 // and not abandoned. A lock older than the application's LockTimeout is abandoned: it no longer stops other callers, but
-// its holder may still use it until another caller takes the lock.
+// its holder may still use it until another caller takes the lock or stores.
 type Store interface {
 	// Get reads a session without locking it and renews its expiry. Errors: ErrNotFound; *LockedError while another
 	// caller holds the lock, unless AllowLocked is set.

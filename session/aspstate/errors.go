@@ -3,6 +3,8 @@ package aspstate
 import (
 	"errors"
 
+	mssql "github.com/microsoft/go-mssqldb"
+
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -78,4 +80,30 @@ func isAnswer(err error) bool {
 		}
 	}
 	return false
+}
+
+// errorNumbers returns SQL Server's error numbers in the order in which they arrived: first the cause, then its
+// consequences. The driver's error itself has only the last one.
+func errorNumbers(err error) (numbers []int32) {
+	if e, ok := errors.AsType[mssql.Error](err); ok && len(e.All) > 0 {
+		for _, one := range e.All {
+			numbers = append(numbers, one.Number)
+		}
+		return numbers
+	}
+	if n := errorNumber(err); n != 0 {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// errorNumber returns SQL Server's number of an error; 0 if SQL Server did not send the error.
+func errorNumber(err error) int32 {
+	if e, ok := errors.AsType[interface {
+		error
+		SQLErrorNumber() int32
+	}](err); ok {
+		return e.SQLErrorNumber()
+	}
+	return 0
 }

@@ -1,37 +1,6 @@
 package aspstate
 
-import (
-	"errors"
-	"fmt"
-
-	mssql "github.com/microsoft/go-mssqldb"
-)
-
-// errorNumbers returns SQL Server's error numbers in the order in which they arrived: first the cause, then its
-// consequences. The driver's error itself has only the last one.
-func errorNumbers(err error) (numbers []int32) {
-	if e, ok := errors.AsType[mssql.Error](err); ok && len(e.All) > 0 {
-		for _, one := range e.All {
-			numbers = append(numbers, one.Number)
-		}
-		return numbers
-	}
-	if n := errorNumber(err); n != 0 {
-		numbers = append(numbers, n)
-	}
-	return numbers
-}
-
-// errorNumber returns SQL Server's number of an error; 0 if SQL Server did not send the error.
-func errorNumber(err error) int32 {
-	if e, ok := errors.AsType[interface {
-		error
-		SQLErrorNumber() int32
-	}](err); ok {
-		return e.SQLErrorNumber()
-	}
-	return 0
-}
+import "fmt"
 
 // sentences have the advice for the errors of SQL Server that an installation can get. Source of the numbers: SQL
 // Server's list of engine events.
