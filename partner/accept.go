@@ -67,7 +67,8 @@ func (p *Pair) checkClaim(ctx context.Context, i int) ([2]choose.Observation, er
 	return obs, nil
 }
 
-// raiseEpoch takes an epoch above the given one on partner i. Its error says if the procedure is missing.
+// raiseEpoch takes an epoch above the given one on partner i. If the procedure is missing there, it returns a
+// *RefusedError.
 func (p *Pair) raiseEpoch(ctx context.Context, i int, server string, above int64) error {
 	err := p.members[i].endpoint.Raise(ctx, server, above)
 	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {

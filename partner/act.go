@@ -5,7 +5,6 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/partner/hold"
-	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // handleObservation records the observation of one probe, decides and acts. Only the loop of Run calls it.
@@ -150,82 +149,5 @@ func (p *Pair) shutHold() {
 	p.hold.Shut()
 	if p.noPrincipalSince.CompareAndSwap(0, time.Now().UnixNano()) {
 		p.probeNow()
-	}
-}
-
-// announceRole logs and publishes what changed at partner i.
-func (p *Pair) announceRole(before, now choose.View, i int) {
-	o, was := now.Observed[i], before.Observed[i]
-	if was.Began.IsZero() || o.Role != was.Role {
-		p.publish(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
-		p.cfg.Logger.Info("role changed", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
-	}
-	if o.MissingRight != "" && o.MissingRight != was.MissingRight {
-		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.MissingRight)
-	}
-	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
-		p.cfg.Logger.Warn("probe failed", "partner", o.Partner, "reachable", o.Reachable, "error", link.ErrorText(o.Err))
-	}
-}
-
-// announce logs, counts and publishes what changed for the pair.
-func (p *Pair) announce(before, now choose.View) {
-	p.announceClaims(before, now)
-	switch a := now.Accepted; {
-	case now.Serving && (!before.Serving || a != before.Accepted):
-		p.publish(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
-		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.Decision.Reason)
-		if !a.Extended {
-			p.stockWarning.Do(func() {
-				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and the outcome of a call without an answer "+
-					"may stay unknown; extend the schema with mirrorstate install", "database", p.cfg.Database)
-			})
-		}
-	case before.Serving && !now.Serving:
-		p.publish(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
-		p.cfg.Logger.Warn("no principal", "reason", now.Decision.Reason)
-	}
-}
-
-// announceClaims logs, counts and publishes a split brain, and claims that are ignored.
-func (p *Pair) announceClaims(before, now choose.View) {
-	split := now.Decision.SplitBrain
-	if split && now.Claims != before.Claims {
-		p.publish(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
-		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.Decision.Serve, "reason", now.Decision.Reason,
-			"a", now.Claims[0], "b", now.Claims[1])
-	}
-	if !split && before.Decision.SplitBrain {
-		p.cfg.Logger.Info("the split brain has ended", "reason", now.Decision.Reason)
-	}
-	p.count(func(s *Stats) {
-		if split && !before.Decision.SplitBrain {
-			s.SplitBrains++
-		}
-	})
-	for i, kind := range now.Fenced {
-		if kind == "" || kind == before.Fenced[i] {
-			continue
-		}
-		_, why := choose.Stale(now.Observed[i], before.Accepted)
-		p.count(func(s *Stats) { s.Fenced[kind]++ })
-		p.publish(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
-		p.cfg.Logger.Warn("claim of a former principal ignored", "partner", now.Observed[i].Partner, "why", why, "claim", choose.ClaimOf(now.Observed[i]))
-	}
-}
-
-// publish sends an event to every subscriber that has room for it, and counts it.
-func (p *Pair) publish(e Event) {
-	if e.Kind == "breaker" {
-		p.cfg.Logger.Info("breaker changed", "partner", e.Partner, "change", e.Reason)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stats.Told[happening(e)]++
-	for s := range p.subscribers {
-		select {
-		case s <- e:
-		default:
-		}
 	}
 }

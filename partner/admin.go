@@ -17,7 +17,7 @@ import (
 const (
 	refusedNotMirrored = 1416
 	refusedNotCaughtUp = 1422
-	refusedNobodyThere = 1431
+	refusedNoPartner   = 1431
 	refusedPartnerDown = 1447
 	refusedWrongState  = 1455
 	refusedRedoFailed  = 1462
@@ -96,14 +96,14 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		}
 	}
 	if at < 0 {
-		return refused(refusedNobodyThere, "no partner that answers is the mirror")
+		return refused(refusedNoPartner, "no partner that answers is the mirror")
 	}
 	o := obs[at]
 	switch {
 	case o.Mirroring == "SYNCHRONIZED" || o.Mirroring == "SYNCHRONIZING":
 		return refused(refusedWrongState, "the mirror %s is %s: it is connected to its principal", o.Partner, o.Mirroring)
 	case o.WitnessState == "DISCONNECTED":
-		return refused(refusedNobodyThere, "the mirror %s is not connected to the witness", o.Partner)
+		return refused(refusedNoPartner, "the mirror %s is not connected to the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
 	return p.execute(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
@@ -127,9 +127,9 @@ func (p *Pair) Resume(ctx context.Context) error {
 	return p.changeSession(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
 }
 
-// changeSession sends a statement about the mirroring session to the principal. It waits until is reports true
-// for the state of every partner that answers.
-func (p *Pair) changeSession(ctx context.Context, verb string, is func(state string) bool) error {
+// changeSession sends a statement about the mirroring session to the principal. It waits until reached reports
+// true for the state of every partner that answers.
+func (p *Pair) changeSession(ctx context.Context, verb string, reached func(state string) bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	obs, err := p.probeBoth(ctx)
@@ -143,7 +143,7 @@ func (p *Pair) changeSession(ctx context.Context, verb string, is func(state str
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
 	return p.execute(ctx, verb, at, verb, func(v choose.View) bool {
 		for _, o := range v.Observed {
-			if o.Reachable && o.HasRole() && !is(o.Mirroring) {
+			if o.Reachable && o.HasRole() && !reached(o.Mirroring) {
 				return false
 			}
 		}
@@ -151,6 +151,7 @@ func (p *Pair) changeSession(ctx context.Context, verb string, is func(state str
 	})
 }
 
+// adminContext returns a context that ends after the admin budget.
 func (p *Pair) adminContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, p.cfg.Budgets.Admin)
 }
@@ -166,8 +167,8 @@ func (p *Pair) probeBoth(ctx context.Context) (obs [2]choose.Observation, err er
 	return obs, err
 }
 
-// principalOf returns the index of the partner that reports to be the principal of a mirrored database. If both
-// do, it is the one that serves, or else the one with the higher role sequence.
+// principalOf returns the index of the partner that reports that it is the principal of a mirrored database. If
+// both report this, it returns the one that serves, or else the one with the higher role sequence.
 func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 	found, mirrored := -1, false
 	p.mu.Lock()
@@ -190,14 +191,14 @@ func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 	case found >= 0:
 		return found, nil
 	case mirrored || !obs[0].Reachable || !obs[1].Reachable:
-		return -1, refused(refusedNobodyThere, "no partner that answers is the principal")
+		return -1, refused(refusedNoPartner, "no partner that answers is the principal")
 	}
 	return -1, refused(refusedNotMirrored, "neither partner reports that the database is mirrored")
 }
 
-// execute sends the statement of a verb of package operate to partner at, and waits until the observations
-// satisfy done. The statement's own result decides only if it is a refusal: a role switch may end the
-// connection that asked for it, and an accepted switch may still fail.
+// execute sends the statement of a verb of package operate to partner at, and waits until done reports true for
+// the view. An error of the statement ends the wait only if it is a refusal: a role switch may end the connection
+// that asked for it, and a switch that was accepted may still fail.
 func (p *Pair) execute(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
 	execErr := p.members[at].endpoint.Exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
 	if r := serverRefusal(execErr); r != nil {

@@ -92,9 +92,9 @@ func (r *run) runOp(ctx context.Context, t *term) (phase classify.Phase, err err
 // errConnectionBroke means that the connection broke during the attempt.
 var errConnectionBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
-// timeLimit returns when an attempt that begins now ends, unless a long answer is arriving. ours is false if
-// that is the caller's deadline. The caller's deadline counts even if the item needs more time: every request
-// ends by its deadline.
+// timeLimit returns the time at which an attempt that begins now ends, unless a long answer is arriving. ours is
+// false if that is the caller's deadline. The caller's deadline counts even if the item needs more time: every
+// request ends by its deadline.
 func (r *run) timeLimit(ctx context.Context) (end time.Time, ours bool) {
 	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
 	if g := r.deadline(); g.Before(end) {
@@ -106,7 +106,7 @@ func (r *run) timeLimit(ctx context.Context) (end time.Time, ours bool) {
 	return end, true
 }
 
-// latestEnd returns when an attempt that begins now ends at the latest, however long its answer is.
+// latestEnd returns the latest time at which an attempt that begins now ends, however long its answer is.
 func (r *run) latestEnd() time.Time {
 	end := time.Now().Add(MaxAttempt)
 	if g := r.deadline(); g.Before(end) {
@@ -115,7 +115,7 @@ func (r *run) latestEnd() time.Time {
 	return end
 }
 
-// fillAttempt sets the fields of the Attempt for the op. It returns when the attempt is sent.
+// fillAttempt sets the fields of the Attempt for the op. It returns the time at which the attempt is sent: now.
 func (r *run) fillAttempt(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 	now = time.Now()
 	if !r.att.Resent {
@@ -132,11 +132,11 @@ func (r *run) fillAttempt(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 	return now
 }
 
-// classOf returns the class of an attempt's error. It corrects classify.Classify with the knowledge of whose
-// context ended. It also records whether the attempt may have been executed.
+// classOf returns the class of an attempt's error. It corrects the result of classify.Classify, because it knows
+// whose context ended. It also records whether the attempt may have been executed.
 func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err error) classify.Class {
 	if phase == classify.Connecting && errors.Is(err, hold.ErrFull) {
-		return classify.Permanent // this process refused the call; the partner had no part in it
+		return classify.Permanent // this process refused the call, not the partner
 	}
 	class := classify.Classify(err, phase)
 	silent := class == classify.CallerGone || class == classify.Down || class == classify.Ambiguous
@@ -157,7 +157,7 @@ func (r *run) classOf(ctx context.Context, t *term, phase classify.Phase, err er
 	return class
 }
 
-// breakerError returns what the attempt tells the breaker about the partner's reachability.
+// breakerError returns the error that the breaker counts for the attempt; nil means that the partner was reached.
 func breakerError(t *term, class classify.Class, err error) error {
 	switch {
 	case class == classify.CallerGone, t.ended.Load(), errors.Is(err, classify.ErrPoolBusy), errors.Is(err, hold.ErrFull):

@@ -18,7 +18,7 @@ const (
 	breakerTrials  = 4 // calls that may try when it is half-open
 )
 
-// What an attempt tells the breaker; nil means that the partner was reached.
+// The errors of an attempt or a probe, as the breaker counts them; nil means that the partner was reached.
 var (
 	errUnreachable = errors.New("not reached")
 	errNotCounted  = errors.New("not counted")

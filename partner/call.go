@@ -13,7 +13,7 @@ type Call struct {
 	Label     string // a constant for logs and errors, such as "acquire"; never an id
 	Caller    string // for whom the call is made; each caller gets a share of the hold's bounds
 	HoldsLock bool   // its caller holds a session's lock: the call has places of its own and is released first
-	Bytes     int64  // size of its item: the memory that the call keeps while it waits, and what an attempt needs time to send
+	Bytes     int64  // size of its item: memory that the call keeps while it waits, and bytes that an attempt must send
 	Write     bool   // the call may change data; without an answer its outcome is unknown
 }
 
@@ -35,9 +35,9 @@ type Attempt struct {
 	term *term
 }
 
-// Earliest returns the earliest time (UTC) that the partner's clock can have shown at t. Before the partner
-// became principal, the clocks of both partners count. So the database dates everything executed after t later
-// than this. An Attempt that a test made without a pair returns t.
+// Earliest returns the earliest time (UTC) that the partner's clock can have shown at t. If t is before the
+// partner became principal, the clocks of both partners count. So everything executed after t has a later date in
+// the database. For an Attempt that a test made without a pair, it returns t.
 func (a *Attempt) Earliest(t time.Time) time.Time {
 	switch {
 	case a.pair == nil:

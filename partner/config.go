@@ -35,8 +35,9 @@ type Config struct {
 	// Topology, if set, is shown in the status, for example "embedded". If it is empty, the topology is
 	// discovered: mirroring, availability-group or plain.
 	Topology string
-	// Observe makes the pair take no epoch, so that it fences no principal. It is for showing a pair. Calls still
-	// run, with the epoch that another proxy took. Do not set it where the pair is used for writes.
+	// Observe makes the pair take no epoch, so that it fences no principal. Use it for programs that only show the
+	// status of a pair. Calls still run, with the epoch that another proxy took. Do not set it if the pair is used
+	// for writes.
 	Observe bool
 	// Memory names a file that keeps the accepted principal, its epoch and role sequence across restarts. With
 	// it, a restarted proxy does not follow a former principal. Each pair needs its own file. Empty: nothing is
@@ -63,6 +64,7 @@ const (
 	ExposedRefuse = "refuse"
 )
 
+// orDefault sets *v to def if it is the zero value.
 func orDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {

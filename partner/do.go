@@ -97,8 +97,8 @@ type run struct {
 	lastErr      error     // of the last attempt; nil before the first has ended
 }
 
-// deadline returns when the call ends at the latest: after the hold's window, and one attempt that began just
-// before its end.
+// deadline returns the latest time at which the call ends: after the hold's window, and one attempt that began
+// just before the end of the window.
 func (r *run) deadline() time.Time {
 	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.state.Call().Bytes))
 }
@@ -139,7 +139,7 @@ func fromHold(err error) error {
 	return err
 }
 
-// backOff waits before the next attempt. After the first failure it does not wait, because the hold does.
+// backOff waits before the next attempt. After the first failure it does not wait: the call waits in the hold.
 func (r *run) backOff(ctx context.Context, class classify.Class) error {
 	n := r.retries + r.failures
 	if class != classify.Again && r.failures < 2 {
@@ -175,7 +175,7 @@ func (r *run) opError(class classify.Class, err error) error {
 	return err
 }
 
-// noAnswer returns the result of a call that ended for the reason why, without an answer.
+// noAnswer returns the error of a call that ended without an answer. why is the error that ended the call.
 func (r *run) noAnswer(ctx context.Context, why error) error {
 	switch {
 	case errors.Is(why, hold.ErrFull):
@@ -218,8 +218,9 @@ func (r *run) callError(kind Kind) error {
 	return e
 }
 
-// doubt is called after an attempt on t failed. The caller had seen the given number of openings of t. No call
-// starts on t before a probe that begins now confirms it.
+// doubt shuts the hold after an attempt on t failed, and starts the search for a principal. No call starts on t
+// before a probe that begins now confirms t. openings is the number of openings of t that the attempt had seen: if
+// the hold has opened to t again since, doubt does nothing more.
 func (p *Pair) doubt(t *term, openings uint64, class classify.Class, err error) {
 	if class == classify.Down || class == classify.Ambiguous {
 		t.member.suspect.Store(true)
@@ -233,7 +234,7 @@ func (p *Pair) doubt(t *term, openings uint64, class classify.Class, err error) 
 	p.startSearch()
 }
 
-// connectionBroke reports whether the connection broke, rather than that the time was over.
+// connectionBroke reports whether err means that the connection broke, and not that the time was over.
 func connectionBroke(err error) bool {
 	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF)

@@ -8,7 +8,7 @@
 //  3. Do doubts the principal: the hold is shut, and both partners are probed every few milliseconds (do.go, pair.go).
 //  4. The call waits in the hold (package hold). Number, bytes and time of waiting calls are bounded.
 //  5. Each probe returns an observation (package link). From the two observations [Pair.Run] decides who is principal
-//     (package choose), takes the next epoch there, and makes connections to it (act.go, term.go).
+//     (package choose), takes the next epoch there, and makes connections to it (act.go, member.go, term.go).
 //  6. The hold opens and releases the call. Do runs it on the new principal and tells it that it may have been executed
 //     before (Attempt.Resent).
 //  7. If no partner becomes principal in time, Do returns a *CallError. It says whether the call was executed, or that
@@ -27,9 +27,10 @@
 // The files of this package:
 //
 //   - do.go, call.go, attempt.go, attempttimer.go, exposed.go, errors.go: one call, from Do to its result.
-//   - pair.go, term.go, act.go, breaker.go: Run, which probes both partners, decides and acts.
+//   - pair.go, member.go, clock.go, breaker.go: Run, which probes both partners.
+//   - act.go, term.go: what Run does after an observation.
 //   - config.go, names.go: the configuration, and the names that the packages below define.
-//   - status.go, meter.go: what can be read from a pair.
+//   - status.go, events.go, meter.go: what can be read from a pair.
 //   - accept.go, admin.go, watchdog.go, memory.go: an operator's accept, the operators' verbs, the watchdog, and
 //     the file that remembers the accepted principal.
 //

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// Outcome says what became of a call's effect in the database.
+// Outcome says whether a call was executed.
 type Outcome int
 
 // The outcomes of a call.
@@ -31,7 +31,7 @@ func (o Outcome) String() string {
 }
 
 // Kind says why a call ended without an answer. A Kind is an error, and errors.Is and errors.AsType find it in a
-// *CallError. It is this package's classification: the errors that callers of a store get belong to that store.
+// *CallError. A store turns it into an error of its own.
 type Kind int
 
 // The kinds.

@@ -16,9 +16,9 @@ var errExposed = errors.New("the principal does not report that its mirror is SY
 // awaitMirror waits, after a call was executed on t, until the mirror has its commit. It does so only for
 // writes under ExposedRefuse.
 //
-// The mirror has the commit once a probe that began after the commit finds the principal SYNCHRONIZED, whatever
-// happened meanwhile. If the principal has changed, the class is Moved: the call is sent again and finds its
-// result there. If the time ends first, the outcome is unknown: perhaps only the principal has the write.
+// If a probe that began after the commit finds the principal SYNCHRONIZED, the mirror has the commit. If the
+// principal has changed, the class is Moved: the call is sent again and finds its result on the new principal. If
+// the time is over first, the outcome is unknown: perhaps only the principal has the write.
 func (r *run) awaitMirror(ctx context.Context, t *term) (classify.Class, error) {
 	if !r.p.refusesExposed() || !r.state.Call().Write {
 		return classify.Permanent, nil

@@ -49,9 +49,8 @@ func (r record) accepted() choose.Accepted {
 		Session: r.Session, Overruled: r.Overruled}
 }
 
-// memory keeps a record on disk. No call waits for a write, and a disk that hangs delays no failover: the file
-// is written some milliseconds later. If path is empty, the record is kept only in memory. Safe for concurrent
-// use.
+// memory keeps a record, and writes it to the memory file some milliseconds after a change. So no call waits for
+// a write, and a disk that hangs delays no failover. If path is empty, there is no file. Safe for concurrent use.
 type memory struct {
 	path     string
 	log      *slog.Logger
@@ -117,8 +116,8 @@ func parseRecord(text []byte) (record, error) {
 	return r, nil
 }
 
-// rename returns the record for a configuration in which the two partners may have changed places since it was
-// written.
+// rename returns the record with the names that the partners have in cfg. The two may have changed places in the
+// configuration since the record was written; they are recognized by their addresses.
 func (r record) rename(cfg *Config) record {
 	i := 0
 	if r.Partner == choose.B {

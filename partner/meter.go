@@ -34,8 +34,8 @@ type AttemptEnd struct {
 	Err     error          // nil if the attempt succeeded
 }
 
-// outcomeDone is the outcome of an attempt that the server answered, also if the op made an error of the
-// answer.
+// outcomeDone is the outcome of an attempt that the server answered, even if the op returned an error because of
+// the answer.
 const outcomeDone = "done"
 
 // Outcomes returns all values of AttemptEnd.Outcome, in a fixed order: done, then the names of the classes.
@@ -47,8 +47,8 @@ func Outcomes() []string {
 	return all
 }
 
-// OutcomeIndex returns the index of the outcome in Outcomes. An error that the op itself made of an answer,
-// such as a lock held by another request, counts as done.
+// OutcomeIndex returns the index of the outcome in Outcomes. If the op returned an error because of the answer,
+// for example that another request holds the lock, the outcome is done.
 func (a AttemptEnd) OutcomeIndex() int {
 	if a.Err == nil {
 		return 0

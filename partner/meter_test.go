@@ -69,9 +69,9 @@ func TestMeter_Failover(t *testing.T) {
 			t.Errorf("holds %+v", w.holds)
 		}
 		s := p.Stats()
-		for _, h := range []Happening{{"principal", choose.A, ""}, {"principal", choose.B, ""}, {"role", choose.A, "principal"}, {"role", choose.A, "mirror"}, {"role", choose.B, "principal"}} {
-			if s.Told[h] != 1 {
-				t.Errorf("%+v was published %d times, want once: %v", h, s.Told[h], s.Told)
+		for _, h := range []EventKey{{"principal", choose.A, ""}, {"principal", choose.B, ""}, {"role", choose.A, "principal"}, {"role", choose.A, "mirror"}, {"role", choose.B, "principal"}} {
+			if s.Published[h] != 1 {
+				t.Errorf("%+v was published %d times, want once: %v", h, s.Published[h], s.Published)
 			}
 		}
 	})

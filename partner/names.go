@@ -55,7 +55,7 @@ const HoldDrained = hold.Drained
 
 // The errors that an op may return, wrapped or not, to control Do.
 var (
-	// ErrMoved means that the database has another epoch than the call, or is no longer principal. Nothing
+	// ErrMoved means that the database has another epoch than the call, or is not the principal's any more. Nothing
 	// was done. Do looks for the principal and runs the op again.
 	ErrMoved = classify.ErrMoved
 	// ErrLate means that the call reached the database after its NotAfter. Nothing was done. Do runs the op

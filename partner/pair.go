@@ -13,21 +13,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
-// Pair is two partners, and which of them is principal. New returns one, and Run makes it work. All its methods
-// may be called concurrently.
+// Pair runs calls on whichever of two partners is the principal. New returns a Pair, and Run makes it work. All
+// its methods may be called concurrently.
 type Pair struct {
 	cfg     Config
 	members [2]*member
 	hold    *hold.Hold[*term]
 
-	probeRequests    atomic.Uint64 // the number of the last probe request; who needs a probe that begins from now on takes the next number
-	noPrincipalSince atomic.Int64  // since when no principal serves, in Unix nanoseconds; 0 while one serves
+	probeRequests    atomic.Uint64 // the number of the last probe request; code that needs a probe that begins from now on takes the next number
+	noPrincipalSince atomic.Int64  // when the last principal stopped serving, in Unix nanoseconds; 0 while one serves
 	started          atomic.Bool
 	closed           chan struct{} // closed when Run ends
 	reports          chan choose.Observation
 	breakers         chan Event // breaker changes, which the loop of Run publishes
 
-	accepts chan choose.Accepted // what Accept decided, which the loop of Run applies
+	accepts chan choose.Accepted // the result of Accept, which the loop of Run applies
 	memory  *memory
 	queued  atomic.Int64 // number of calls that wait for a connection
 	queue   *hold.Queue  // where calls wait while all connections are in use
@@ -80,7 +80,7 @@ func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 		subscribers: make(map[chan Event]struct{}),
 		accepts:     make(chan choose.Accepted),
 		memory:      m,
-		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
+		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Published: make(map[EventKey]uint64)},
 		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(choose.WatchdogOff), LastForced: m.read().Forced},
 	}
 	p.view.Accepted = m.read().accepted()
@@ -95,7 +95,7 @@ func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
 	if isTrial(from, to) {
-		p.count(func(s *Stats) { s.Told[happening(e)]++ })
+		p.count(func(s *Stats) { s.Published[keyOf(e)]++ })
 		return
 	}
 	select {
@@ -155,7 +155,7 @@ func (p *Pair) loop(ctx context.Context) {
 }
 
 // watch probes one partner until ctx ends: every second while a principal serves, and every few milliseconds
-// otherwise. Each partner has its own goroutine, so a partner that does not answer does not delay the other.
+// otherwise. It runs once for each partner, so a partner that does not answer does not delay the other.
 func (p *Pair) watch(ctx context.Context, m *member) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -198,5 +198,39 @@ func (p *Pair) startSearch() {
 func (p *Pair) probeNow() {
 	for _, m := range p.members {
 		m.probeNow()
+	}
+}
+
+// WaitForPrincipal waits until a principal serves. It returns Closed if Run has ended, and ctx's cause if
+// ctx ends.
+func (p *Pair) WaitForPrincipal(ctx context.Context) error {
+	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
+}
+
+// await waits until cond is true for the view. With probing, both partners are probed every few milliseconds
+// meanwhile.
+func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
+	tick := time.NewTicker(p.cfg.MonitorTrouble)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		v, changed := p.view, p.changed
+		p.mu.Unlock()
+		if cond(v) {
+			return nil
+		}
+		beat := tick.C
+		if !probing {
+			beat = nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.closed:
+			return Closed
+		case <-changed:
+		case <-beat:
+			p.probeNow()
+		}
 	}
 }

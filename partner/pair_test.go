@@ -291,7 +291,7 @@ func TestBreaker_IsLoggedOnce(t *testing.T) {
 		events, cancel := p.Subscribe()
 		f.set(func(_, b *fakeServer) { b.down = true })
 		time.Sleep(time.Minute)
-		tried := p.Stats().Told[Happening{"breaker", choose.B, "half-open"}]
+		tried := p.Stats().Published[EventKey{"breaker", choose.B, "half-open"}]
 		f.set(func(_, b *fakeServer) { b.down = false })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()

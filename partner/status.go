@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/choose"
@@ -42,19 +41,10 @@ type PartnerStatus struct {
 	Breaker   string      `json:"breaker"`    // closed, open, half-open
 	LatencyMS float64     `json:"latency_ms"` // round trip of the last answered probe
 	ClockMS   float64     `json:"clock_ms"`   // the server's clock minus ours
-	LastError string      `json:"last_error"` // error of the last probe, or the right that the login lacks to see the role; empty if there is none
+	LastError string      `json:"last_error"` // error of the last probe, and the right that the login lacks to see the role; empty if neither applies
 	Seen      time.Time   `json:"seen"`       // when the partner last answered; the zero time if never
 	Reachable bool        `json:"reachable"`  // the last probe was answered
-	SinceS    float64     `json:"since_s"`    // for how many seconds that has been so; unreachable counts from the first new connection that failed
-}
-
-// Event is something that happened to the pair.
-type Event struct {
-	At      time.Time   `json:"at"`                // when it happened
-	Kind    string      `json:"kind"`              // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
-	Partner choose.Name `json:"partner,omitempty"` // the partner concerned; empty if it is the pair
-	Epoch   int64       `json:"epoch,omitempty"`   // 0 if there is none
-	Reason  string      `json:"reason,omitempty"`  // why, as text; for kind role the new role, for kind breaker "OLD to NEW"
+	SinceS    float64     `json:"since_s"`    // seconds since Reachable last changed; if false, since the first new connection that failed
 }
 
 // Status returns what is known now. It sends nothing. Safe for concurrent use.
@@ -159,57 +149,6 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // the hold's window. Safe for concurrent use.
 func (p *Pair) Ready() bool { return p.withoutPrincipal() < p.cfg.Hold.Window }
 
-// Subscribe returns the pair's events from now on. A slow reader misses events. The caller must call cancel,
-// which closes the channel. Safe for concurrent use.
-func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
-	c := make(chan Event, 64)
-	p.mu.Lock()
-	p.subscribers[c] = struct{}{}
-	p.mu.Unlock()
-	return c, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if _, ok := p.subscribers[c]; ok {
-			delete(p.subscribers, c)
-			close(c)
-		}
-	}
-}
-
-// WaitForPrincipal waits until a principal serves. It returns Closed if Run has ended, and ctx's cause if
-// ctx ends.
-func (p *Pair) WaitForPrincipal(ctx context.Context) error {
-	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
-}
-
-// await waits until cond is true for the view. With probing, both partners are probed every few milliseconds
-// meanwhile.
-func (p *Pair) await(ctx context.Context, probing bool, cond func(choose.View) bool) error {
-	tick := time.NewTicker(p.cfg.MonitorTrouble)
-	defer tick.Stop()
-	for {
-		p.mu.Lock()
-		v, changed := p.view, p.changed
-		p.mu.Unlock()
-		if cond(v) {
-			return nil
-		}
-		beat := tick.C
-		if !probing {
-			beat = nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-p.closed:
-			return Closed
-		case <-changed:
-		case <-beat:
-			p.probeNow()
-		}
-	}
-}
-
 // Holding reports whether calls have to wait for a principal, or writes for its mirror. It takes no lock and
 // sends nothing.
 func (p *Pair) Holding() bool { return p.hold.Holding() }
@@ -222,26 +161,7 @@ type Stats struct {
 	Watchdog     map[string]uint64 `json:"watchdog"`      // the watchdog's decisions by action, counted once per change
 	MemoryErrors uint64            `json:"memory_errors"` // failed writes of Config.Memory
 
-	Told map[Happening]uint64 `json:"-"` // published events, whether or not there was a subscriber
-}
-
-// Happening is an event without its time and reason, to count equal events.
-type Happening struct {
-	Kind    string // as in Event
-	Partner choose.Name
-	To      string // the new role or the new state of the breaker; empty for other kinds
-}
-
-// happening returns what e is counted as.
-func happening(e Event) Happening {
-	h := Happening{Kind: e.Kind, Partner: e.Partner}
-	switch e.Kind {
-	case "role":
-		h.To = e.Reason
-	case "breaker":
-		_, h.To, _ = strings.Cut(e.Reason, " to ")
-	}
-	return h
+	Published map[EventKey]uint64 `json:"-"` // published events, whether or not there was a subscriber
 }
 
 // Stats returns a copy of the counters. Safe for concurrent use.
@@ -249,7 +169,7 @@ func (p *Pair) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Fenced, s.Watchdog, s.Told = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Told)
+	s.Fenced, s.Watchdog, s.Published = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Published)
 	s.MemoryErrors = p.memory.failures.Load()
 	return s
 }

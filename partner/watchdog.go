@@ -18,7 +18,7 @@ type WatchdogStatus struct {
 	DryRun  bool      `json:"dry_run"` // WatchdogConfig.DryRun
 	Action  string    `json:"action"`  // off, watch, wait, block, would-force or force
 	Reason  string    `json:"reason"`  // why the watchdog decided so
-	Since   time.Time `json:"since"`   // since when this is the decision; the zero time while off
+	Since   time.Time `json:"since"`   // when the watchdog first decided so; the zero time while off
 	// Forced is how often service was forced since the start. LastForced is when this was last tried; it is
 	// kept across restarts in Config.Memory. LastError is the error of the last try; empty if it succeeded or
 	// there was none.
@@ -29,8 +29,8 @@ type WatchdogStatus struct {
 	Observers []choose.Sighting `json:"observers"`
 }
 
-// refusedPause is how long the watchdog waits after the mirror refused or could not be reached. Nothing was
-// done then, and the reason may pass.
+// refusedPause is how long the watchdog waits after the mirror refused or could not be reached. Nothing was done,
+// and a later try may succeed.
 const refusedPause = time.Second
 
 // runWatchdog runs the watchdog until ctx ends.
@@ -121,8 +121,8 @@ func (g *watchdog) record(action choose.WatchdogAction, reason string, in choose
 
 // force makes the mirror principal. The cool-down begins before anything is sent, also on disk: a process that
 // fails now must not force again after its restart. If several proxies decide this at the same time, only the
-// first statement succeeds, because the mirror is not a mirror any more after it. No proxy sends it to the
-// other partner meanwhile.
+// first statement succeeds: after it the server is no longer a mirror. No proxy sends the statement to the other
+// partner meanwhile.
 func (g *watchdog) force(ctx context.Context, in choose.Situation) {
 	p := g.p
 	now := time.Now()

@@ -16,10 +16,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// soon bounds everything an abusive client waits for here.
+// soon is the longest time that a test waits for the server.
 const soon = 20 * time.Second
 
-// victim is a server whose session nobody here may touch.
+// victim is a server with one session, which the abusive clients must not change.
 type victim struct {
 	t      *testing.T
 	store  *watched
@@ -32,12 +32,12 @@ type victim struct {
 	ended  <-chan error
 }
 
-// abused starts a server as it is in production, with the limits of a test.
+// abused starts a server as in production, with the limits of the test.
 func abused(t *testing.T, cfg proxy.Config, limits proxy.ServerLimits) *victim {
 	t.Helper()
 	v := &victim{t: t, store: &watched{Store: memory.New(nil)}, secret: "the victim's item"}
 	cfg.Store = v.store
-	cfg.Hosts = []string{"x", "y", "other"} // requests that are written by hand come to these names
+	cfg.Hosts = []string{"x", "y", "other"} // requests written by hand use these names
 	var err error
 	if v.api, err = proxy.NewAPI(cfg); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func abused(t *testing.T, cfg proxy.Config, limits proxy.ServerLimits) *victim {
 	return v
 }
 
-// dial connects, for as long as the test runs.
+// dial connects. The connection is closed when the test ends.
 func (v *victim) dial() net.Conn {
 	v.t.Helper()
 	c, err := new(net.Dialer).DialContext(v.t.Context(), "tcp", v.addr)
@@ -69,18 +69,18 @@ func (v *victim) dial() net.Conn {
 	return c
 }
 
-// raw sends bytes and gives everything that is answered until the server closes, and the first line.
+// raw sends bytes. It returns the first line and the whole of what the server answers until it closes.
 func (v *victim) raw(text string) (status, all string) {
 	v.t.Helper()
 	c := v.dial()
 	defer c.Close()
-	io.WriteString(c, text) // a server that has heard enough closes
+	io.WriteString(c, text) // the server may close before it has read everything
 	read, _ := io.ReadAll(io.LimitReader(c, 1<<20))
 	status, _, _ = strings.Cut(string(read), "\r\n")
 	return status, string(read)
 }
 
-// unharmed wants the session to be as it was, and the server to serve.
+// unharmed checks that the session is unchanged and that the server still serves.
 func (v *victim) unharmed(what string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), soon)
@@ -90,7 +90,7 @@ func (v *victim) unharmed(what string) {
 	}
 }
 
-// A client that sends its request a bit at a time loses its connection, and others are served.
+// A client that sends its request slowly loses its connection, and other clients are served.
 func TestAbuse_Slow(t *testing.T) {
 	v := abused(t, proxy.Config{}, proxy.ServerLimits{HeaderTimeout: 300 * time.Millisecond, BodyTimeout: 600 * time.Millisecond, IdleTimeout: 300 * time.Millisecond})
 	for name, begin := range map[string]string{
@@ -107,7 +107,7 @@ func TestAbuse_Slow(t *testing.T) {
 		dribble := make(chan struct{})
 		go func() {
 			defer close(dribble)
-			if strings.HasPrefix(begin, "PUT") || strings.Contains(begin, "X-A") { // a byte now and then keeps nobody alive
+			if strings.HasPrefix(begin, "PUT") || strings.Contains(begin, "X-A") { // a byte from time to time does not keep a connection open
 				tick := time.NewTicker(50 * time.Millisecond)
 				defer tick.Stop()
 				for range tick.C {
@@ -127,8 +127,8 @@ func TestAbuse_Slow(t *testing.T) {
 	}
 }
 
-// Requests that two parsers could read in two ways are refused, or read as one: what is
-// hidden in them is not done.
+// Requests that two parsers could read in different ways are refused, or read as one request. A request hidden in
+// them is not executed.
 func TestAbuse_Smuggling(t *testing.T) {
 	v := abused(t, proxy.Config{}, proxy.ServerLimits{IdleTimeout: 500 * time.Millisecond})
 	const hidden = "DELETE /v1/apps/default/sessions/victim HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -175,7 +175,7 @@ func TestAbuse_Smuggling(t *testing.T) {
 	}
 }
 
-// Paths that are meant to be read in another way than they are routed find nothing, and nothing of the victim's.
+// Paths that could be read in another way than they are routed reach no session.
 func TestAbuse_Paths(t *testing.T) {
 	v := abused(t, proxy.Config{}, proxy.ServerLimits{})
 	before := v.store.calls()
@@ -197,7 +197,7 @@ func TestAbuse_Paths(t *testing.T) {
 			t.Errorf("%s gives the victim's item away", shown)
 		}
 	}
-	for _, path := range []string{base + "%76ictim", base + "-"} { // these are the session, by its name
+	for _, path := range []string{base + "%76ictim", base + "-"} { // both of these name the session
 		if _, all := v.raw("GET " + path + " HTTP/1.1\r\nHost: x\r\nSession-ID: victim\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(all, v.secret) {
 			t.Errorf("%s is answered %q", path, all)
 		}
@@ -207,7 +207,7 @@ func TestAbuse_Paths(t *testing.T) {
 	}
 }
 
-// Headers are bounded in bytes, and so is what is made of them.
+// Headers are bounded in bytes. So is the memory that is made from them.
 func TestAbuse_Headers(t *testing.T) {
 	v := abused(t, proxy.Config{}, proxy.ServerLimits{})
 	many := func(n int, line string) string { return strings.Repeat(line, n) }
@@ -220,12 +220,12 @@ func TestAbuse_Headers(t *testing.T) {
 		"never an end":    "X-A: " + many(4<<20, "a"),
 	} {
 		status, _ := v.raw("GET /v1/apps/default/sessions/victim HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + "\r\n")
-		if status != "" && !strings.HasPrefix(status, "HTTP/1.1 431") { // empty: cut off while it was sending
+		if status != "" && !strings.HasPrefix(status, "HTTP/1.1 431") { // empty: closed while the client was sending
 			t.Errorf("%s: answered %q", name, status)
 		}
 		v.unharmed(name)
 	}
-	// What fits is looked at, without harm.
+	// Headers within the limit are parsed, and do no harm.
 	for name, headers := range map[string]string{
 		"many conditions": "If-None-Match: " + many(7000, `"a",`) + "\r\n",
 		"many keys":       many(500, "Authorization: Bearer a\r\n"),
@@ -243,7 +243,7 @@ func TestAbuse_Headers(t *testing.T) {
 	}
 }
 
-// Items in memory are bounded; what is only announced counts for nothing.
+// Items in memory are bounded. Bytes that are only announced do not count.
 func TestAbuse_Items(t *testing.T) {
 	v := abused(t, proxy.Config{Limits: proxy.Limits{ItemsMemory: 1 << 20}}, proxy.ServerLimits{})
 	begin := func(sent int) net.Conn {
@@ -263,7 +263,7 @@ func TestAbuse_Items(t *testing.T) {
 		announced = append(announced, begin(0))
 	}
 	v.unharmed("while twenty have announced 18 MB")
-	v.awaitBytes(10 << 10) // nothing for those who sent nothing
+	v.awaitBytes(10 << 10) // clients that sent nothing take no memory
 	for _, c := range announced {
 		c.Close()
 	}
@@ -290,7 +290,7 @@ func TestAbuse_Items(t *testing.T) {
 	}
 }
 
-// A lock's items are in memory too, as long as nobody reads them: with that full, no more locks are granted.
+// An item in an answer that is not read takes memory too. While the memory is full, no more locks are granted.
 func TestAbuse_Locks(t *testing.T) {
 	const size, limit = 8 << 20, 1 << 20
 	v := abused(t, proxy.Config{Limits: proxy.Limits{ItemsMemory: limit}}, proxy.ServerLimits{})
@@ -306,7 +306,7 @@ func TestAbuse_Locks(t *testing.T) {
 		io.WriteString(c, "POST /v1/apps/default/sessions/big/lock HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n")
 		return c
 	}
-	first := lock() // nobody reads its answer
+	first := lock() // the client does not read the answer
 	v.awaitBytes(size)
 	asked := v.store.calls()
 	for range 3 {
@@ -324,7 +324,7 @@ func TestAbuse_Locks(t *testing.T) {
 	}
 }
 
-// Who has no key, announces an item and sends nothing is answered at once, and his connection is another's soon.
+// A client without a key that announces an item and sends nothing is answered at once. Its connection is closed soon.
 func TestAbuse_Unread(t *testing.T) {
 	const limit = 5
 	keys, byName := ringOf(t, "shop:read,write:default")
@@ -350,7 +350,7 @@ func TestAbuse_Unread(t *testing.T) {
 	if status, _ := v.raw("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 200") {
 		t.Errorf("another is answered %q", status)
 	}
-	// Whoever is let in keeps his connection, whatever becomes of his item.
+	// A client with a key keeps its connection, even if its item is refused.
 	c := v.dial()
 	r := bufio.NewReader(c)
 	for range 2 {
@@ -366,7 +366,7 @@ func TestAbuse_Unread(t *testing.T) {
 	}
 }
 
-// awaitBytes waits until so many bytes of items are in memory.
+// awaitBytes waits until the items in memory have this many bytes.
 func (v *victim) awaitBytes(want int64) {
 	v.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -378,8 +378,8 @@ func (v *victim) awaitBytes(want int64) {
 	}
 }
 
-// Who opens as many connections as there may be and leaves them idle shuts nobody out: the
-// oldest of his make room.
+// A client that opens the largest number of connections and leaves them idle does not stop other clients: its oldest
+// connections are closed.
 func TestAbuse_Connections(t *testing.T) {
 	const limit = 50
 	v := abused(t, proxy.Config{}, proxy.ServerLimits{Connections: limit})
@@ -395,7 +395,7 @@ func TestAbuse_Connections(t *testing.T) {
 		t.Errorf("counted %+v with a limit of %d", s, limit)
 	}
 
-	// Where all are at work, a new one is closed, and counted.
+	// If all connections are in use, a new one is closed and counted.
 	busy := &blocking{Store: v.store, entered: make(chan struct{}, limit), leave: make(chan struct{})}
 	api, err := proxy.NewAPI(proxy.Config{Store: busy, Hosts: []string{"x"}})
 	if err != nil {

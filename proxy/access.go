@@ -14,13 +14,13 @@ import (
 // gate authenticates the callers of a listener and checks their rights. Any number of goroutines may use it.
 type gate struct {
 	keys *keyring.Keys // nil: every caller is admitted
-	// local says that any caller may use the operators' listener, except for sessions, until a key has an operator's
-	// right. Sessions always need a key.
+	// local means that callers of the operators' listener need no key until some key has an operator's right.
+	// Sessions always need a key.
 	local  bool
 	counts *accessCounts
 }
 
-// AccessStats counts requests that were refused for their credential.
+// AccessStats counts requests that were refused because of their credential.
 type AccessStats struct {
 	NoCredential  uint64 // no credential, or a malformed one
 	Unknown       uint64 // an unknown key or certificate
@@ -75,7 +75,7 @@ var (
 	errNoBearer     = errors.New("the header Authorization must have one key: Authorization: Bearer ms_…")
 )
 
-// identify finds the caller of a request's credential.
+// identify returns the caller to whom a request's credential belongs.
 func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
 	switch values := r.Header["Authorization"]; {
 	case len(values) == 1:
@@ -92,13 +92,13 @@ func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
 	return nil, errNoCredential
 }
 
-// certificateOver reports whether the request is authenticated by a certificate, and the certificate has expired.
-func certificateOver(r *http.Request, now time.Time) bool {
+// certificateExpired reports whether the request is authenticated by a certificate, and the certificate has expired.
+func certificateExpired(r *http.Request, now time.Time) bool {
 	return r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && r.Header["Authorization"] == nil && now.After(r.TLS.PeerCertificates[0].NotAfter)
 }
 
-// admit checks the caller's right now. app is an application's lower-cased name.
-func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
+// checkRight returns an error if the caller does not have the right. app is an application's lower-cased name.
+func (g *gate) checkRight(c *keyring.Caller, right keyring.Right, app string) error {
 	switch {
 	case c == nil:
 		return nil
@@ -112,7 +112,7 @@ func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
 	return nil
 }
 
-// ring returns the current keys; nil: there are none.
+// ring returns the current keys; nil: callers are not authenticated.
 func (g *gate) ring() *keyring.Ring {
 	if g.keys == nil {
 		return nil
@@ -120,19 +120,19 @@ func (g *gate) ring() *keyring.Ring {
 	return g.keys.Ring()
 }
 
-// still checks again whether a call that was admitted may go on. It costs almost nothing while no key has changed.
-func (g *gate) still(c *call, right keyring.Right) error {
+// recheck checks again whether an authorized call may go on. It costs almost nothing while no key has changed.
+func (g *gate) recheck(c *call, right keyring.Right) error {
 	if c.caller == nil {
 		return nil
 	}
-	if now := time.Now(); g.ring() == c.ring && !c.caller.Expired(now) && !certificateOver(c.r, now) {
+	if now := time.Now(); g.ring() == c.ring && !c.caller.Expired(now) && !certificateExpired(c.r, now) {
 		return nil
 	}
 	caller, err := g.caller(c.r)
 	if err != nil {
 		return err
 	}
-	return g.admit(caller, right, c.ref.App.Name)
+	return g.checkRight(caller, right, c.ref.App.Name)
 }
 
 // pace takes one request from the caller's rate.
@@ -147,8 +147,8 @@ func (g *gate) pace(c *keyring.Caller) error {
 // callerKey is the context key of the caller of an operators' request.
 type callerKey struct{}
 
-// operators admits the callers of the operators' listener: any caller to the paths that open names, and otherwise
-// callers that have the right observe or operator.
+// operators is the middleware of the operators' listener. Any caller may use the paths for which open returns true.
+// For other paths a caller needs the right observe or operator.
 func (g *gate) operators(report reporter, open func(path string) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +170,7 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 	}
 }
 
-// showsKey reports whether a request has a valid key.
+// showsKey reports whether a request has a valid key in its header. A certificate does not count.
 func (g *gate) showsKey(r *http.Request) bool {
 	if g.keys == nil || len(r.Header["Authorization"]) == 0 {
 		return false
@@ -179,7 +179,7 @@ func (g *gate) showsKey(r *http.Request) bool {
 	return err == nil
 }
 
-// operate admits callers that have the right operator. It comes after operators.
+// operate is the middleware of routes that need the right operator. The middleware operators must run before it.
 func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -194,7 +194,7 @@ func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	}
 }
 
-// stillOperates checks again whether a caller that operate admitted has the right: the body may arrive late.
+// stillOperates checks again, after the body has arrived, whether the caller has the right operator.
 func (g *gate) stillOperates(r *http.Request) error {
 	c, err := g.operator(r)
 	if err == nil && c != nil && c.Rights&keyring.Operate == 0 {
@@ -204,14 +204,14 @@ func (g *gate) stillOperates(r *http.Request) error {
 	return err
 }
 
-// stillOpen reports whether a caller that was admitted to the operators' listener would be admitted now: an event
-// stream may outlive a key.
+// stillOpen reports whether the caller of an event stream may still use the operators' listener. Its key may have been
+// revoked since the stream began.
 func (g *gate) stillOpen(r *http.Request) bool {
 	c, err := g.operator(r)
 	return err == nil && (c == nil || c.Rights&keyring.Operators != 0)
 }
 
-// callerOf returns the caller of an operators' request; nil: it is not known.
+// callerOf returns the caller of an operators' request; nil: the caller was not authenticated.
 func callerOf(r *http.Request) *keyring.Caller {
 	c, _ := r.Context().Value(callerKey{}).(*keyring.Caller)
 	return c

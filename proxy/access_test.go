@@ -17,8 +17,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// ringOf makes a file of keys: each name has the rights behind its colon, to the applications
-// behind the second one. It gives the keys by name.
+// ringOf makes a file of keys. A line has a name, the rights after the first colon, and the applications after the
+// second one. It returns the keys by name.
 func ringOf(t *testing.T, lines ...string) (*keyring.Keys, map[string]string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.json")
@@ -60,7 +60,7 @@ func openKeys(t *testing.T, path string, o keyring.Options) *keyring.Keys {
 	return keys
 }
 
-// credentials are all kinds there are. A right one is made of its name.
+// credentials are all kinds of credentials. A valid one is made from its name.
 var credentials = []string{
 	"none", "malformed", "basic", "two", "wrong secret", "unknown", "expired", "other application", "read", "write", "lock", "remove", "all", "every",
 	"list", "observe", "operator", "operator and sessions",
@@ -72,7 +72,7 @@ var credentialLines = []string{
 	"list:observe,list:default", "observe:observe:", "operator:observe,operator:", "operator and sessions:observe,operator,read,write,lock,remove,list:default",
 }
 
-// headersOf shows a credential.
+// headersOf returns the headers with which a credential is sent.
 func headersOf(credential string, keys map[string]string) []string {
 	key := keys[credential]
 	switch credential {
@@ -92,20 +92,20 @@ func headersOf(credential string, keys map[string]string) []string {
 	return []string{"Authorization", "Bearer " + key}
 }
 
-// unauthenticated says whether a credential is nobody's.
+// unauthenticated reports whether a credential belongs to no caller.
 func unauthenticated(credential string) bool {
 	return strings.Contains("none malformed basic two wrong secret unknown expired", credential)
 }
 
-// route is one of a listener's: how it is asked, and who may.
+// route is one route of a listener: how it is requested, and which credentials are allowed.
 type route struct {
 	method, path, body string
-	allowed            string // the credentials, with bars between them
+	allowed            string // the allowed credentials, separated by bars
 }
 
 const everybody = "everybody"
 
-// sessionRoutes are those of the session API on the API's listener.
+// sessionRoutes are the routes of the session API on the API's listener.
 var sessionRoutes = []route{
 	{"POST", sessions, "x", "write|all|every|operator and sessions"},
 	{"GET", sessions, "", "list|operator and sessions"},
@@ -116,7 +116,7 @@ var sessionRoutes = []route{
 	{"PUT", sessions + "/s", "x", "write|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s", "", "remove|all|every|operator and sessions"},
 	{"POST", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
-	{"POST", sessions + "/s/lock?create=true", "", "all|every|operator and sessions"}, // the right to write as well
+	{"POST", sessions + "/s/lock?create=true", "", "all|every|operator and sessions"}, // needs the right to write as well
 	{"DELETE", sessions + "/s?locked=break", "", "remove|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
 	{"POST", sessions + "/s/touch", "", "write|all|every|operator and sessions"},
@@ -124,7 +124,7 @@ var sessionRoutes = []route{
 	{"GET", "/v1/apps/%2FLM%2FW3SVC%2F1%2FROOT/sessions/s", "", "read|all|every|operator and sessions"},
 	{"GET", "/v1/apps/DEFAULT/sessions/s", "", "read|all|every|operator and sessions"},
 	{"GET", "/v1/apps/%2fLm%2fw3svc%2f1%2froot/sessions/-", "", "read|all|every|operator and sessions"},
-	// An application of nobody's.
+	// An application that no key names.
 	{"GET", "/v1/apps/nobody/sessions/s", "", "every"},
 	{"PUT", "/v1/apps/%2FLM%2FW3SVC%2F1%2FROOT%2F/sessions/s", "x", "every"},
 	{"GET", "/openapi.yaml", "", everybody},
@@ -136,7 +136,7 @@ const (
 	actors  = "operator|operator and sessions"
 )
 
-// adminRoutes are those of the operators' listener. A key for sessions alone does not open it.
+// adminRoutes are the routes of the operators' listener. A key that has only rights to sessions does not give access.
 var adminRoutes = []route{
 	{"GET", "/healthz", "", everybody},
 	{"HEAD", "/healthz", "", everybody},
@@ -176,7 +176,7 @@ var adminRoutes = []route{
 	{"DELETE", "/v1/pair", "", lookers},
 }
 
-// Every route, with every kind of credential.
+// Every route is requested with every kind of credential.
 func TestAccess_API(t *testing.T) {
 	keys, byName := ringOf(t, credentialLines...)
 	store := &watched{Store: newClock().store}
@@ -189,7 +189,7 @@ func TestAccess_API(t *testing.T) {
 }
 
 func TestAccess_Admin(t *testing.T) {
-	_ = pprof.StartCPUProfile(io.Discard) // another one is refused at once, and takes no 30 s
+	_ = pprof.StartCPUProfile(io.Discard) // a second profile is refused at once, so that the test does not take 30 s
 	defer pprof.StopCPUProfile()
 	keys, byName := ringOf(t, credentialLines...)
 	p := &pair{ready: true, reason: "a is principal"}
@@ -205,7 +205,7 @@ func TestAccess_Admin(t *testing.T) {
 	}
 }
 
-// administerBehind starts the operators' listener with keys.
+// administerBehind starts an operators' listener that needs keys.
 func administerBehind(t *testing.T, p *pair, cfg proxy.Config, ac proxy.AdminConfig) *server {
 	t.Helper()
 	inner := serve(t, cfg)
@@ -223,8 +223,8 @@ func allows(r route, credential string) bool {
 	return r.allowed == everybody || strings.Contains("|"+r.allowed+"|", "|"+credential+"|")
 }
 
-// checkRoute asks with a credential: 401 for nobody's, 403 for the wrong one, otherwise
-// neither. The store is asked only by who may.
+// checkRoute requests a route with a credential. It expects 401 for an unknown credential, 403 for one without the
+// right, and otherwise neither. The store is called only for allowed credentials.
 func (s *server) checkRoute(r route, credential string, keys map[string]string, store *watched) {
 	s.t.Helper()
 	headers := append(headersOf(credential, keys), "Session-ID", "s")
@@ -256,7 +256,7 @@ func (s *server) checkRoute(r route, credential string, keys map[string]string, 
 	}
 }
 
-// An id of one application is nothing with a key of another, under any spelling of either.
+// A key of one application does not reach a session of another one, however the id or the name is spelled.
 func TestAccess_Isolated(t *testing.T) {
 	keys, byName := ringOf(t, "a:read,write,lock,remove:default", "b:read,write,lock,remove:other")
 	s := serve(t, proxy.Config{Keys: keys, Apps: twoApps})
@@ -282,7 +282,7 @@ func TestAccess_Isolated(t *testing.T) {
 	s.content(s.want(200, "GET", path, "", a...), "secret of a")
 }
 
-// Keys of Idempotency of two callers never meet, and those of one caller's two keys do.
+// The same Idempotency-Key of two callers names two operations. With two keys of one caller it names one.
 func TestAccess_IdempotencyKey(t *testing.T) {
 	keys, byName := ringOf(t, "a:read,write,lock:default", "b:read,write,lock:default", "a2:read,write,lock:default")
 	_ = byName
@@ -303,8 +303,8 @@ func TestAccess_IdempotencyKey(t *testing.T) {
 	s.header(again, "Session-Lock", lock)
 }
 
-// A second key of the same name is the same caller: a rotation loses nothing, and the old
-// key is worth nothing once it is revoked.
+// A second key with the same name belongs to the same caller, so a rotation loses nothing. The old key is refused
+// after it was revoked.
 func TestAccess_Rotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	add := func(expires time.Time) (string, string) {
@@ -335,7 +335,7 @@ func TestAccess_Rotation(t *testing.T) {
 	s.want(404, "GET", sessions+"/x", "", "Authorization", "Bearer "+next)
 }
 
-// On loopback the operators' listener asks nobody until a key opens it; one that has expired counts.
+// On loopback the operators' listener needs no key until some key has an operator's right, even an expired one.
 func TestAccess_LocalOperators(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
@@ -352,7 +352,7 @@ func TestAccess_LocalOperators(t *testing.T) {
 			s := administerBehind(t, &pair{}, proxy.Config{Keys: keys, Apps: twoApps}, proxy.AdminConfig{Keys: keys, Local: c.local})
 			s.want(c.want, "GET", "/v1/pair", "")
 			s.want(c.want, "POST", "/v1/pair/suspend", "", "Content-Type", "application/json")
-			// Sessions want a key whatever the pair wants.
+			// Sessions need a key in every case.
 			s.wantProblem(401, "unauthorized", "GET", sessions+"/x", "")
 			s.wantProblem(401, "unauthorized", "GET", sessions, "")
 			if c.want == 200 {
@@ -362,7 +362,7 @@ func TestAccess_LocalOperators(t *testing.T) {
 	}
 }
 
-// Whoever revokes the last operators' key lets nobody in, least of all everybody.
+// After the last operator's key was revoked, the listener refuses all callers. It must not become open to everybody.
 func TestAccess_LastOperatorRevoked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	key, id, err := keyring.Add(path, keyring.Entry{Name: "ops", Rights: []string{"operator"}}, time.Now())
@@ -389,7 +389,7 @@ func TestAccess_LastOperatorRevoked(t *testing.T) {
 	}
 }
 
-// With an operator's key a page of somebody else's is refused nevertheless.
+// Requests of a page of another origin are refused even with an operator's key.
 func TestAccess_GuardBehindKeys(t *testing.T) {
 	keys, byName := ringOf(t, "ops:observe,operator:")
 	p := &pair{}
@@ -422,7 +422,7 @@ func TestAccess_Stats(t *testing.T) {
 	}
 }
 
-// The tables above have every route there is: one that is added must be added there, too.
+// The tables above have every route. A new route must be added there too.
 func TestAccess_TablesAreComplete(t *testing.T) {
 	inner := serve(t, proxy.Config{})
 	h, err := proxy.NewAdmin(proxy.AdminConfig{API: inner.api, Pair: &pair{}, Metrics: http.NotFoundHandler()})
@@ -460,7 +460,7 @@ func TestAccess_TablesAreComplete(t *testing.T) {
 	}
 }
 
-// A key's rate is its own: one that is used up says nothing to another.
+// Each key has its own rate. A key that has used up its rate does not slow down others.
 func TestAccess_Rate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	add := func(name string) string {
@@ -474,10 +474,10 @@ func TestAccess_Rate(t *testing.T) {
 	s := serve(t, proxy.Config{Keys: openKeys(t, path, keyring.Options{Path: path, Rate: 0.001, Burst: 3}), Apps: twoApps})
 	s.want(201, "PUT", sessions+"/x", "x", "Authorization", one)
 	s.want(200, "GET", sessions+"/x", "", "Authorization", one)
-	s.wantProblem(403, "forbidden", "DELETE", sessions+"/x", "", "Authorization", one) // what is refused counts, too
+	s.wantProblem(403, "forbidden", "DELETE", sessions+"/x", "", "Authorization", one) // refused requests count too
 	r, p := s.wantProblem(429, "overloaded", "PUT", sessions+"/x", "y", "Authorization", one)
 	if r.Header.Get("Retry-After") == "" || p.Outcome != "not-applied" || !p.Retryable {
-		t.Errorf("told as %+v", p)
+		t.Errorf("got %+v", p)
 	}
 	s.content(s.want(200, "GET", sessions+"/x", "", "Authorization", other), "x")
 	if got := s.api.Stats().Access.OverRate; got != 1 {

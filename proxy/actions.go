@@ -8,6 +8,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -48,8 +50,8 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 	}
 }
 
-// actionBody reads the body. The type must be JSON, which browsers do not send to another site without asking it
-// first.
+// actionBody reads the body. Its type must be JSON: a browser sends JSON to another site only if that site allowed it
+// before.
 func actionBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -102,8 +104,8 @@ func (a *admin) sweep(ctx context.Context, body []byte) error {
 	return a.pair.Sweep(ctx)
 }
 
-// decodeAction decodes one JSON object. An empty body is an empty object: the caller checks the members that it
-// requires.
+// decodeAction decodes one JSON object. An empty body counts as an empty object. The caller must check the members that
+// it requires.
 func decodeAction(body []byte, v any) error {
 	if len(body) == 0 {
 		return nil
@@ -122,4 +124,40 @@ func decodeStrictly(body []byte, v any) error {
 		return badInput("the body", "is not valid: "+err.Error())
 	}
 	return nil
+}
+
+// acceptRequest is the body of POST /v1/pair/accept.
+type acceptRequest struct {
+	Partner string `json:"partner"`
+	Reason  string `json:"reason"`
+}
+
+// maxReason is the longest reason that an operator may give, in bytes.
+const maxReason = 500
+
+// accept answers POST /v1/pair/accept.
+func (a *admin) accept(ctx context.Context, body []byte) error {
+	var req acceptRequest
+	if err := decodeAction(body, &req); err != nil {
+		return err
+	}
+	if err := oneOf("member partner", req.Partner, []string{"a", "b"}); err != nil {
+		return err
+	}
+	reason := strings.TrimSpace(req.Reason)
+	if reason == "" {
+		return badInput("member reason", "is missing: say why this partner is chosen; the reason is logged")
+	}
+	if len(reason) > maxReason {
+		return &session.InvalidError{What: "member reason", Reason: "is longer than 500 bytes"}
+	}
+	return a.pair.Accept(ctx, req.Partner, reason)
+}
+
+// oneOf returns an error that names the allowed values unless value is one of them.
+func oneOf(what, value string, allowed []string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return badInput(what, "must be one of "+strings.Join(allowed, ", "))
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
@@ -24,8 +23,8 @@ type PairView interface {
 	// Status returns what GET /v1/pair answers: a value that marshals to the contract's JSON, with the sweep. It
 	// answers from memory.
 	Status() any
-	// Ready reports whether a principal is known or calls are held for one. The reason says which of them is true, or
-	// what is missing. It answers from memory.
+	// Ready reports whether a principal is known or calls are held for one. The reason says which of the two applies,
+	// or what is missing. It answers from memory.
 	Ready() (bool, string)
 	// Failover exchanges the roles without losing data.
 	Failover(ctx context.Context) error
@@ -37,8 +36,8 @@ type PairView interface {
 	// Sweep deletes expired sessions now. It returns when that is done. If ctx ends first it returns nil, and the
 	// status says that the sweep is still running.
 	Sweep(ctx context.Context) error
-	// Accept has a partner, a or b, used whatever its claim to be principal is worth. The partner must be a writable
-	// principal. The reason is logged.
+	// Accept makes a partner, a or b, the accepted principal, even if its claim is older than the other partner's. The
+	// partner must be a writable principal. The reason is logged.
 	Accept(ctx context.Context, partner, reason string) error
 }
 
@@ -54,7 +53,7 @@ type AdminConfig struct {
 	Events EventSource
 	// Metrics answers GET /metrics. nil: 404.
 	Metrics http.Handler
-	// Leaving says whether the server will end and is no longer ready. nil: never.
+	// Leaving tells the readiness check that the server will end soon. nil: the check never fails for that reason.
 	Leaving *Leaving
 	// Version is sent in the header Mirrorstate-Version of every answer. Empty: the header is not sent.
 	Version string
@@ -62,9 +61,9 @@ type AdminConfig struct {
 	Hosts []string
 	// Keys are the keys of callers; the same as the API's. nil: any caller may do anything.
 	Keys *keyring.Keys
-	// Local says that any caller may do everything but what concerns sessions, until a key has an operator's right:
-	// the listener is on loopback, or the operator allows it. A revoked key counts too. Without Keys any caller may
-	// use sessions, too.
+	// Local means that callers need no key for anything but sessions, until a key has an operator's right. It is for a
+	// listener on loopback, or if the operator allows it. A key that had the right and was revoked counts too. Without
+	// Keys callers need no key for sessions either.
 	Local bool
 	// ActionTimeout bounds an operators' verb. Default 60 s.
 	ActionTimeout time.Duration
@@ -78,7 +77,7 @@ type admin struct {
 	pair    PairView
 	faults  FaultInjector // nil: the pair is not embedded
 	source  EventSource   // nil: no events
-	leaving *Leaving      // nil: the server never leaves
+	leaving *Leaving      // nil: the readiness check never fails because the server will end
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
@@ -89,11 +88,11 @@ type admin struct {
 
 // NewAdmin returns the handler of the operators' listener. Its routes are in one table (routes.go); GET / lists them.
 //
-// Every route refuses requests of a page of another origin, and requests whose Host is neither an address, nor
-// localhost, nor one of Hosts. Under another Host a caller with a key may still read /metrics and /v1/pair:
-// Prometheus and other proxies' watchdogs use any name, and a page has no key. With Keys, every path but /healthz,
-// /readyz and /openapi.yaml needs a key with the right observe or operator. POST, the profiles and sessions need
-// more. A route that is added later is behind the same gate.
+// Every route refuses requests that a page of another origin makes, and requests whose Host is neither an address, nor
+// localhost, nor one of Hosts. A caller with a key may read /metrics and /v1/pair under any Host: Prometheus and the
+// watchdogs of other proxies use names that are not in Hosts, and a page has no key. With Keys, every path but
+// /healthz, /readyz and /openapi.yaml needs a key with the right observe or operator. POST, the profiles and sessions
+// need more.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
 		return nil, errors.New("operators' listener: no session API or no pair")
@@ -160,7 +159,7 @@ func versioned(version string) func(http.Handler) http.Handler {
 	}
 }
 
-// readyz answers 200 while requests would be answered or held, and otherwise 503. A server that is ending answers 503
+// readyz answers 200 if requests would be answered or held now, and otherwise 503. A server that will end answers 503
 // although it still serves requests.
 func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	ready, reason := a.pair.Ready()
@@ -198,7 +197,7 @@ func (a *admin) list(w http.ResponseWriter, r *http.Request) {
 
 func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	c, t := call{api: a.api, w: w, r: r}, traits{noID: true, right: keyring.List}
-	if err := c.admit(a.gate, t); err != nil {
+	if err := c.authorize(a.gate, t); err != nil {
 		return err
 	}
 	if err := c.decode(t); err != nil {
@@ -227,31 +226,6 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	answerJSON(w, http.StatusOK, page)
 	return nil
-}
-
-// limit reads ?limit=, the most entries in a page.
-func (c *call) limit() (int, error) {
-	value, ok, err := c.parameter("limit")
-	if err != nil || !ok {
-		return min(100, c.api.limits.ListedSessions), err
-	}
-	limit, err := strconv.Atoi(value)
-	if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
-		return 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
-	}
-	return limit, nil
-}
-
-// page reads ?after= and ?limit=.
-func (c *call) page() (after session.ID, limit int, err error) {
-	if limit, err = c.limit(); err != nil {
-		return "", 0, err
-	}
-	value, ok, err := c.parameter("after")
-	if ok && value != "" {
-		after, err = session.ParseID(value)
-	}
-	return after, limit, err
 }
 
 // answerJSON answers operators' requests, which are small and few.

@@ -17,7 +17,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// pair is a PairView that remembers what it was asked to do.
+// pair is a PairView that records its verbs.
 type pair struct {
 	ready  bool
 	reason string
@@ -48,7 +48,7 @@ func (p *pair) Accept(_ context.Context, partner, reason string) error {
 	return p.did("accept " + partner + " because " + reason)
 }
 
-// verbs is what was done since it was last asked.
+// verbs returns the verbs since the last call.
 func (p *pair) verbs() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *pair) verbs() string {
 	return done
 }
 
-// refusal is what a pair answers that will not: SQL Server's number, 0 if it was not asked.
+// refusal is the error of a pair that refuses: SQL Server's number, or 0 if SQL Server was not asked.
 type refusal int32
 
 func (refusal) Error() string { return "refused" }
@@ -80,8 +80,8 @@ func TestAdmin_Health(t *testing.T) {
 	p := &pair{ready: true, reason: "a is principal"}
 	s := administer(t, p, proxy.Config{})
 	s.want(200, "GET", "/healthz", "")
-	s.want(200, "GET", "/healthz", "", "Host", "10.1.2.3:8081")             // a kubelet's, or a balancer's, which has an address of its own
-	for _, path := range []string{"/", "/healthz", "/readyz", "/v1/pair"} { // some probes ask with HEAD
+	s.want(200, "GET", "/healthz", "", "Host", "10.1.2.3:8081")             // a kubelet or load balancer uses an address
+	for _, path := range []string{"/", "/healthz", "/readyz", "/v1/pair"} { // some probes use HEAD
 		s.content(s.want(200, "HEAD", path, ""), "")
 	}
 	s.content(s.want(200, "GET", "/", ""), string(s.want(200, "GET", "/", "").body))
@@ -134,7 +134,7 @@ func TestAdmin_Refusals(t *testing.T) {
 	s := administer(t, p, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	if d.Number != 1422 || !strings.Contains(d.Detail, "not caught up") || !strings.Contains(d.Advice, "SYNCHRONIZED") {
-		t.Errorf("the refusal is told as %+v", d)
+		t.Errorf("the refusal is answered as %+v", d)
 	}
 	p.err = refusal(0)
 	r, _ := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"force"}`, "Content-Type", "application/json")
@@ -198,7 +198,7 @@ func TestAdmin_Guard(t *testing.T) {
 	}
 }
 
-// Every route of the operators' listener is guarded, whoever may ask it, and what is no route as well.
+// Every route of the operators' listener is guarded, for every caller. So are unknown paths.
 func TestAdmin_GuardsEveryRoute(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metrics") })
 	keys, byName := ringOf(t, "ops:observe,operator,read,list:*")
@@ -221,7 +221,7 @@ func TestAdmin_GuardsEveryRoute(t *testing.T) {
 			if !strings.Contains(fmt.Sprint(detail), "admin.hosts") {
 				t.Errorf("the refusal does not name the key: %v", detail)
 			}
-			s.want(200, "GET", "/healthz", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate") // a link was followed
+			s.want(200, "GET", "/healthz", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate") // the user followed a link
 			if status, _ := bare(s, "GET /healthz HTTP/1.0\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.0 200") && !strings.HasPrefix(status, "HTTP/1.1 200") {
 				t.Errorf("a probe without Host is answered %q", status)
 			}
@@ -230,7 +230,7 @@ func TestAdmin_GuardsEveryRoute(t *testing.T) {
 			}
 		})
 	}
-	// A key is no page's: whoever shows one may look by whatever name, and only look.
+	// A page has no key. So a request with a key may read under any Host, but not change anything.
 	s := administerBehind(t, &pair{}, proxy.Config{Keys: keys}, proxy.AdminConfig{Keys: keys, Metrics: metrics})
 	named := []string{"Host", "state1.example", "Authorization", "Bearer " + byName["ops"]}
 	s.want(200, "GET", "/metrics", "", named...)
@@ -240,7 +240,7 @@ func TestAdmin_GuardsEveryRoute(t *testing.T) {
 	s.wantProblem(403, "forbidden", "GET", "/v1/pair", "", append(named, "Origin", "http://evil.example")...)
 }
 
-// OPTIONS * is no path of a handler, and is guarded as all else is.
+// OPTIONS * reaches no handler by its path, but it is guarded too.
 func TestServe_GuardsTheServerItself(t *testing.T) {
 	api := serve(t, proxy.Config{}).api
 	url, _, _ := run(t, api, proxy.ServerConfig{})
@@ -252,7 +252,7 @@ func TestServe_GuardsTheServerItself(t *testing.T) {
 	}
 }
 
-// bare sends bytes as they are, and gives the answer's first line and the answer.
+// bare sends bytes. It returns the first line of the answer, and the answer.
 func bare(s *server, text string) (status, all string) {
 	s.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -274,8 +274,8 @@ func bare(s *server, text string) (status, all string) {
 	return status, string(answer)
 }
 
-// Without keys the session API is guarded as the operators' listener is: it has no other way to tell a page in a browser
-// on the same machine from an application. With keys a caller shows one, by whatever name.
+// Without keys the session API is guarded like the operators' listener: otherwise it could not distinguish an
+// application from a page in a browser on the same machine. With keys a caller has a key, and may use any Host.
 func TestAPI_Guard(t *testing.T) {
 	open := serve(t, proxy.Config{Hosts: []string{"state.example"}})
 	for _, headers := range [][]string{{"Host", "evil.example"}, {"Host", "127.0.0.1.evil.example"}, {"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
@@ -343,7 +343,7 @@ func TestAdmin_Sessions(t *testing.T) {
 	none.wantProblem(400, "bad-request", "GET", sessions, "")
 }
 
-// What the process was started with is not shown: a command line may hold a password.
+// The command line of the process is not shown, because it may contain a password.
 func TestAdmin_Profiles(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1"} {
@@ -362,7 +362,7 @@ func TestNewAdmin_Refuses(t *testing.T) {
 	}
 }
 
-// The index names every route of the pair that there is.
+// The index names every route of the pair.
 func TestAdmin_IndexNamesEveryRoute(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
 	index := string(s.want(200, "GET", "/", "").body)

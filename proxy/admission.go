@@ -23,14 +23,14 @@ type AdmissionStats struct {
 	Left    uint64 // ended by their caller, or by their deadline
 }
 
-// admission bounds how many calls are at the store at once. The other calls wait here, where their callers are known,
-// and not for a connection.
+// admission bounds how many calls use the store at once. The other calls wait in its queue, and not for a connection
+// of the pair: here their callers are known.
 //
-// Callers are served in turn, and each caller's calls in their order: a caller that sends too many calls delays only
-// its own. When the queue is full, the newest call of the caller with the most calls in it is refused. A call that
-// has waited too long is refused while others are served. Where no call is served, a server hangs or a failover is in
-// progress, and a call waits until its own deadline. While the pair holds calls, calls take no place: the hold has
-// its own bounds and its own order.
+// Callers are served in turn, and each caller's calls in their order. So a caller that sends too many calls delays
+// only its own. If the queue is full, the newest call of the caller with the most calls in it is refused. A call that
+// has waited too long is refused if other calls are served meanwhile. If no call is served, a server hangs or a
+// failover is in progress, and a call waits until its own deadline. While the pair holds calls, calls take no place:
+// the hold has its own bounds and its own order.
 //
 // While places are free, a call costs two atomic operations. Any number of goroutines may use an admission.
 type admission struct {
@@ -46,10 +46,10 @@ type admission struct {
 	lastServed time.Time // when a place last became free for a waiting call
 }
 
-// queuedCall is a call that waits. Whoever takes it out of the queue sends its verdict once.
+// queuedCall is a call that waits.
 type queuedCall struct {
 	part    fairshare.Part[*queuedCall]
-	verdict chan error
+	verdict chan error // gets one value from the code that removes the call from the queue; nil: it has a place
 }
 
 // holdCheck is how often a waiting call checks whether the pair has begun to hold calls.
@@ -62,8 +62,8 @@ func newAdmission(places, size int, wait time.Duration, holding func() bool) *ad
 	return &admission{places: int64(places), size: int64(size), wait: wait, holding: holding}
 }
 
-// enter takes a place, which leave gives back; placed reports whether it did. A call without a place continues all
-// the same unless there is an error.
+// enter takes a place for a call. If placed is true, the caller must give the place back with leave. If placed is false
+// and err is nil, the call uses the store without a place.
 func (a *admission) enter(ctx context.Context, caller string) (placed bool, err error) {
 	if a.tryEnter() {
 		return true, nil
@@ -84,14 +84,14 @@ func (a *admission) enter(ctx context.Context, caller string) (placed bool, err 
 // tryEnter takes a place if no call waits for one.
 func (a *admission) tryEnter() bool { return a.waiting.Load() == 0 && a.take() }
 
-// refusalDelay is how long the answer to a refused call is delayed. A client that ignores Retry-After and asks again
-// at once would otherwise use the processor up.
+// refusalDelay is how long the answer to a refused call is delayed. Otherwise a client that ignores Retry-After and
+// asks again at once would use all of the processor.
 const refusalDelay = 200 * time.Millisecond
 
-// leastDelayed is how many calls may be delayed at once, if the queue is shorter.
+// leastDelayed is how many calls may be delayed at once even if the queue is shorter.
 const leastDelayed = 1000
 
-// delay delays a refused call, unless as many calls are delayed already as may be in the queue.
+// delay delays a refused call, unless too many calls are delayed already: as many as may be in the queue.
 func (a *admission) delay(ctx context.Context) {
 	defer a.delayed.Add(-1)
 	if a.delayed.Add(1) > max(a.size, leastDelayed) {
@@ -151,14 +151,15 @@ func (a *admission) join(caller string) (*queuedCall, error) {
 	return e, nil
 }
 
-// countLocked publishes the length of the queue for those who do not hold mu.
+// countLocked stores the length of the queue in waiting, which can be read without mu.
 func (a *admission) countLocked() { a.waiting.Store(int64(a.queue.Size().Count)) }
 
 func (a *admission) fullError() error {
 	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for a place already", a.size)}
 }
 
-// dispatch gives free places to waiting calls, to one caller's line after the other.
+// dispatch gives free places to waiting calls, one call of each caller in turn. freed means that a call has just given
+// its place back.
 func (a *admission) dispatch(freed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -202,8 +203,8 @@ func (a *admission) await(ctx context.Context, e *queuedCall) (placed bool, err 
 	}
 }
 
-// leaveError is the error of a call that has waited since began and gives up. Nothing was sent, so the outcome of a
-// call whose time is over is known. It is an overload if other calls were served meanwhile.
+// leaveError returns the error of a call that has waited since began and ends with its context. Nothing was sent, so
+// its outcome is known. If the deadline is over, the error is an overload if other calls were served meanwhile.
 func (a *admission) leaveError(ctx context.Context, began time.Time) error {
 	switch {
 	case ctx.Err() == context.DeadlineExceeded && a.servedSince(began):
@@ -214,8 +215,8 @@ func (a *admission) leaveError(ctx context.Context, began time.Time) error {
 	return context.Cause(ctx)
 }
 
-// verdictOf returns the verdict of a call that was taken out of the queue at the moment it gave up. If it has got a
-// place, it uses that place: the store sees that its context has ended.
+// verdictOf returns the verdict of a call that was removed from the queue just before its context ended. If the call
+// has got a place, it uses that place: the store sees that its context has ended.
 func (a *admission) verdictOf(e *queuedCall) (placed bool, err error) {
 	err = <-e.verdict
 	return err == nil, err
@@ -228,7 +229,7 @@ func (a *admission) served() bool {
 	return time.Since(a.lastServed) < a.wait
 }
 
-// servedSince reports whether a waiting call got a place since then.
+// servedSince reports whether a waiting call got a place after t.
 func (a *admission) servedSince(t time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// entering calls enter in a goroutine of its own.
+// entering calls enter in a goroutine, which sends the error.
 func entering(ctx context.Context, a *admission, caller string) <-chan error {
 	got := make(chan error, 1)
 	go func() {
@@ -43,7 +43,7 @@ func TestAdmission_TakesTurns(t *testing.T) {
 				mu.Unlock()
 				a.leave()
 			})
-			synctest.Wait() // so that they come in this order
+			synctest.Wait() // so that the calls arrive in this order
 		}
 		a.leave()
 		wg.Wait()
@@ -94,8 +94,8 @@ func TestAdmission_Full(t *testing.T) {
 	})
 }
 
-// Who waits too long is turned away only while others get through: where nobody does, it is
-// no overload, and the call has its own deadline.
+// A call that waits too long is refused only while other calls get places. If no call does, this is not an overload,
+// and the call waits until its own deadline.
 func TestAdmission_Late(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission(1, 100, 2*time.Second, nil)
@@ -108,13 +108,13 @@ func TestAdmission_Late(t *testing.T) {
 			t.Fatalf("turned away although nothing moves: %v", err)
 		default:
 		}
-		// From now on places go round, to others.
+		// From now on other calls get places.
 		var others []<-chan error
 		for range 4 {
 			others = append(others, entering(t.Context(), a, "b"))
 			synctest.Wait()
 		}
-		a.leave() // a has its turn
+		a.leave() // a call of a gets the place
 		if err := <-waits; err != nil {
 			t.Fatalf("a's turn: %v", err)
 		}
@@ -141,7 +141,7 @@ func TestAdmission_Late(t *testing.T) {
 	})
 }
 
-// A call whose deadline ends in the queue is told why: others got through, or nobody did.
+// The error of a call whose deadline ends in the queue says whether other calls got places.
 func TestAdmission_DeadlineInTheQueue(t *testing.T) {
 	for _, c := range []struct {
 		moves bool
@@ -152,7 +152,7 @@ func TestAdmission_DeadlineInTheQueue(t *testing.T) {
 			a.take()
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 			defer cancel()
-			other := entering(t.Context(), a, "b") // has its turn first
+			other := entering(t.Context(), a, "b") // gets a place first
 			synctest.Wait()
 			waits := entering(ctx, a, "a")
 			time.Sleep(20 * time.Second)
@@ -172,7 +172,7 @@ func TestAdmission_DeadlineInTheQueue(t *testing.T) {
 	}
 }
 
-// While the pair holds calls they go past: the hold knows better who is next.
+// While the pair holds calls, calls take no place, because the hold has its own order.
 func TestAdmission_Holding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var holding atomic.Bool
@@ -184,7 +184,7 @@ func TestAdmission_Holding(t *testing.T) {
 		if placed, err := a.enter(t.Context(), "b"); placed || err != nil {
 			t.Errorf("a call in a hold: placed %t, %v", placed, err)
 		}
-		if err := <-waits; err != nil { // at its next look
+		if err := <-waits; err != nil { // at its next check
 			t.Errorf("a call that waited as the hold began: %v", err)
 		}
 		if s := a.stats(); s.Passed != 2 || s.Busy != 1 {
@@ -222,7 +222,7 @@ func TestAdmission_CallerLeaves(t *testing.T) {
 	})
 }
 
-// Places are neither lost nor made, whatever happens at the same moment.
+// The number of places stays the same, whatever happens at the same time.
 func TestAdmission_Concurrent(t *testing.T) {
 	a := newAdmission(3, 20, time.Millisecond, nil)
 	var at, most atomic.Int64

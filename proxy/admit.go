@@ -6,11 +6,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// admit calls use with the store once the call has a place there, and returns what use returned. Every use of the
-// store for a call goes through admit, except giving back the lock of a caller that has left.
+// admit waits until the call has a place at the store, calls use with the store, and returns its result. Every use of
+// the store for a call goes through admit, except the release of a lock whose caller has left.
 //
-// While the call waits for the place, its item may be evicted for another caller's. It may be evicted until the store
-// sends the call: the store asks [call.Permitted] before each of its attempts.
+// Until the store sends the call, its item may be evicted to make room for another caller's. The store calls
+// [call.Permitted] before each of its attempts, and the first of these calls pins the item.
 func admit[T any](ctx context.Context, c *call, use func(ctx context.Context, store session.Store) (T, error)) (result T, err error) {
 	if err := c.evictable(); err != nil {
 		return result, err
@@ -25,8 +25,8 @@ func admit[T any](ctx context.Context, c *call, use func(ctx context.Context, st
 	return use(ctx, c.api.store)
 }
 
-// admitWhenUnlocked calls admit. With ?wait= it repeats that while the session is locked. Each repetition takes a
-// place of its own, so the call has none while it waits for a lock. shared says that success takes no lock.
+// admitWhenUnlocked is admit for a verb that a lock can stop. With ?wait= it calls admit again while the session is
+// locked. So the call has no place at the store while it waits for the lock. shared means that success takes no lock.
 func admitWhenUnlocked[T any](ctx context.Context, c *call, shared bool, use func(ctx context.Context, store session.Store) (T, error)) (T, error) {
 	if c.wait == 0 {
 		return admit(ctx, c, use)
@@ -36,8 +36,8 @@ func admitWhenUnlocked[T any](ctx context.Context, c *call, shared bool, use fun
 
 var _ session.Permission = (*call)(nil)
 
-// permitting returns a context in which the store asks the call for permission. A call of an unnamed caller to a
-// configured application needs no permission.
+// permitting returns a context in which the store asks the call for permission. If callers are not authenticated and
+// the application is configured, the call needs no permission.
 func (c *call) permitting(ctx context.Context) context.Context {
 	if c.caller == nil && c.api.apps.Load().configured(c.ref.App.Name) {
 		return ctx
@@ -45,17 +45,17 @@ func (c *call) permitting(ctx context.Context) context.Context {
 	return session.WithPermission(ctx, c)
 }
 
-// Permitted implements session.Permission. From then on the item cannot be evicted: whatever the store answers, the
-// call was sent.
+// Permitted implements session.Permission. If it returns nil, the store sends the call, and the item can no longer be
+// evicted.
 func (c *call) Permitted() error {
-	if err := c.gate.still(c, c.right); err != nil {
+	if err := c.gate.recheck(c, c.right); err != nil {
 		return err
 	}
 	return c.pin()
 }
 
-// MayRegister implements session.Permission. No application may have the id of a configured one. An application that
-// neither the configuration nor the caller's key names is counted. A call that is sent again is counted once.
+// MayRegister implements session.Permission. It refuses an application whose id is that of a configured one. It counts
+// an application that neither the configuration nor the caller's key names, once for each call.
 func (c *call) MayRegister(app string) error {
 	apps := c.api.apps.Load()
 	if apps.collides(app) {

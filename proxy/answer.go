@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// headerValues has room for the values of an answer's headers in the call itself: otherwise each header would cost an
+// headerValues is memory within the call for the values of an answer's headers. Without it each header would cost an
 // allocation.
 type headerValues struct {
 	values [6]string
@@ -45,9 +45,8 @@ func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	}
 }
 
-// answerItem answers with the session's item. The body is empty while the session is uninitialized, or if a caller
-// stored it without content: what is kept for it then is not the caller's content. The flag of an uninitialized
-// session ends with its first lock.
+// answerItem answers with the session's item. The body is empty while the session is uninitialized, and also after its
+// first lock, which ends the flag: the item is then still the placeholder that the proxy stored.
 func (c *call) answerItem(ctx context.Context, status int, s *session.Session) {
 	item := s.Item
 	if s.Uninitialized || session.IsEmptyContent(item) {
@@ -68,10 +67,25 @@ func (c *call) answerSession(ctx context.Context, status int, s *session.Session
 	c.w.WriteHeader(status)
 }
 
-// answerDone answers 204 where nothing is known of the session.
+// answerDone answers 204 to a call that returns nothing about the session.
 func (c *call) answerDone() {
 	h := c.w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
 	c.w.WriteHeader(http.StatusNoContent)
 }
+
+// Values of headers that never change. The slices are shared; do not write to them.
+var (
+	problemType = []string{"application/problem+json"}
+	octetStream = []string{"application/octet-stream"}
+	jsonType    = []string{"application/json"}
+	yamlType    = []string{"application/yaml"}
+	eventType   = []string{"text/event-stream"}
+	textType    = []string{"text/plain; charset=utf-8"}
+	noStore     = []string{"no-store"}
+	nosniff     = []string{"nosniff"}
+	closes      = []string{"close"}
+	bearer      = []string{`Bearer realm="mirrorstate"`}
+	flagged     = []string{"uninitialized"}
+)

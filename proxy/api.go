@@ -84,13 +84,13 @@ type Config struct {
 	// Store keeps the sessions. Required.
 	Store session.Store
 
-	// Apps are the configured applications by alias. Rules that are zero have their defaults. If it is empty,
-	// "default" is DefaultApplicationName, and every application is allowed. An application that is named by its name
-	// has the rules of the alias with that name.
+	// Apps are the configured applications by alias. Zero rules stand for the defaults. If Apps is empty, the alias
+	// "default" is DefaultApplicationName, and every application is allowed. A request may name an application by its
+	// name instead of its alias; the rules are the same.
 	Apps map[string]session.Application
 
-	// AppsOpen allows applications that Apps does not name, with the default rules. Otherwise they are refused: a
-	// misspelt name would be a new application, whose sessions nobody finds.
+	// AppsOpen allows applications that Apps does not name, with the default rules. If it is false they are refused,
+	// because a misspelt name would make a new application.
 	AppsOpen bool
 
 	// BasePath is the path under which a reverse proxy offers the API, such as /state, without a slash at its end.
@@ -101,28 +101,26 @@ type Config struct {
 	// Default 30 s.
 	HoldWindow time.Duration
 
-	// FleetSecret returns the secret from which operation ids, tags and the handles of locks are made: at least 16
-	// bytes, the same in every proxy and after every start. It is called for each of them, so it should answer from
-	// memory. Its errors are answered like the store's. After an answer of the store, the secret must be of the
-	// schema that answered or of a later one.
+	// FleetSecret returns the secret from which operation ids, tags and the handles of locks are made. It has at least
+	// 16 bytes, and is the same in every proxy of the fleet and after every start. The API calls FleetSecret for each
+	// id, tag and handle, so it should answer from memory. Its errors are answered like the store's. After an answer
+	// of the store, the secret must be that of the schema that answered, or of a later one.
 	//
 	// A nil secret without an error means that the store's schema has no place for one. Then handles and tags are
-	// made with a public key, because every proxy must understand the others', and an Idempotency-Key applies to this
-	// process only.
+	// made with a public key, so that every proxy can open them, and an Idempotency-Key is valid in this process only.
 	//
-	// nil: a random secret of this process, so that all of them apply to this process only.
+	// If FleetSecret is nil, this process makes a random secret: ids, tags and handles are valid in this process only.
 	FleetSecret func(ctx context.Context) ([]byte, error)
 
 	// Keys are the keys of callers. nil: any caller may do anything.
 	Keys *keyring.Keys
 
-	// Hosts are the names, with or without port, that the Host header may have if there are no Keys, besides
-	// localhost and any address. Under another name a page in a browser on this machine could use the API (DNS
-	// rebinding).
+	// Hosts are the names, with or without port, that the Host header may have without Keys, besides localhost and any
+	// address. Otherwise a page in a browser on this machine could use the API under a name of its own (DNS rebinding).
 	Hosts []string
 
-	// Holding reports whether the pair holds calls for a principal. New calls then wait there and take no place here.
-	// It is called if no place is free, and must answer from memory. nil: never.
+	// Holding reports whether the pair holds calls for a principal. Calls then take no place: they wait in the hold. It
+	// is called if no place is free, and must answer from memory. nil: the pair never holds calls.
 	Holding func() bool
 
 	// Logger logs faults, and at Debug a line for each request. Default: none.
@@ -217,8 +215,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// StopWaiting answers 423 to all calls that wait for a lock, and from then on no call waits. Call it when the server
-// is about to end: otherwise the longest ?wait= delays the end. It may be called more than once.
+// StopWaiting answers 423 to all calls that wait for a lock. Later calls do not wait. Call it when the server is about
+// to end: otherwise the longest ?wait= delays the end. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
 
 // bodiless refuses GET and HEAD with a body.

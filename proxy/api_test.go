@@ -57,7 +57,7 @@ func TestAPI_CreateUninitialized(t *testing.T) {
 	s.content(r, "")
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"))
 
-	// From here on it is an ordinary session, and as empty as its caller made it.
+	// Now it is an ordinary session with an empty item, as its caller stored it.
 	r = s.want(200, "GET", path, "")
 	s.header(r, "Session-Flags", "")
 	s.content(r, "")
@@ -69,7 +69,7 @@ func TestAPI_CreateUninitialized(t *testing.T) {
 	s.content(s.want(200, "GET", path, ""), "")
 }
 
-// What .NET emptied is .NET's item, byte for byte, and so is what a caller stores in its form.
+// An item that .NET emptied is returned byte for byte. So is an item of the same form that a caller stored.
 func TestAPI_DotnetsEmptyItem(t *testing.T) {
 	store := memory.New(nil)
 	s := serve(t, proxy.Config{Store: store})
@@ -89,7 +89,7 @@ func TestAPI_AcquireOrMake(t *testing.T) {
 	path := sessions + "/cart"
 	s.wantProblem(400, "bad-request", "POST", path+"/lock?create=yes", "")
 	s.wantProblem(404, "session-not-found", "POST", path+"/lock", "", "Idempotency-Key", "k")
-	// With the key of an acquire that made nothing it is another operation.
+	// With the key of an acquire that created nothing, this is another operation.
 	r := s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
 	lock := r.Header.Get("Session-Lock")
 	s.header(r, "Session-Flags", "uninitialized")
@@ -101,13 +101,13 @@ func TestAPI_AcquireOrMake(t *testing.T) {
 	s.wantProblem(423, "session-locked", "POST", path+"/lock?create=true", "")
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
 	s.wantProblem(409, "lock-lost", "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
-	s.content(s.want(200, "GET", path, ""), "") // stays empty
+	s.content(s.want(200, "GET", path, ""), "") // it is still empty
 	r = s.want(200, "POST", path+"/lock?create=true", "")
 	s.header(r, "Session-Flags", "")
 	s.content(r, "")
 }
 
-// An acquire that finds its lock again answers what the holder has stored since: the item, its flag and its tag.
+// An acquire that finds its lock again returns what the holder has stored since: the item, its flag and its tag.
 func TestAPI_LockFoundAgain(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	const path = sessions + "/found"
@@ -132,7 +132,7 @@ func TestAPI_LockFoundAgain(t *testing.T) {
 	s.header(acquire(), "Session-Flags", "uninitialized")
 }
 
-// Whoever has no lock any more is told so by what it wanted: an acquire has no Session-Lock.
+// The error of a lost lock names what was not done. An acquire has no Session-Lock, so it has another text.
 func TestAPI_LockLostWords(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("item")
@@ -175,7 +175,7 @@ func TestAPI_TimeoutWithoutStoring(t *testing.T) {
 	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "120s")
 }
 
-// A session of a minute that was given in seconds has no second more, which one of a minute has.
+// A session of one minute that was given in seconds lives exactly one minute. One given in minutes may live longer.
 func TestAPI_TimeoutOfWholeMinutesInSeconds(t *testing.T) {
 	for timeout, after := range map[string]int{"60s": 404, "1": 200} {
 		clock := newClock()
@@ -190,7 +190,7 @@ func TestAPI_TimeoutOfWholeMinutesInSeconds(t *testing.T) {
 	}
 }
 
-// A session of 90 seconds is answered for 90 seconds, and each read slides it by just that.
+// A session of 90 seconds is answered with 90 seconds, and each read extends it to exactly that.
 func TestAPI_TimeoutInSeconds(t *testing.T) {
 	clock := newClock()
 	s := serve(t, proxy.Config{Store: clock.store})
@@ -203,14 +203,14 @@ func TestAPI_TimeoutInSeconds(t *testing.T) {
 	s.wantProblem(404, "session-not-found", "GET", path, "")
 }
 
-// A logout during a request that hangs: the session is gone, and what the request stores later is refused.
+// A logout during a request that hangs: the session is removed, and the later store of that request is refused.
 func TestAPI_RemoveLocked(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("item")
 	lock := s.acquire(path)
 	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=allow", "")
 	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=break", "", "Session-Lock", lock)
-	// With the key of a removal that met the lock it is another operation.
+	// With the key of a removal that was refused because of the lock, this is another operation.
 	s.wantProblem(423, "session-locked", "DELETE", path, "", "Idempotency-Key", "logout")
 	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "logout")
 	s.wantProblem(404, "session-not-found", "GET", path, "")
@@ -356,7 +356,7 @@ func TestAPI_Locks(t *testing.T) {
 	p := detail{}
 	_, p = s.wantProblem(409, "lock-lost", "PUT", path, "four", "Session-Lock", lock)
 	if p.Outcome != "not-applied" || p.Retryable {
-		t.Errorf("a lost lock is told as %+v", p)
+		t.Errorf("the problem of a lost lock is %+v", p)
 	}
 	s.wantProblem(409, "lock-lost", "DELETE", path, "", "Session-Lock", lock)
 	s.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", lock)

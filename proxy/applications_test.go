@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// Two names of one id.
+// Two names with the same id.
 const (
 	collidesOne = "/LM/W3SVC/1/ROOT/xt"
 	collidesTwo = "/LM/W3SVC/1/ROOT/z6"
@@ -26,7 +26,7 @@ func TestApplications_namesCollide(t *testing.T) {
 	}
 }
 
-// Names that make one id are refused where they are configured, at the start and later.
+// Configured names with the same id are refused, at the start and later.
 func TestApplications_ConfiguredCollision(t *testing.T) {
 	both := map[string]session.Application{"shop": {Name: collidesOne}, "blog": {Name: collidesTwo}}
 	_, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), AppsOpen: true, Apps: both})
@@ -51,7 +51,7 @@ func TestApplications_ConfiguredCollision(t *testing.T) {
 	}
 }
 
-// registering is a store that registers whatever it has not met, as ASPState does.
+// registering is a store that registers an application at its first call, as ASPState does.
 type registering struct {
 	session.Store
 	known map[string]bool
@@ -69,12 +69,12 @@ func (r *registering) Put(ctx context.Context, ref session.Ref, w session.Write,
 	return r.Store.Put(ctx, ref, w, cond, op)
 }
 
-// sessionsOf is where an application's sessions are.
+// sessionsOf returns the path of an application's sessions.
 func sessionsOf(name string) string {
 	return "/v1/apps/" + url.PathEscape(name) + "/sessions/x"
 }
 
-// Nobody takes the id of an application that is configured, and has not been used yet.
+// No application gets the id of a configured one, even if that was not used yet.
 func TestApplications_TakeNoConfiguredId(t *testing.T) {
 	store := &registering{memory.New(nil), map[string]bool{}}
 	apps := map[string]session.Application{"shop": {Name: collidesOne}}
@@ -86,7 +86,7 @@ func TestApplications_TakeNoConfiguredId(t *testing.T) {
 		auth := []string{"Authorization", "Bearer " + byName["all"]}
 		_, p := s.wantProblem(409, "application-collision", "PUT", sessionsOf(collidesTwo), "1", auth...)
 		if p.Outcome != "not-applied" || p.Retryable {
-			t.Errorf("%s: it is said to be %s, retryable %v", name, p.Outcome, p.Retryable)
+			t.Errorf("%s: the outcome is %s, retryable %v", name, p.Outcome, p.Retryable)
 		}
 		s.want(404, "GET", sessionsOf(collidesTwo), "", auth...)
 	}
@@ -94,7 +94,7 @@ func TestApplications_TakeNoConfiguredId(t *testing.T) {
 	s.want(201, "PUT", sessionsOf(collidesOne), "1")
 }
 
-// What the database says of a collision is told as one.
+// A collision that the database reports is answered as one.
 func TestApplications_CollisionInTheDatabase(t *testing.T) {
 	s := serve(t, proxy.Config{Store: failing{session.ErrCollision}})
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
@@ -109,7 +109,8 @@ func TestApplications_CollisionInTheDatabase(t *testing.T) {
 	s.wantProblem(409, "application-collision", "POST", sessions+"/x/touch", "")
 }
 
-// A caller of all applications registers so many new ones an hour; those that somebody has named are no new ones.
+// A caller with the right to all applications may register a limited number of new ones per hour. Applications that
+// the configuration or a key names do not count.
 func TestApplications_Registrations(t *testing.T) {
 	keys, byName := ringOf(t, "all:read,write:*", "more:read,write:*", "named:read,write:/lm/w3svc/9/root/1,/lm/w3svc/9/root/2,/lm/w3svc/9/root/3")
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestApplications_Registrations(t *testing.T) {
 	})
 }
 
-// Where nobody is to be bounded, nobody is.
+// Without a limit, any number of applications may be registered.
 func TestApplications_RegistrationsUnbounded(t *testing.T) {
 	keys, byName := ringOf(t, "all:read,write:*")
 	s := serve(t, proxy.Config{Store: &registering{memory.New(nil), map[string]bool{}}, Keys: keys, Limits: proxy.Limits{NewApplications: -1}})

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// applications finds an application by alias or name. It never changes once it is made.
+// applications has the configured applications. It never changes.
 type applications struct {
 	open    bool                            // other applications are allowed too
 	byAlias map[string]*session.Application // by the lower-cased alias
@@ -94,9 +94,9 @@ func (a *applications) find(s string) (*session.Application, error) {
 // maxNamed is how many aliases a refusal names.
 const maxNamed = 10
 
-// admit refuses an application that is not configured, unless every application is allowed. may reports whether the
-// caller may know of the application with that name.
-func (a *applications) admit(app *session.Application, may func(name string) bool) error {
+// checkConfigured returns an error if the application is not configured, unless every application is allowed. The error
+// lists the configured aliases for which may returns true: those that the caller may know.
+func (a *applications) checkConfigured(app *session.Application, may func(name string) bool) error {
 	if a.open || a.byName[app.Name] != nil {
 		return nil
 	}
@@ -116,8 +116,8 @@ func (a *applications) admit(app *session.Application, may func(name string) boo
 	return &problemError{kindUnknownApp, detail}
 }
 
-// Names returns the function that finds an application's lower-cased name by alias or name, as the session API does.
-// A key ring needs it. The error concerns the configured applications.
+// Names returns a function that returns an application's lower-cased name for its alias or name, as the session API
+// resolves it. A key ring needs this function. The error concerns the configured applications.
 func Names(configured map[string]session.Application) (func(app string) (name string, err error), error) {
 	apps, err := newApplications(configured, true)
 	if err != nil {

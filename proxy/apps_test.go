@@ -10,7 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// An application that is not configured is refused where some are: a misspelt name makes no application.
+// An application that is not configured is refused if others are configured, so a misspelt name creates no
+// application.
 func TestAPI_UnknownApplication(t *testing.T) {
 	s := serve(t, proxy.Config{Apps: twoApps})
 	s.create("one")
@@ -61,7 +62,7 @@ func TestAPI_SetAppsOpensAndCloses(t *testing.T) {
 	}
 }
 
-// Of the configured applications only those are named that the caller's key is good for, and not a long list.
+// The refusal lists only configured applications that the caller's key may use, and only a few of them.
 func TestAPI_UnknownApplicationTellsNobodyElse(t *testing.T) {
 	keys, secrets := ringOf(t, "every:read:*", "one:read:other,/gone", "gone:read:/gone")
 	apps := maps.Clone(twoApps)
@@ -76,7 +77,7 @@ func TestAPI_UnknownApplicationTellsNobodyElse(t *testing.T) {
 	} {
 		_, p := s.wantProblem(404, "unknown-application", "GET", "/v1/apps/%2Fgone/sessions/x", "", "Authorization", "Bearer "+secrets[c.key])
 		if !strings.HasSuffix(p.Detail, c.says) {
-			t.Errorf("the key %s is told %q, want it to end in %q", c.key, p.Detail, c.says)
+			t.Errorf("the key %s gets %q, want it to end in %q", c.key, p.Detail, c.says)
 		}
 		if c.key != "every" {
 			s.wantProblem(403, "forbidden", "GET", "/v1/apps/unheard/sessions/x", "", "Authorization", "Bearer "+secrets[c.key])
@@ -85,7 +86,7 @@ func TestAPI_UnknownApplicationTellsNobodyElse(t *testing.T) {
 	}
 }
 
-// A path in an answer is one that callers reach, also where a reverse proxy has taken a prefix off.
+// A path in an answer is valid for callers, even if a reverse proxy has removed a prefix.
 func TestAPI_BasePath(t *testing.T) {
 	s := serve(t, proxy.Config{BasePath: "/state"})
 	location := s.want(201, "POST", sessions, "one").Header.Get("Location")
@@ -104,7 +105,7 @@ func TestAPI_BasePath(t *testing.T) {
 	}
 }
 
-// Who sends a tag that a compressing proxy has changed is told so, and how to get it back.
+// If a compressing proxy has changed the tag, the error says so and what to do.
 func TestAPI_ChangedTag(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")

@@ -17,8 +17,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// The handler's cost is the difference between these two: a bare handler that
-// makes the same calls of the same store.
+// The cost of the handler is the difference between these two: a bare handler makes the same calls of the same store.
 //
 //	go test -bench Handler -benchmem ./proxy
 func BenchmarkHandler(b *testing.B) {
@@ -65,10 +64,10 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// target is the session of the benchmarks, body its item of 1 KB.
+// target is the path of the benchmarks' session; body is its item of 1 KB.
 const target = "/v1/apps/default/sessions/abcdefghijklmnopqrstuvwx"
 
-// localhost is a Host that is let in without a key.
+// localhost is a Host that needs no key.
 const localhost = "http://localhost"
 
 var body = strings.Repeat("x", 1024)
@@ -90,7 +89,7 @@ func benchHandler(b *testing.B, h http.Handler, method string) {
 	}
 }
 
-// benchSocket calls it over loopback.
+// benchSocket calls the handler over loopback.
 func benchSocket(b *testing.B, h http.Handler, method string) {
 	srv := httptest.NewServer(h)
 	defer srv.Close()
@@ -154,7 +153,7 @@ func BenchmarkLockCycle(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver is a lock going round among eight callers that wait for it.
+// BenchmarkHandOver measures how a lock goes from one to the next of eight callers that wait for it.
 func BenchmarkHandOver(b *testing.B) {
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Hosts: []string{"example.com"}})
 	if err != nil {
@@ -208,7 +207,7 @@ func BenchmarkAccess(b *testing.B) {
 				b.Fatal(err)
 			}
 			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				r.Header["Authorization"] = []string{"Bearer " + key} // costs the same each way
+				r.Header["Authorization"] = []string{"Bearer " + key} // has the same cost each time
 				api.ServeHTTP(w, r)
 			})
 			b.Run(method+"/"+kind, func(b *testing.B) { benchHandler(b, h, method) })

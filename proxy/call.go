@@ -15,18 +15,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// verb implements one method of the contract: it calls the store and answers success. An error is answered by the
-// caller of the verb; a verb that has written an answer returns nil.
+// verb implements one method of the contract. It calls the store and writes the answer, and returns nil. If it returns
+// an error, it has written nothing, and its caller answers with the problem.
 type verb func(ctx context.Context, c *call) error
 
-// traits are what the shared steps must know of a verb.
+// traits are the properties of a verb that the steps before it depend on.
 type traits struct {
-	mutates     bool // it changes sessions: it has an operation id, and its outcome is unknown after a timeout
+	mutates     bool // changes sessions: the call has an operation id, and its outcome is unknown after a timeout
 	body        bool // takes an item
 	timeout     bool // takes Session-Timeout
 	conditional bool // reads If-Match or If-None-Match itself
-	noID        bool // its path has no session id
-	varies      bool // requests with one operation id can ask for different things, so their contents are compared
+	noID        bool // the path has no session id
+	varies      bool // two requests with the same operation id may have different contents, so the contents are compared
 	right       keyring.Right
 }
 
@@ -36,24 +36,24 @@ type call struct {
 	base    string // the prefix of paths in the answer
 	gate    *gate
 	caller  *keyring.Caller // nil: callers are not authenticated
-	ring    *keyring.Ring   // the keys by which the caller was found
+	ring    *keyring.Ring   // the keys with which the caller was authenticated
 	right   keyring.Right   // the rights that the call needs
-	items   itemShare       // the call's part of the bytes of items in memory
+	items   itemShare       // the bytes of items that the call has in memory
 	named   session.CallerContext
 	w       http.ResponseWriter
 	r       *http.Request
 	began   time.Time // when the headers had arrived; the body may arrive later
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
-	timeout int               // Session-Timeout in minutes, rounded up, 0 without
-	seconds int               // Session-Timeout if it is in seconds, else 0
+	timeout int               // Session-Timeout in minutes, rounded up; 0: no such header
+	seconds int               // Session-Timeout if it is given in seconds; otherwise 0
 	wait    time.Duration     // ?wait=
-	query   url.Values        // nil without a query
+	query   url.Values        // nil: no query
 	body    []byte
 	etag    string // the session's sealed tag; empty: not sealed yet
 	values  headerValues
 
-	registers bool // the registration of the application is counted already
+	registers bool // MayRegister has counted the application
 }
 
 // handle returns the handler of a verb behind a gate. It counts requests in rm.
@@ -68,7 +68,7 @@ func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) 
 		} else {
 			err = c.traced(g, do, t, rm.pattern)
 		}
-		c.noted(w)
+		c.logSession(w)
 		if err != nil {
 			a.report.fail(w, c.r, err, t.mutates)
 			return
@@ -77,7 +77,7 @@ func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) 
 	}
 }
 
-// forget no longer counts the call's items.
+// forget removes the call's items from the bytes of items in memory.
 func (c *call) forget() { c.api.memory.giveBack(&c.items) }
 
 // context returns the request's context, with the caller's name for the store.
@@ -92,8 +92,9 @@ func (c *call) context() context.Context {
 	return &c.named
 }
 
+// run authorizes and decodes the request, and calls its verb.
 func (c *call) run(g *gate, do verb, t traits) error {
-	if err := c.admit(g, t); err != nil {
+	if err := c.authorize(g, t); err != nil {
 		return err
 	}
 	if err := c.decode(t); err != nil {
@@ -115,14 +116,14 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	}
 	ctx = c.permitting(ctx)
 	if t.varies && c.keyed() {
-		return c.once(ctx, do)
+		return c.doUnlessMismatch(ctx, do)
 	}
 	return c.do(ctx, do)
 }
 
-// evictable says that the call waits from now on, and that nothing of it is sent before pin is called. If its item
-// was evicted before, the error says so, and the call must end. A call without an item in memory, or without a named
-// caller, is never evicted.
+// evictable records that the call begins to wait: its item may be evicted until pin is called. If the item was evicted
+// before, it returns an error, and the call must end. A call without an item in memory, or without a named caller, is
+// never evicted.
 func (c *call) evictable() error {
 	if m := &c.api.memory; c.items.end != nil && !m.evictable(&c.items, endCall) {
 		return m.fullError()
@@ -130,8 +131,8 @@ func (c *call) evictable() error {
 	return nil
 }
 
-// pin says that the store is about to send the call: from now on its item cannot be evicted. If it was evicted
-// before, the error says so, and the call must end.
+// pin records that the store is about to send the call: its item can no longer be evicted. If the item was evicted
+// before, it returns an error, and the call must end.
 func (c *call) pin() error {
 	if m := &c.api.memory; c.items.end != nil && !m.pin(&c.items) {
 		return m.fullError()
@@ -139,7 +140,7 @@ func (c *call) pin() error {
 	return nil
 }
 
-// do calls a verb. If the call's context ended because its item was evicted, the error says so.
+// do calls a verb. If the call's context ended because its item was evicted, it returns an overload.
 func (c *call) do(ctx context.Context, do verb) error {
 	err := do(ctx, c)
 	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.isEvicted(&c.items) {
@@ -148,8 +149,8 @@ func (c *call) do(ctx context.Context, do verb) error {
 	return err
 }
 
-// once calls a verb unless another request with the same operation id had another content.
-func (c *call) once(ctx context.Context, do verb) error {
+// doUnlessMismatch calls a verb unless another request with the same operation id had another content.
+func (c *call) doUnlessMismatch(ctx context.Context, do verb) error {
 	m := c.api.requests
 	r, err := m.begin(nameOf(c.caller), c.op.ID, m.contentOf(c))
 	if err != nil {
@@ -162,9 +163,9 @@ func (c *call) once(ctx context.Context, do verb) error {
 	return err
 }
 
-// admit authenticates the caller and checks its rights to the application. It comes before everything else, so that
+// authorize authenticates the caller and checks its rights to the application. It is the first step of a call, so that
 // an unauthorized caller learns nothing.
-func (c *call) admit(g *gate, t traits) (err error) {
+func (c *call) authorize(g *gate, t traits) (err error) {
 	c.gate, c.right = g, t.right
 	c.ring = g.ring() // before the caller is looked up, so that a change of the keys in between is noticed
 	if c.caller, err = g.caller(c.r); err != nil {
@@ -184,13 +185,13 @@ func (c *call) admit(g *gate, t traits) (err error) {
 	if c.ref.App, err = apps.find(name); err != nil {
 		return err
 	}
-	if err := g.admit(c.caller, t.right, c.ref.App.Name); err != nil {
+	if err := g.checkRight(c.caller, t.right, c.ref.App.Name); err != nil {
 		return err
 	}
-	return apps.admit(c.ref.App, func(name string) bool { return c.caller == nil || c.caller.For(name) })
+	return apps.checkConfigured(c.ref.App, func(name string) bool { return c.caller == nil || c.caller.For(name) })
 }
 
-// decode reads what all verbs have in common, cheap checks first.
+// decode decodes the parts of a request that all verbs have, with the cheap checks first.
 func (c *call) decode(t traits) error {
 	if err := c.decodeID(t); err != nil {
 		return err
@@ -288,7 +289,7 @@ func (c *call) parameter(name string) (value string, ok bool, err error) {
 	return "", false, badInput("parameter "+name, "is given more than once")
 }
 
-// flag reports whether a query parameter is given that has one possible value.
+// flag reports whether a query parameter is given. Its only possible value is only.
 func (c *call) flag(name, only string) (bool, error) {
 	value, ok, err := c.parameter(name)
 	if ok && value != only {
@@ -297,12 +298,11 @@ func (c *call) flag(name, only string) (bool, error) {
 	return ok, err
 }
 
-// maxDiscard is how many bytes of a refused item are read and thrown away. A client that reads no answer before it
-// has sent everything would otherwise see a broken connection and not the refusal.
+// maxDiscard is how many bytes of a refused item are read and discarded. Some clients read no answer before they have
+// sent everything; without this they would see a broken connection instead of the refusal.
 const maxDiscard = 16 << 20
 
-// discard reads the rest of a refused item, unless the client waits for permission to send it. Errors are left to the
-// client.
+// discard reads the rest of a refused item, unless the client waits for permission to send it. It ignores errors.
 func discard(r *http.Request) {
 	if r.Header["Expect"] == nil {
 		io.CopyN(io.Discard, r.Body, maxDiscard)
@@ -324,13 +324,13 @@ func (b chunkedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// badBody is the error of a body that could not be read: nothing was done with it.
+// badBody returns the error of a body that could not be read. Nothing was done with it.
 func badBody(err error) error {
 	return badInput("the body", fmt.Sprintf("could not be read to its end: %v", err))
 }
 
-// extendWriteDeadline extends the deadline of an answer that may come late. The server resets the deadline after the
-// request. A writer without deadlines (a test's recorder) needs none.
+// extendWriteDeadline extends the deadline of an answer that may be written late. The server resets the deadline after
+// the request. It does nothing for a writer without deadlines, such as a test's recorder.
 func extendWriteDeadline(w http.ResponseWriter, d time.Duration) {
 	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

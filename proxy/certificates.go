@@ -25,8 +25,8 @@ type CertificateFiles struct {
 	ClientCA string
 }
 
-// Certificates are a listener's certificate and its trusted roots, as the files are now. Any number of goroutines may
-// use them.
+// Certificates are a listener's certificate and its trusted roots. They follow changes of the files. Any number of
+// goroutines may use them.
 type Certificates struct {
 	files   CertificateFiles
 	log     *slog.Logger
@@ -45,7 +45,7 @@ type CertificateStats struct {
 	Failures uint64    // changes that could not be read; the previous certificate stayed in use
 }
 
-// endsSoon is how long before its expiry a certificate that is read causes a warning.
+// endsSoon is how long before the expiry of a certificate a warning is logged when it is read.
 const endsSoon = 14 * 24 * time.Hour
 
 // OpenCertificates reads the files.

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// Files that an editor on Windows has saved are read as they were meant.
+// Files that an editor on Windows saved with a byte order mark are read correctly.
 func TestOpenCertificates_Marks(t *testing.T) {
 	files := newAuthority(t).files("x")
 	for _, path := range []string{files.Certificate, files.Key, files.ClientCA} {
@@ -33,7 +33,7 @@ func TestOpenCertificates_Marks(t *testing.T) {
 	}
 }
 
-// A private key that others can change is refused, and one that they can read is told of, whenever it is read.
+// A private key that others can change is refused. One that others can read causes a warning, each time it is read.
 func TestCertificates_ExposedKey(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("modes are those of Unix")

@@ -16,7 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// Generators of clients take the contract, and what they make compiles and works.
+// Generators of clients accept the contract, and the generated clients compile and work.
 func TestContract_GeneratesClients(t *testing.T) {
 	t.Run("Go, by oapi-codegen", func(t *testing.T) {
 		dir, err := filepath.Abs("testdata/clients/go")
@@ -43,7 +43,7 @@ func TestContract_GeneratesClients(t *testing.T) {
 				missing(t, tool+" is not installed (Debian's packages nodejs and npm)")
 			}
 		}
-		made := t.TempDir() // npm puts what it installs beside the package's own files
+		made := t.TempDir() // npm installs files beside the package's own
 		c := clientMaker{t, made, made}
 		for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "main.ts"} {
 			text, err := os.ReadFile(filepath.Join("testdata/clients/npm", name))
@@ -61,13 +61,13 @@ func TestContract_GeneratesClients(t *testing.T) {
 	})
 }
 
-// missing ends a test for which this machine lacks something. In CI nothing may be.
+// missing skips a test because this machine lacks a tool. In CI it fails the test.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(what)
 	}
-	t.Skip("SKIPPED, so that nobody has made a client of openapi.yaml: " + what)
+	t.Skip("SKIPPED, so no client was made from openapi.yaml: " + what)
 }
 
 func contractFile(t *testing.T) string {
@@ -79,7 +79,7 @@ func contractFile(t *testing.T) string {
 	return file
 }
 
-// clientMaker runs what makes a client in dir, which puts files into made.
+// clientMaker runs a generator in dir. The generator writes to made.
 type clientMaker struct {
 	t         *testing.T
 	made, dir string
@@ -123,7 +123,7 @@ func (c clientMaker) use(command string, args ...string) {
 	}
 }
 
-// What becomes a type in a generated client has a name of its own, however the generator writes it.
+// Everything that becomes a type in a generated client has a name of its own, in every spelling of the generators.
 func TestContract_NamesAreApart(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -151,7 +151,7 @@ func TestContract_NamesAreApart(t *testing.T) {
 	}
 }
 
-// A create meets no session: neither a lock nor a version of it.
+// A create is not documented to answer with a lock or a version conflict.
 func TestContract_CreateMeetsNoSession(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -160,12 +160,12 @@ func TestContract_CreateMeetsNoSession(t *testing.T) {
 	responses := doc.Paths.Value("/v1/apps/{app}/sessions").Post.Responses
 	for _, status := range []string{"412", "423"} {
 		if responses.Value(status) != nil {
-			t.Errorf("POST …/sessions is said to answer %s", status)
+			t.Errorf("POST …/sessions is documented to answer %s", status)
 		}
 	}
 }
 
-// npm is told no host to fetch a package from: it asks the registry it is set up with.
+// The lock file names no host for packages, so npm uses the configured registry.
 func TestContract_LockNamesNoHost(t *testing.T) {
 	text, err := os.ReadFile("testdata/clients/npm/package-lock.json")
 	if err != nil {
@@ -182,7 +182,7 @@ func TestContract_LockNamesNoHost(t *testing.T) {
 	}
 	for name, p := range lock.Packages {
 		if p.Resolved != "" {
-			t.Errorf("%s is fetched from %s, whatever registry npm is told to use", name, p.Resolved)
+			t.Errorf("%s is fetched from %s, and not from the configured registry", name, p.Resolved)
 		}
 		if name != "" && p.Integrity == "" {
 			t.Errorf("%s is locked without its sum", name)

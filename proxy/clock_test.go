@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// clock is a memory store's time, which the test moves.
+// clock is the time of a memory store, which the test moves.
 type clock struct {
 	store *memory.Store
 
@@ -32,5 +32,5 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// onlyReader hides what else a reader can, so that its length is not known.
+// onlyReader hides the other methods of a reader, so that the length of the body is unknown.
 type onlyReader struct{ io.Reader }

@@ -38,21 +38,21 @@ func monotonic() int64 { return int64(time.Since(started)) }
 // connection is a client's connection. Its state is kept without a lock.
 type connection struct {
 	net.Conn
-	of   *connections
-	peer netip.Prefix // the client's address; of IPv6 the network's part, because a host may have all its addresses
+	owner *connections
+	peer  netip.Prefix // the client's address; of IPv6 the network's part, because a host may have all its addresses
 
-	idle     atomic.Int64 // since when it is idle; 0: it is not
+	idle     atomic.Int64 // when it became idle; 0: it is not idle
 	answered atomic.Int64 // when the last answer began
-	doing    atomic.Int64 // the activity of the requests
+	requests atomic.Int64 // the activity of the requests
 	ended    atomic.Bool  // the last answer is written, and net/http gives the client time to read it before it closes the connection
 	deadline atomic.Int64 // for writing, as net/http set it; 0: none
-	due      atomic.Int64 // when the client should have read all that was written, at answerRate
-	armed    atomic.Int64 // the socket's deadline
+	due      atomic.Int64 // when the client should have read everything that was written, at answerRate
+	armed    atomic.Int64 // the deadline that the socket has
 
-	known atomic.Bool   // it has shown a credential, or none is needed
-	shown chan struct{} // closed when known
-	turns chan struct{} // has one token for each stream of HTTP/2 that is served without a credential
-	lined atomic.Int32  // streams that wait for such a token
+	known atomic.Bool   // it has shown a credential, or needs none
+	shown chan struct{} // closed when known becomes true
+	turns chan struct{} // holds one value for each HTTP/2 stream that is served without a credential
+	lined atomic.Int32  // streams that wait for room in turns
 
 	leaving   bool                        // owned by connections.mu; it was evicted
 	part      fairshare.Part[*connection] // guarded by connections.mu; in its caller's share, from its first credential until it is evicted
@@ -61,51 +61,54 @@ type connection struct {
 	peerPlace *list.Element               // owned by connections.mu
 }
 
-// activity is the state of a connection's requests in one number. So a connection is not evicted while one of its
-// requests is at the store, and a request of a connection that is evicted does not reach the store.
+// activity is the state of a connection's requests, in one number that can be changed atomically. So a connection is not
+// evicted while one of its requests is at the store, and a request of an evicted connection does not reach the store.
 type activity int64
 
 // The parts of an activity.
 const (
-	aRequest activity = 1       // a request without an answer
-	aBody    activity = 1 << 24 // a request that waits for its client to send more of the body
-	chosen   activity = 1 << 48 // the connection is evicted
+	aRequest   activity = 1       // a request without an answer
+	aBody      activity = 1 << 24 // a request that waits for its client to send more of the body
+	evictedBit activity = 1 << 48 // the connection is evicted
 )
 
 // waits reports whether all requests wait for their client.
 func (a activity) waits() bool {
-	requests, bodies := a&(aBody-1), a&(chosen-1)/aBody
+	requests, bodies := a&(aBody-1), a&(evictedBit-1)/aBody
 	return requests == bodies
 }
 
-// does adds to the activity, and reports whether the connection is not evicted.
-func (c *connection) does(more activity) bool { return activity(c.doing.Add(int64(more)))&chosen == 0 }
+// addActivity adds more to the activity. It returns false if the connection is evicted.
+func (c *connection) addActivity(more activity) bool {
+	return activity(c.requests.Add(int64(more)))&evictedBit == 0
+}
 
-// choose evicts the connection unless a request is being served. The caller then closes it.
-func (c *connection) choose() bool {
+// tryEvict marks the connection as evicted, unless a request is being served. If it returns true, the caller must close
+// the connection.
+func (c *connection) tryEvict() bool {
 	for {
-		now := activity(c.doing.Load())
+		now := activity(c.requests.Load())
 		if !now.waits() {
 			return false
 		}
-		if c.doing.CompareAndSwap(int64(now), int64(now|chosen)) {
+		if c.requests.CompareAndSwap(int64(now), int64(now|evictedBit)) {
 			return true
 		}
 	}
 }
 
 // unauthenticatedStreams is how many requests an HTTP/2 connection may have in progress before it has shown a
-// credential. As many may wait for one of them to end. If more come, or one has waited for turnWait, the connection
-// is closed.
+// credential. The same number may wait until one of these ends. If more come, or one has waited for turnWait, the
+// connection is closed.
 const (
 	unauthenticatedStreams = 8
 	turnWait               = time.Second
 )
 
-func newConnection(inner net.Conn, of *connections) *connection {
-	c := &connection{Conn: inner, of: of, peer: peerOf(inner.RemoteAddr()), shown: make(chan struct{}), turns: make(chan struct{}, unauthenticatedStreams)}
+func newConnection(inner net.Conn, owner *connections) *connection {
+	c := &connection{Conn: inner, owner: owner, peer: peerOf(inner.RemoteAddr()), shown: make(chan struct{}), turns: make(chan struct{}, unauthenticatedStreams)}
 	c.idle.Store(monotonic())
-	c.known.Store(of.keys == nil)
+	c.known.Store(owner.keys == nil)
 	return c
 }
 
@@ -124,21 +127,21 @@ func peerOf(addr net.Addr) netip.Prefix {
 	return prefix
 }
 
-// idleSince returns since when the connection is idle; 0: it is not.
+// idleSince returns the time at which the connection became idle; 0: it is not idle.
 func (c *connection) idleSince() int64 { return c.idle.Load() }
 
 // identify authenticates the connection if the request has a valid credential.
 func (c *connection) identify(r *http.Request) {
-	if caller, err := identify(c.of.keys.Ring(), r); err == nil {
-		c.of.authenticated(c, caller.Name)
+	if caller, err := identify(c.owner.keys.Ring(), r); err == nil {
+		c.owner.authenticated(c, caller.Name)
 	}
 }
 
-// waitsSince returns since when the connection waits for its client alone; 0: it is idle, or a request is being
-// served. It must have waited for unreadLimit if the client does not read answers, and for least if more of a request
-// is to come.
+// waitsSince returns the time at which the connection began to wait for its client. It returns 0 if the connection is
+// idle, if a request is being served, or if it has not waited long enough: unreadLimit while the client has to read
+// answers, and least while it has to send more of a request.
 func (c *connection) waitsSince(least time.Duration) int64 {
-	now := activity(c.doing.Load())
+	now := activity(c.requests.Load())
 	if c.idle.Load() != 0 || !now.waits() {
 		return 0
 	}
@@ -151,16 +154,16 @@ func (c *connection) waitsSince(least time.Duration) int64 {
 	return 0
 }
 
-// endedSince returns since when the connection only has to be closed; 0: it has more to do.
+// endedSince returns the time at which the last answer of the connection was written; 0: it is still in use.
 func (c *connection) endedSince() int64 {
-	if !c.ended.Load() || !activity(c.doing.Load()).waits() {
+	if !c.ended.Load() || !activity(c.requests.Load()).waits() {
 		return 0
 	}
 	return c.answered.Load()
 }
 
-// CloseWrite tells the client that the last answer has ended. net/http calls it before it waits for a client whose
-// request it has not read.
+// CloseWrite closes the connection for writing: the client sees that the last answer has ended. net/http calls it before
+// it waits for a client whose request it has not read.
 func (c *connection) CloseWrite() error {
 	c.ended.Store(true)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -179,9 +182,9 @@ var errMadeRoom = errors.New("the connection was closed to make room for others"
 
 // Read implements io.Reader.
 func (b comingBody) Read(p []byte) (int, error) {
-	b.c.does(aBody)
+	b.c.addActivity(aBody)
 	n, err := b.ReadCloser.Read(p)
-	if !b.c.does(-aBody) {
+	if !b.c.addActivity(-aBody) {
 		return 0, errMadeRoom // the connection is closed, so there is no answer
 	}
 	return n, err
@@ -203,8 +206,8 @@ func (c *connection) SetDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline implements net.Conn. Unlike other connections', the deadline applies from the next Write on:
-// nothing here ends a Write by its deadline.
+// SetWriteDeadline implements net.Conn. Unlike with other connections, the deadline applies only to later calls of
+// Write, not to one in progress.
 func (c *connection) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {
 		c.deadline.Store(0)
@@ -214,9 +217,9 @@ func (c *connection) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Write implements net.Conn. A client that does not read in time loses the connection. It has answerTime plus the
-// time for the unread bytes at answerRate, and never more than the deadline that was set. A client without a
-// credential gets no large answers: earlier bytes add no time.
+// Write implements net.Conn. If the client does not read in time, Write closes the connection. The client has answerTime
+// plus the time for the unread bytes at answerRate, but not longer than the deadline that was set. For a client without
+// a credential only the bytes of this call count, because it gets no large answers.
 func (c *connection) Write(p []byte) (int, error) {
 	now := monotonic()
 	due := now
@@ -235,13 +238,13 @@ func (c *connection) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.of.unread.Add(1)
+		c.owner.unread.Add(1)
 		_ = c.Conn.Close() // in HTTP/2 other streams wait to write
 	}
 	return n, err
 }
 
-// arm sets the socket's deadline unless it is between two times already.
+// arm sets the socket's deadline to latest, unless it is between until and latest already.
 func (c *connection) arm(until, latest int64) error {
 	if armed := c.armed.Load(); until <= armed && armed <= latest {
 		return nil
@@ -250,7 +253,7 @@ func (c *connection) arm(until, latest int64) error {
 	return c.Conn.SetWriteDeadline(started.Add(time.Duration(latest)))
 }
 
-// answerBy returns when the client must have read n bytes of an answer that begins now.
+// answerBy returns the time by which the client must have read n bytes of an answer that begins now.
 func (c *connection) answerBy(n int) time.Time {
 	due := monotonic()
 	if c.known.Load() {
@@ -273,19 +276,19 @@ func withConnection(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, ours(nc))
 }
 
-// admitWithoutCredential notes that a request is admitted without a credential.
+// admitWithoutCredential records that a request needs no credential, so that its connection counts as known.
 func admitWithoutCredential(r *http.Request) {
 	if c := connectionOf(r.Context()); c != nil && !c.known.Load() {
-		c.of.authenticated(c, "")
-		if !c.does(0) {
+		c.owner.authenticated(c, "")
+		if !c.addActivity(0) {
 			panic(http.ErrAbortHandler) // it is evicted already
 		}
 	}
 }
 
-// refusing says that the request is now answered with a problem. Without a credential that ends the connection; an
-// HTTP/2 connection takes no new requests. In HTTP/1.1 the client has no earlier answer left to read, unless it sends
-// requests without waiting for answers.
+// refusing prepares the answer with a problem. A connection without a credential ends after it; an HTTP/2 connection
+// takes no new requests. In HTTP/1.1 the client gets answerTime to read it: it has no earlier answer left to read,
+// unless it sends requests without waiting for answers.
 func (c *connection) refusing(w http.ResponseWriter, r *http.Request) {
 	if !c.known.Load() {
 		w.Header()["Connection"] = closes
@@ -295,8 +298,8 @@ func (c *connection) refusing(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answering says that the request is now answered with n bytes, and gives the client time for them. Call written
-// after they are written. The connection is nil if [Serve] is not the server.
+// answering records that an answer of n bytes begins, and gives the client time to read them. The caller must call
+// written after the answer. The result is nil if [Serve] is not the server.
 func answering(w http.ResponseWriter, r *http.Request, n int) *connection {
 	c := connectionOf(r.Context())
 	if c == nil {
@@ -306,14 +309,14 @@ func answering(w http.ResponseWriter, r *http.Request, n int) *connection {
 		_ = http.NewResponseController(w).SetWriteDeadline(c.answerBy(n)) // a broken connection fails in Write
 	}
 	c.answered.Store(monotonic())
-	c.does(-aRequest)
+	c.addActivity(-aRequest)
 	return c
 }
 
-// written ends what answering began.
+// written records that the answer announced by answering is written.
 func (c *connection) written() {
 	if c != nil {
-		c.does(aRequest)
+		c.addActivity(aRequest)
 	}
 }
 
@@ -352,7 +355,7 @@ func served(next http.Handler, health func(path string) bool, refuse http.Handle
 
 // serve counts a request and serves it, unless the connection is evicted.
 func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	if !c.does(aRequest) {
+	if !c.addActivity(aRequest) {
 		panic(http.ErrAbortHandler)
 	}
 	if r.ProtoMajor == 1 {
@@ -363,14 +366,14 @@ func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Req
 		if r.ProtoMajor == 1 && slices.Contains(w.Header()["Connection"], "close") {
 			c.ended.Store(true)
 		}
-		c.does(-aRequest)
+		c.addActivity(-aRequest)
 	}()
 	next.ServeHTTP(w, r)
 }
 
-// turn waits until a stream of a connection without a credential may be served, and keeps its token until the client
-// has read the answer. If the client reads no answers, the connection is closed and the request is not served.
-// Answers without a credential are made at once, so a stream that takes longer waits for its client.
+// turn waits until a stream of a connection without a credential may be served. The stream keeps its place in turns
+// until the client has read the answer. If the client reads no answers, turn closes the connection, and the request is
+// not served. Requests without a credential are answered at once, so a stream that takes longer waits for its client.
 func (c *connection) turn(ctx context.Context) {
 	select {
 	case c.turns <- struct{}{}:
@@ -404,6 +407,6 @@ func (c *connection) turn(ctx context.Context) {
 
 // cutUnread closes the connection of a client that does not read its answers.
 func (c *connection) cutUnread() {
-	c.of.unread.Add(1)
+	c.owner.unread.Add(1)
 	_ = c.Conn.Close()
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// A client has its time for an answer by the bytes of it: one that reads slowly gets a large item whole, one
-// that reads hardly anything does not, and without a credential nothing but the answer itself gives time.
+// A client has time for an answer in proportion to its bytes. A slow client gets a large item completely, and one
+// that reads almost nothing does not. Without a credential, earlier bytes give no time.
 func TestConnection_Write(t *testing.T) {
 	const item = 1 << 20
 	for _, c := range []struct {
 		name  string
 		rate  int // bytes a second that are read
 		known bool
-		sent  int // bytes written before, and taken by the kernel
+		sent  int // bytes written before, which the kernel has taken
 		ends  time.Duration
 		whole bool
 	}{
@@ -40,7 +40,7 @@ func TestConnection_Write(t *testing.T) {
 			conn.known.Store(c.known)
 			conn.due.Store(monotonic() + int64(timeFor(c.sent)))
 			done := make(chan struct{})
-			go func() { // ends with the pipe
+			go func() { // ends when the pipe is closed
 				defer close(done)
 				tick := time.NewTicker(100 * time.Millisecond)
 				defer tick.Stop()
@@ -67,7 +67,7 @@ func TestConnection_Write(t *testing.T) {
 	}
 }
 
-// meanwhile is a body that has something done while it is waited for.
+// meanwhile is a body that calls a function while it is read.
 type meanwhile struct {
 	io.Reader
 	do func()
@@ -78,8 +78,8 @@ func (m meanwhile) Read(p []byte) (int, error) {
 	return m.Reader.Read(p)
 }
 
-// A connection makes room while its requests wait for their client, and nothing is done for them afterwards. While one
-// is at work it makes none.
+// A connection can be evicted while its requests wait for their client, and its requests are not served afterwards.
+// While a request is being served, the connection cannot be evicted.
 func TestConnection_MakesRoom(t *testing.T) {
 	one := func() *connection {
 		_, server := net.Pipe()
@@ -93,35 +93,35 @@ func TestConnection_MakesRoom(t *testing.T) {
 	t.Run("at work", func(t *testing.T) {
 		c := one()
 		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if c.choose() {
+			if c.tryEvict() {
 				t.Error("it makes room before the body is read")
 			}
 			if item, err := io.ReadAll(bodyOf(r)); string(item) != "item" || err != nil {
 				t.Errorf("the body is %q, %v", item, err)
 			}
-			if c.choose() {
+			if c.tryEvict() {
 				t.Error("it makes room when the body was read")
 			}
 		}), httptest.NewRecorder(), request(c, strings.NewReader("item")))
-		if !c.choose() {
+		if !c.tryEvict() {
 			t.Error("it makes no room without a request")
 		}
 	})
 	t.Run("while a body comes", func(t *testing.T) {
 		c := one()
 		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			c.does(aRequest) // another of the connection's, at the store
+			c.addActivity(aRequest) // another request of the connection is at the store
 			r.Body = io.NopCloser(meanwhile{strings.NewReader("it"), func() {
-				if c.choose() {
+				if c.tryEvict() {
 					t.Error("it makes room though another request is at the store")
 				}
 			}})
 			if n, err := bodyOf(r).Read(make([]byte, 2)); n != 2 || err != nil {
 				t.Errorf("read %d bytes, %v", n, err)
 			}
-			c.does(-aRequest)
+			c.addActivity(-aRequest)
 			r.Body = io.NopCloser(meanwhile{strings.NewReader("em"), func() {
-				if !c.choose() {
+				if !c.tryEvict() {
 					t.Error("it makes no room")
 				}
 			}})
@@ -132,7 +132,7 @@ func TestConnection_MakesRoom(t *testing.T) {
 	})
 	t.Run("before a request", func(t *testing.T) {
 		c := one()
-		if !c.choose() {
+		if !c.tryEvict() {
 			t.Fatal("it makes no room while it is idle")
 		}
 		defer func() {

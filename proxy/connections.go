@@ -27,21 +27,25 @@ type ConnectionStats struct {
 	Unread          uint64 // closed because the client did not read its answers
 }
 
-// connections are the connections of a server: counted, because the goroutine of each ends with it, and bounded.
+// connections bounds and counts the connections of a server.
 //
-// If the limit is reached, one connection is evicted for the next. First go connections whose last answer is written.
-// Then go those that have shown no credential, the oldest first, whatever they do; as long as they are fewer than a
-// tenth of the limit, others go before them, so that a new client has time to show its key. Then go connections of
-// the caller with the most, while it has more than an equal share: idle ones first, and then those that wait for
-// their client, either for more of a request or for an answer to be read. Then go, of all callers, those that have
-// been idle longest, and those that have waited for their client for unreadLimit. A connection belongs to the caller
-// of its first credential. A connection with a request being served stays: if all are serving requests, the new
-// connection is closed.
+// If the limit is reached, a new connection evicts others, in this order:
 //
-// Each address has a bound of its own for connections without a credential: the next one closes the oldest of that
-// address.
+//  1. connections whose last answer is written;
+//  2. the oldest connection without a credential, if more than a tenth of the limit have none. A smaller number is
+//     spared at first, so that a new client has time to show its key;
+//  3. connections of the caller that has the most, if it has more than an equal share: idle ones, then those that wait
+//     for their client to send more of a request or to read an answer;
+//  4. connections of any caller that have been idle longest;
+//  5. the oldest connection without a credential;
+//  6. connections that have waited for their client for unreadLimit.
+//
+// A connection belongs to the caller of its first credential. Apart from those without a credential, a connection stays
+// while it serves a request. If no connection can be evicted, the new one is closed, or reserved for health checks.
+//
+// Each address has a bound of its own for connections without a credential: one more evicts the oldest of that address.
 type connections struct {
-	limit   int           // 0: none
+	limit   int           // 0: no limit
 	perPeer int           // for connections of one address without a credential; 0: no bound
 	reserve int           // connections beyond limit, for health checks
 	keys    *keyring.Keys // nil: no connection needs a credential
@@ -50,11 +54,11 @@ type connections struct {
 
 	mu              sync.Mutex
 	open            map[*connection]struct{}    // owned by mu
-	leaving         int                         // owned by mu; how many of them are evicted
-	spare           *list.List                  // owned by mu; the ones beyond the limit, the oldest first
+	leaving         int                         // owned by mu; how many of open are evicted
+	spare           *list.List                  // owned by mu; the connections beyond the limit, the oldest first
 	unauthenticated *list.List                  // owned by mu; those that have shown no credential, the oldest first
-	callers         fairshare.Pool[*connection] // guarded by mu; those that have shown one, and are not leaving
-	peers           map[netip.Prefix]*list.List // owned by mu; the unauthenticated ones by address; none is empty
+	callers         fairshare.Pool[*connection] // guarded by mu; those that have shown a credential and are not evicted
+	peers           map[netip.Prefix]*list.List // owned by mu; the unauthenticated connections by address; no list is empty
 	none            chan struct{}               // owned by mu; closed when open becomes empty; nil: wait was not called
 }
 
@@ -66,12 +70,12 @@ func newConnections(limits ServerLimits, reserve int, keys *keyring.Keys) *conne
 	}
 }
 
-// unauthenticatedShare is the part of the limit, one in so many, that connections without a credential keep while
-// other connections are idle.
+// unauthenticatedShare is the divisor of the limit: that part of the connections may be without a credential before
+// these are evicted ahead of idle ones.
 const unauthenticatedShare = 10
 
 // unreadLimit is how long a client must have left an answer unread before its connection may be evicted. For a caller
-// with no more than its share, it is also how long the client must have been sending a request.
+// with no more than its share, the same time applies to a client that sends its request slowly.
 const unreadLimit = time.Second
 
 // limitedListener turns what a listener accepts into connections.
@@ -94,7 +98,7 @@ func (l limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// add adds a new connection, evicting others if necessary; nil: there is no room.
+// add adds a new connection, and evicts others if necessary. It returns nil if there is no room.
 func (c *connections) add(inner net.Conn) *connection {
 	conn := newConnection(inner, c)
 	evicted, ok := c.admit(conn)
@@ -111,7 +115,7 @@ func (c *connections) admit(conn *connection) (evicted []*connection, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if line := c.peers[conn.peer]; line != nil && c.perPeer > 0 && line.Len() >= c.perPeer {
-		evicted = append(evicted, c.outLocked(line.Front()))
+		evicted = append(evicted, c.evictListedLocked(line.Front()))
 		c.perAddress.Add(1)
 	}
 	if c.limit > 0 && len(c.open)-c.leaving-c.spare.Len() >= c.limit {
@@ -122,7 +126,7 @@ func (c *connections) admit(conn *connection) (evicted []*connection, ok bool) {
 		case len(room) > 0:
 		case c.reserve > 0:
 			if c.spare.Len() >= c.reserve {
-				evicted = append(evicted, c.outLocked(c.spare.Front()))
+				evicted = append(evicted, c.evictListedLocked(c.spare.Front()))
 				c.evicted.Add(1)
 			}
 			conn.spare = true
@@ -174,16 +178,16 @@ func (c *connections) unlistLocked(conn *connection) {
 	}
 }
 
-// outLocked evicts a listed connection.
-func (c *connections) outLocked(e *list.Element) *connection {
+// evictListedLocked evicts the connection of a list's element.
+func (c *connections) evictListedLocked(e *list.Element) *connection {
 	conn := e.Value.(*connection)
 	c.unlistLocked(conn)
-	conn.doing.Or(int64(chosen)) // it may serve a request, but not at the store
+	conn.requests.Or(int64(evictedBit)) // it may serve a request, but not at the store
 	c.leavesLocked(conn)
 	return conn
 }
 
-// leavesLocked no longer counts a connection.
+// leavesLocked records that a connection is evicted, so that it no longer counts.
 func (c *connections) leavesLocked(conn *connection) {
 	c.callers.Remove(&conn.part)
 	conn.leaving = true
@@ -196,7 +200,7 @@ func (c *connections) roomLocked() []*connection {
 		return room
 	}
 	if c.unauthenticated.Len() > c.limit/unauthenticatedShare {
-		return []*connection{c.outLocked(c.unauthenticated.Front())}
+		return []*connection{c.evictListedLocked(c.unauthenticated.Front())}
 	}
 	if room := c.largestLocked(); len(room) > 0 {
 		return room
@@ -205,7 +209,7 @@ func (c *connections) roomLocked() []*connection {
 		return room
 	}
 	if c.unauthenticated.Len() > 0 {
-		return []*connection{c.outLocked(c.unauthenticated.Front())}
+		return []*connection{c.evictListedLocked(c.unauthenticated.Front())}
 	}
 	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(unreadLimit) })
 }
@@ -215,7 +219,7 @@ type candidate struct {
 	conn  *connection
 	has   int   // how many connections its caller has
 	idle  bool  // false: it waits for its client
-	since int64 // since when
+	since int64 // when that began
 }
 
 // largestLocked evicts connections of callers that have more than their share.
@@ -244,7 +248,7 @@ func (c *connections) largestLocked() []*connection {
 		}
 		return cmp.Compare(a.since, b.since)
 	})
-	return c.chooseLocked(all, fair)
+	return c.evictLocked(all, fair)
 }
 
 // longestLocked evicts the connections whose since is the earliest. since returns 0 for a connection that must stay.
@@ -259,17 +263,17 @@ func (c *connections) longestLocked(since func(*connection) int64) []*connection
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
-	return c.chooseLocked(all, 0)
+	return c.evictLocked(all, 0)
 }
 
-// chooseLocked evicts the first candidates, as long as their caller has more than keep: one in a hundred of the
-// limit, so that the next connections need no search.
-func (c *connections) chooseLocked(all []candidate, keep int) (gone []*connection) {
+// evictLocked evicts the first candidates whose callers have more than keep connections. It evicts one in a hundred of
+// the limit, so that the next new connections need no search.
+func (c *connections) evictLocked(all []candidate, keep int) (gone []*connection) {
 	for _, one := range all {
 		if len(gone) > c.limit/100 {
 			break
 		}
-		if one.conn.part.Share().Count > keep && one.conn.choose() {
+		if one.conn.part.Share().Count > keep && one.conn.tryEvict() {
 			c.leavesLocked(one.conn)
 			gone = append(gone, one.conn)
 		}
@@ -319,8 +323,8 @@ func (c *connections) remove(conn *connection) {
 	}
 }
 
-// authenticated notes that a connection has shown a caller's credential. The name is empty if callers are not
-// authenticated.
+// authenticated records that a connection has shown a caller's credential. The name is empty if the connection needs no
+// credential.
 func (c *connections) authenticated(conn *connection, caller string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -352,7 +356,7 @@ func (c *connections) stats() ConnectionStats {
 	}
 }
 
-// wait returns when there are no connections. Call it when no more are accepted.
+// wait waits until there are no connections. Call it when no more are accepted.
 func (c *connections) wait() error {
 	c.mu.Lock()
 	none := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// standing are the ways in which a connection with a key stands still.
+// standing are the ways in which a connection with a key can wait for its client.
 var standing = map[string]func(v *victim, key string){
 	"idle": func(v *victim, key string) { v.keyed(key) },
 	"a byte of a head": func(v *victim, key string) {
@@ -37,13 +37,13 @@ var standing = map[string]func(v *victim, key string){
 	},
 }
 
-// showing is what is behind the path of a request with a key.
+// showing returns the end of a request with a key, after its path.
 func showing(key string) string {
 	return " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\n"
 }
 
-// One caller's connections that stand still make room before another's that is idle. That of a request at the store
-// makes none.
+// Connections of one caller that wait for their client are evicted before an idle one of another caller. A connection
+// with a request at the store is not evicted.
 func TestTurns_Connections(t *testing.T) {
 	const limit = 20
 	for name, stand := range standing {
@@ -61,7 +61,7 @@ func TestTurns_Connections(t *testing.T) {
 				v.await("the next connection to show its key", known)
 			}
 			v.asks(good, keys["good"])
-			v.keyed(keys["good"]) // a new one of that caller's has room, too
+			v.keyed(keys["good"]) // a new connection of that caller is accepted too
 			if s := v.stats(); s.Evicted < 2*limit || s.Refused != 0 {
 				t.Errorf("counted %+v with a limit of %d", s, limit)
 			}
@@ -77,7 +77,7 @@ func TestTurns_Connections(t *testing.T) {
 	}
 }
 
-// rivalsAt is a server of two callers, flood and good. Without ca it speaks in the clear.
+// rivalsAt starts a server with two callers, flood and good. Without ca it uses no TLS.
 func rivalsAt(t *testing.T, store *slowStore, limits proxy.ServerLimits, ca *authority) (v *victim, keys map[string]string) {
 	t.Helper()
 	ring, keys := ringOf(t, "flood:read,write,remove:default", "good:read:default")
@@ -102,12 +102,12 @@ func rivalsAt(t *testing.T, store *slowStore, limits proxy.ServerLimits, ca *aut
 	v.addr, v.stats = strings.TrimPrefix(v.url, "http://"), <-told
 	t.Cleanup(func() {
 		v.stop()
-		<-v.ended // some connections may have to be cut
+		<-v.ended // some connections may have to be closed by force
 	})
 	return v, keys
 }
 
-// Without an idle connection, those make room that wait for their item's rest, though all are one caller's.
+// If no connection is idle, those are evicted that wait for the rest of an item, even if one caller has them all.
 func TestTurns_ConnectionsOfOneCaller(t *testing.T) {
 	const limit = 3
 	store := &slowStore{memory.New(nil), make(chan struct{})}
@@ -118,7 +118,7 @@ func TestTurns_ConnectionsOfOneCaller(t *testing.T) {
 		standing["a byte of an item"](v, keys["flood"])
 	}
 	v.await("all to show their key", known)
-	for end := time.Now().Add(soon); ; { // what has not waited long stays, and the new one is refused
+	for end := time.Now().Add(soon); ; { // connections that have not waited long stay, and the new one is refused
 		c := v.dial()
 		fmt.Fprintf(c, "GET /v1/apps/default/sessions/x%s\r\n", showing(keys["flood"]))
 		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
@@ -133,7 +133,8 @@ func TestTurns_ConnectionsOfOneCaller(t *testing.T) {
 	}
 }
 
-// The same holds for HTTP/2: a connection whose streams all wait for their items makes room, one with a stream at the store does not.
+// The same applies to HTTP/2. A connection whose streams all wait for their items is evicted; one with a stream at
+// the store is not.
 func TestTurns_ConnectionsOfHTTP2(t *testing.T) {
 	const limit = 20
 	ca := newAuthority(t)
@@ -188,7 +189,7 @@ func TestTurns_ConnectionsOfHTTP2(t *testing.T) {
 	}
 }
 
-// begin opens a stream of a PUT, and sends the one byte of its item, or one of two.
+// begin opens a stream of a PUT. It sends one byte of the item, which has one byte, or two if whole is false.
 func (r *rude) begin(path, key string, whole bool) {
 	r.text.Reset()
 	for _, f := range [][2]string{{":method", "PUT"}, {":scheme", "https"}, {":authority", "x"}, {":path", path}, {"authorization", "Bearer " + key}} {

@@ -1,18 +1,24 @@
 // Package proxy is the HTTP face of mirrorstate: the session API, the operators' listener, and the server that serves
 // both.
 //
-// A request takes one straight way. A handler decodes it (call.go, request.go), lets it through to the store
-// (admit.go), calls one method of [session.Store] and encodes the answer (answer.go). The package costs a few
-// microseconds beside net/http, one call of the store for each request, and no goroutine of its own. It knows no
-// partners: it sees the pair through [PairView].
+// A request of the session API takes these steps:
 //
-// Before a body is read, the caller is authenticated and its rights are checked (access.go, package keyring).
-// Connections, places at the store and bytes of items are bounded (connections.go, admission.go, itemmemory.go).
+//  1. The route is found (routes.go), and its handler runs the call (call.go).
+//  2. The caller is authenticated and its rights are checked (access.go, package keyring).
+//  3. The request is decoded, and its item is read (call.go, request.go, itemmemory.go).
+//  4. The operation id is made from the Idempotency-Key (operation.go, requestmemory.go).
+//  5. The verb runs (reads.go, writes.go, locks.go, listing.go). With ?wait= it waits for a lock (lockwait.go,
+//     waiters.go).
+//  6. The call gets a place at the store (admit.go, admission.go), and one method of [session.Store] is called.
+//  7. The answer is written (answer.go), or the problem (errors.go).
 //
-// Callers never see a tag, a lock or an operation id as the store has it. Tags and locks are sealed with the fleet's
-// secret when they leave and opened when they return (seal.go, sealed.go).
+// Connections, places at the store and bytes of items are bounded (connections.go, admission.go, itemmemory.go). The
+// package costs a few microseconds beside net/http and no goroutine of its own. It does not know the partners: it sees
+// the pair through [PairView].
 //
-// The contract is openapi.yaml, served at GET /openapi.yaml. The routes of each listener are in one table
-// (routes.go). Errors become problem details by one table (errors.go). Callers that wait for a locked session queue
-// in this process, first come first served (waiters.go).
+// Callers never see a tag, a lock or an operation id as the store has it. Answers have tags and locks sealed with the
+// fleet's secret; requests return them, and they are opened here (seal.go, sealed.go).
+//
+// The contract is openapi.yaml, served at GET /openapi.yaml. The routes of each listener are in one table (routes.go).
+// One table turns errors into problem details (errors.go).
 package proxy

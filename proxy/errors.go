@@ -44,11 +44,10 @@ const (
 	kindCount
 )
 
-// problems is the one table from kinds to statuses. Retryable means: the same
-// request, with the same Idempotency-Key, may succeed later and does no harm.
-// Source of the names: the contract.
+// problems is the one table from kinds to statuses. Retryable means that the same request, with the same
+// Idempotency-Key, may succeed later and does no harm. The names are those of the contract.
 var problems = [kindCount]struct {
-	name      string // empty: about:blank, which no name of the contract fits
+	name      string // empty: about:blank, because the contract has no name for it
 	title     string
 	status    int
 	retryable bool
@@ -89,11 +88,10 @@ type problem struct {
 	Advice    string `json:"advice,omitempty"`   // of failover-refused
 
 	kind  kind
-	after time.Duration // until it is over, where that is known
+	after time.Duration // until the problem ends; 0: not known
 }
 
-// problemError is an error that is a problem from the start: one of HTTP itself, or one whose detail the caller may
-// see.
+// problemError is an error that this package makes, with its kind of problem. The caller may see the detail.
 type problemError struct {
 	kind   kind
 	detail string
@@ -101,7 +99,7 @@ type problemError struct {
 
 func (e *problemError) Error() string { return e.detail }
 
-// Is makes an overload a session.ErrOverloaded.
+// Is reports whether target is session.ErrOverloaded and the problem is an overload.
 func (e *problemError) Is(target error) bool {
 	return e.kind == kindOverloaded && target == session.ErrOverloaded
 }
@@ -109,8 +107,8 @@ func (e *problemError) Is(target error) bool {
 // badInput is the error of a bad header, parameter or body. what names it.
 func badInput(what, reason string) error { return &session.InvalidError{What: what, Reason: reason} }
 
-// describe returns the problem that the caller sees. mutates says whether the call changes something: after a timeout
-// the outcome of a mutation is unknown, and a read was not applied.
+// describe returns the problem that the caller sees. mutates means that the call changes something: after a timeout its
+// outcome is then unknown.
 func describe(err error, mutates bool) problem {
 	p := classify(err)
 	if errors.Is(err, context.DeadlineExceeded) && p.kind == kindInternal {
@@ -122,8 +120,8 @@ func describe(err error, mutates bool) problem {
 	return p
 }
 
-// classify returns the problem of an error: the error's own if it is a problem from the start, or else that of the
-// first row of domainErrors that matches.
+// classify returns the problem of an error: that of a problemError, or else that of the first row of domainErrors that
+// matches.
 func classify(err error) problem {
 	outcome := session.OutcomeOf(err)
 	if own, ok := errors.AsType[*problemError](err); ok {
@@ -139,7 +137,7 @@ func classify(err error) problem {
 		if p.Detail == "" {
 			p.Detail = found.Error()
 		}
-		p.tell(found)
+		p.fill(found)
 		return p
 	}
 	return newProblem(kindInternal, "see the server's log for the cause", outcome)
@@ -157,12 +155,12 @@ func ownProblem(err error, own *problemError, outcome session.Outcome) problem {
 	return p
 }
 
-// domainErrors is the one table from the errors of package session, and a pair's refusal, to kinds. Details that
-// could reveal servers and statements are logged only.
+// domainErrors is the one table from the errors of package session, and a pair's refusal, to kinds. Texts that could
+// reveal servers and statements are only logged.
 var domainErrors = []struct {
 	find   func(err error) (error, bool) // returns the error of this row that err is or wraps
 	kind   kind
-	detail string // empty: the text of what was found
+	detail string // empty: the text of the error that was found
 }{
 	{typed[*session.LockedError], kindLocked, holdsLock},
 	{is(session.ErrLocked), kindLocked, holdsLock},
@@ -185,19 +183,20 @@ type refusal interface {
 	Refusal() (number int32, message, advice string)
 }
 
-// typed finds an error of a type.
+// typed returns the error of type E that err is or wraps.
 func typed[E error](err error) (error, bool) {
 	found, ok := errors.AsType[E](err)
 	return found, ok
 }
 
-// is finds a sentinel. It returns the whole error, whose text says more.
+// is returns a function that reports whether err is or wraps a sentinel. The function returns the whole error, whose
+// text says more than that of the sentinel.
 func is(sentinel error) func(err error) (error, bool) {
 	return func(err error) (error, bool) { return err, errors.Is(err, sentinel) }
 }
 
-// tell fills the members that depend on the error.
-func (p *problem) tell(err error) {
+// fill fills the members that depend on the error.
+func (p *problem) fill(err error) {
 	switch e := err.(type) {
 	case *session.TooLargeError:
 		p.Limit = int64(e.Limit)
@@ -210,9 +209,9 @@ func (p *problem) tell(err error) {
 }
 
 // holdsLock is the detail of a locked session.
-const holdsLock = "somebody else holds the lock"
+const holdsLock = "another caller holds the lock"
 
-// The details of a lock that is not held, by what the caller asked for.
+// The details of a lock that is not held, for each verb.
 const (
 	lostHandle    = "Session-Lock does not hold this session's lock, or holds it no longer; "
 	lostByWriter  = lostHandle + "nothing was written"
@@ -221,7 +220,7 @@ const (
 	lostByAcquire = "this Idempotency-Key was granted the lock before, and holds it no longer: the lock was released or taken over, or the session was removed; acquire with a new key"
 )
 
-// lost gives a verb's own detail to the error of a lock that is not held.
+// lost returns err with the verb's detail if it means that the lock is not held.
 func lost(err error, detail string) error {
 	if errors.Is(err, session.ErrLockLost) {
 		return &problemError{kindLockLost, detail}
@@ -229,7 +228,7 @@ func lost(err error, detail string) error {
 	return err
 }
 
-// collides is the detail of a name whose application id another application has.
+// collides is the detail of an application whose id another application has.
 const collides = "the database identifies applications by a 32-bit hash of the name, and another application has the hash of this name; use another name"
 
 func newProblem(k kind, detail string, outcome session.Outcome) problem {
@@ -250,8 +249,8 @@ type reporter struct {
 	counts *problemCounts
 }
 
-// fail answers err. If the client has left, or the server is being closed, nobody reads the answer: fail cuts the
-// connection, because net/http would answer 200 to a handler that returns without writing.
+// fail answers with the problem of err. If the client has left, or the server is being closed, fail closes the
+// connection instead: net/http would answer 200 for a handler that returns without writing.
 func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, mutates bool) {
 	if r.Context().Err() != nil {
 		rep.counts.left.Add(1)
@@ -292,11 +291,11 @@ func turnsAway(p *problem) bool {
 	return p.kind == kindNoRoute
 }
 
-// unreadTime is how long a refused client may go on sending its item. A client that reads no answer before it has
-// sent everything needs it to see the answer.
+// unreadTime is how long a refused client may continue to send its item. Some clients read no answer before they have
+// sent everything.
 const unreadTime = time.Second
 
-// turnAway ends a connection with its answer. net/http would otherwise delay the answer until the item has arrived,
+// turnAway closes the connection after the answer. Otherwise net/http would delay the answer until the item has arrived,
 // and a client without a key could occupy every connection.
 func turnAway(w http.ResponseWriter) {
 	w.Header()["Connection"] = closes
@@ -327,9 +326,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	w.Write(body)
 }
 
-// retryAfter returns the time until the problem ends, if that is known. Otherwise it is 1 second for a lock, which
-// may be released at any moment, and 1 to 3 seconds for other problems, so that refused clients do not all return at
-// once.
+// retryAfter returns the time until the problem ends, if that is known. Otherwise it returns 1 second for a lock, which
+// may be released at any moment. For other problems it returns 1 to 3 seconds, so that refused clients do not all
+// return at once.
 func retryAfter(p *problem) string {
 	switch {
 	case p.after > 0:
@@ -339,18 +338,3 @@ func retryAfter(p *problem) string {
 	}
 	return strconv.Itoa(1 + rand.IntN(3))
 }
-
-// Values of headers that never change. The slices are shared; do not write to them.
-var (
-	problemType = []string{"application/problem+json"}
-	octetStream = []string{"application/octet-stream"}
-	jsonType    = []string{"application/json"}
-	yamlType    = []string{"application/yaml"}
-	eventType   = []string{"text/event-stream"}
-	textType    = []string{"text/plain; charset=utf-8"}
-	noStore     = []string{"no-store"}
-	nosniff     = []string{"nosniff"}
-	closes      = []string{"close"}
-	bearer      = []string{`Bearer realm="mirrorstate"`}
-	flagged     = []string{"uninitialized"}
-)

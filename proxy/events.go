@@ -26,23 +26,23 @@ type Event struct {
 
 // EventSource has the events of the pair. Any number of goroutines may call it.
 type EventSource interface {
-	// Events returns the events from now on. The channel is bounded: a reader that is too slow finds it closed after
-	// the events it could hold. stop ends the subscription, and must be called once.
+	// Events returns the events from now on. The channel has a limited buffer: if the reader is too slow, the channel is
+	// closed after the buffered events. stop ends the subscription, and must be called once.
 	Events() (events <-chan Event, stop func())
 }
 
 // The times and names of the event stream.
 const (
 	heartbeat    = 15 * time.Second // between two comments that keep the connection open
-	eventStreams = 100              // open at once, of all clients
-	stateEvent   = "pair"           // the first event: the pair's state
-	endEvent     = "end"            // the last event: why the stream ends
+	eventStreams = 100              // the most streams open at once, of all clients
+	stateEvent   = "pair"           // the name of the first event, which has the pair's state
+	endEvent     = "end"            // the name of the last event, which has the reason
 )
 
-// events answers GET /v1/pair/events with server-sent events until the client leaves, the server drains, or the
-// client is too slow. The first event is named pair and has what GET /v1/pair has. The next ones are [Event]s, named
-// by kind. Their ids count from 1 on each connection: no event is kept for a client that returns, which gets the
-// state in its first event. If possible, the last event is named end and says why.
+// events answers GET /v1/pair/events with server-sent events until the client leaves, the server drains, or the client
+// is too slow. The first event is named pair and has the JSON of GET /v1/pair. The next ones are [Event]s, named by
+// kind. Their ids count from 1 on each connection. Events are not kept: a client that connects again gets the state in
+// its first event. If possible, the last event is named end and says why the stream ends.
 func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	if a.source == nil {
 		a.report.fail(w, r, &problemError{kindNoRoute, "this server has no events"}, false)
@@ -64,14 +64,14 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	s.follow(r.Context(), events, place.Value, func() bool { return a.gate.stillOpen(r) })
 }
 
-// eventPlaces bounds the event streams. If all places are taken, the newest stream of the caller that has the most
-// ends for a caller that has fewer. The zero value has all places free. Any number of goroutines may use it.
+// eventPlaces bounds the event streams. If all places are taken and a caller with fewer streams needs one, the newest
+// stream of the caller with the most ends. In the zero value all places are free. Any number of goroutines may use it.
 type eventPlaces struct {
 	mu   sync.Mutex
 	open fairshare.Pool[chan struct{}] // guarded by mu; a channel is closed when its stream must end
 }
 
-// take takes a place for the caller, if there is one; giveBack gives it back.
+// take takes a place for the caller. ok is false if there is none. The caller gives the place back with giveBack.
 func (e *eventPlaces) take(caller string) (place *fairshare.Part[chan struct{}], ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *stream) end(reason string) error {
 	}{reason})
 }
 
-// write sends text at once. A client that does not read it in time is disconnected.
+// write sends text at once. If the client does not read it in time, the connection is closed.
 func (s *stream) write(text []byte) error {
 	extendWriteDeadline(s.w, answerTime)
 	if _, err := s.w.Write(text); err != nil {

@@ -31,7 +31,7 @@ func (s *source) Events() (<-chan proxy.Event, func()) {
 	return s.events, func() { close(s.stopped) }
 }
 
-// newAdmin is the operators' listener's handler over a source.
+// newAdmin returns the handler of an operators' listener with that source.
 func newAdmin(t *testing.T, src proxy.EventSource) http.Handler {
 	t.Helper()
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
@@ -47,7 +47,7 @@ func newAdmin(t *testing.T, src proxy.EventSource) http.Handler {
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// The stream's text, event by event.
+// The text of the stream, event by event.
 func TestEvents_Text(t *testing.T) {
 	src := newSource()
 	src.events <- proxy.Event{At: noon, Kind: "principal", Partner: "b", Epoch: 4, Detail: "b serves"}
@@ -85,7 +85,7 @@ func local(path string) *http.Request {
 	return httptest.NewRequest("GET", "http://localhost"+path, nil)
 }
 
-// A quiet stream shows every 15 s that it is alive, and ends with its client.
+// A stream without events sends a comment every 15 s, and ends when its client leaves.
 func TestEvents_Heartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newSource()
@@ -111,12 +111,12 @@ func TestEvents_Heartbeat(t *testing.T) {
 		<-done
 		<-src.stopped
 		if text := rec.text(); strings.Contains(text, "event: end") {
-			t.Errorf("a client that left was told %q", text)
+			t.Errorf("a client that left got %q", text)
 		}
 	})
 }
 
-// lockedRecorder can be read while it is written.
+// lockedRecorder is a recorder that can be read while it is written.
 type lockedRecorder struct {
 	*httptest.ResponseRecorder
 	mu sync.Mutex
@@ -138,7 +138,7 @@ func (l *lockedRecorder) text() string {
 	return l.Body.String()
 }
 
-// A stream does not hold up the drain, and says why it ends.
+// A stream does not delay the drain, and says why it ends.
 func TestEvents_Drain(t *testing.T) {
 	src := newSource()
 	url, stop, ended := run(t, newAdmin(t, src), proxy.ServerConfig{})
@@ -179,12 +179,13 @@ func TestEvents_Refuses(t *testing.T) {
 	s.wantProblem(405, "method-not-allowed", "POST", "/v1/pair/events", "")
 }
 
-// quiet is a source of any number of subscribers to whom nothing is told.
+// quiet is a source without events, for any number of subscribers.
 type quiet struct{}
 
 func (quiet) Events() (<-chan proxy.Event, func()) { return make(chan proxy.Event), func() {} }
 
-// Where one caller has all event streams, its newest ends for another's, and is told why.
+// If one caller has all event streams and another one needs a stream, the newest of the first caller ends and says
+// why.
 func TestEvents_EachCallerHasATurn(t *testing.T) {
 	keys, byName := ringOf(t, "flood:observe:", "good:observe:")
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Keys: keys})

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // Fault is a fault to inject into a partner of the embedded pair.
@@ -23,16 +21,16 @@ type Fault struct {
 
 // FaultInjector injects faults into the servers of an embedded pair. Any number of goroutines may call it.
 type FaultInjector interface {
-	// Fault injects f into a partner: a, b, principal or mirror. The last two mean the partner that has the role at
-	// that moment. It returns nil when the fault is in force. An error that has the method Refusal is answered as a
-	// refusal.
+	// Fault injects f into a partner: a, b, principal or mirror. The last two mean the partner that has the role when
+	// Fault is called. It returns nil when the fault is in force. An error that has the method Refusal is answered as
+	// a refusal.
 	Fault(ctx context.Context, partner string, f Fault) error
 }
 
 // The values that the members of a fault may have.
 var (
 	faultPartners = []string{"a", "b", "principal", "mirror"}
-	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // may be limited to one application
+	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // the kinds that may be limited to one application
 	faultKinds    = []string{"crash", "stop", "start", "freeze", "sever", "partition", "isolate", "slow", "none"}
 )
 
@@ -93,40 +91,4 @@ func (q *faultRequest) fault() (Fault, error) {
 		return f, badInput("member delay_ms", "is missing: slow needs a delay or a jitter")
 	}
 	return f, nil
-}
-
-// oneOf returns an error that names the allowed values unless value is one of them.
-func oneOf(what, value string, allowed []string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	return badInput(what, "must be one of "+strings.Join(allowed, ", "))
-}
-
-// acceptRequest is the body of POST /v1/pair/accept.
-type acceptRequest struct {
-	Partner string `json:"partner"`
-	Reason  string `json:"reason"`
-}
-
-// maxReason is the most bytes of the reason an operator gives.
-const maxReason = 500
-
-// accept answers POST /v1/pair/accept.
-func (a *admin) accept(ctx context.Context, body []byte) error {
-	var req acceptRequest
-	if err := decodeAction(body, &req); err != nil {
-		return err
-	}
-	if err := oneOf("member partner", req.Partner, []string{"a", "b"}); err != nil {
-		return err
-	}
-	reason := strings.TrimSpace(req.Reason)
-	if reason == "" {
-		return badInput("member reason", "is missing: say why this partner is chosen; the reason is logged")
-	}
-	if len(reason) > maxReason {
-		return &session.InvalidError{What: "member reason", Reason: "is longer than 500 bytes"}
-	}
-	return a.pair.Accept(ctx, req.Partner, reason)
 }

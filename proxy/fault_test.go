@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// breakable remembers the faults it was asked for.
+// breakable records the faults that it gets.
 type breakable struct {
 	err error
 
@@ -26,7 +26,7 @@ func (b *breakable) Fault(_ context.Context, partner string, f proxy.Fault) erro
 	return b.err
 }
 
-// last is what was asked for since it was last called.
+// last returns the faults since the last call.
 func (b *breakable) last() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,7 +93,7 @@ func TestAdmin_FaultBadRequests(t *testing.T) {
 	} {
 		_, d := s.wantProblem(400, "bad-request", "POST", "/v1/pair/fault", body, "Content-Type", "application/json")
 		if !strings.Contains(d.Detail, says) {
-			t.Errorf("%s: told %q, want %q in it", body, d.Detail, says)
+			t.Errorf("%s: got the detail %q, want %q in it", body, d.Detail, says)
 		}
 	}
 	s.wantProblem(415, "unsupported-media-type", "POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, "Content-Type", "text/plain")
@@ -103,12 +103,12 @@ func TestAdmin_FaultBadRequests(t *testing.T) {
 	}
 }
 
-// The servers of somebody else are not ours to break.
+// Faults of servers that are not embedded are refused.
 func TestAdmin_FaultOfOtherServers(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, "Content-Type", "application/json")
 	if !strings.Contains(d.Detail, "not embedded") {
-		t.Errorf("told %q", d.Detail)
+		t.Errorf("got the detail %q", d.Detail)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestAdmin_Accept(t *testing.T) {
 	s.wantProblem(409, "failover-refused", "POST", path, `{"partner":"b","reason":"x"}`, "Content-Type", "application/json")
 }
 
-// A jitter of a whole minute is the most there is.
+// The longest jitter is one minute.
 func TestAdmin_FaultLimits(t *testing.T) {
 	b := &breakable{}
 	s := administerWith(t, &pair{}, proxy.AdminConfig{Faults: b})

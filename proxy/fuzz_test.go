@@ -19,8 +19,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// Whatever the headers say, each is understood within its bounds, or refused by name; and an Idempotency-Key that was
-// there never turns into none.
+// Headers with any values are accepted within their bounds, or refused by name. A given Idempotency-Key is never
+// ignored.
 func FuzzHeaders(f *testing.F) {
 	api, err := NewAPI(Config{Store: memory.New(nil), FleetSecret: theSecret})
 	if err != nil {
@@ -62,11 +62,11 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// knownStatus are the session API's.
+// knownStatus are the statuses of the session API.
 var knownStatus = map[int]bool{200: true, 201: true, 204: true, 304: true, 400: true, 403: true, 404: true, 405: true, 409: true, 412: true, 413: true, 423: true}
 
-// Whatever request net/http lets through is answered: with a status of the contract, no fault of ours, and a refusal
-// that says so in the one form there is.
+// Every request that net/http accepts is answered: with a status of the contract, without a fault of the server, and
+// if it is refused, with a problem.
 func FuzzRequest(f *testing.F) {
 	const one = "/v1/apps/default/sessions/abc"
 	sealing, err := newSealer([]byte(testSecret))
@@ -121,7 +121,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// faultLog remembers that something was logged as an error.
+// faultLog records whether an error was logged.
 type faultLog string
 
 func (f *faultLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
@@ -132,7 +132,7 @@ func (f *faultLog) Handle(_ context.Context, r slog.Record) error {
 func (f *faultLog) WithAttrs([]slog.Attr) slog.Handler { return f }
 func (f *faultLog) WithGroup(string) slog.Handler      { return f }
 
-// counting is a pair that counts what it is told to do.
+// counting is a pair that counts its verbs.
 type counting struct{ done int }
 
 func (c *counting) Status() any                                  { return struct{}{} }
@@ -145,11 +145,11 @@ func (c *counting) Resume(context.Context) error                 { return c.did(
 func (c *counting) Sweep(context.Context) error                  { return c.did() }
 func (c *counting) Accept(context.Context, string, string) error { return c.did() }
 
-// anAddress is a Host that is ours whatever was configured.
+// anAddress is a Host that is always ours.
 var anAddress = regexp.MustCompile(`^(?i:localhost\.?|[0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9a-f:.]+\])(:[0-9]*)?$`)
 
-// An operators' verb is carried out only for a Host that is ours, an Origin that is it, a type that no browser sends unasked,
-// and a body that is nothing or one JSON object; otherwise it is refused, and nothing was done.
+// An operators' verb is executed only if the Host is ours, the Origin is the same, the type is JSON, and the body is
+// empty or one JSON object. Otherwise it is refused, and nothing is done.
 func FuzzAction(f *testing.F) {
 	for _, verb := range []string{"failover", "suspend", "resume", "accept", "sweep", "fault"} {
 		f.Add(verb, "127.0.0.1:8081", "", "application/json", []byte(`{"kind":"manual"}`))

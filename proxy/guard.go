@@ -10,15 +10,16 @@ import (
 	"sync/atomic"
 )
 
-// guard refuses requests that a page of another site had a browser send. Such a page reaches a listener under a
-// foreign name (DNS rebinding), or under the listener's own name with a foreign origin (cross-site requests). Neither
-// needs a credential of its own if the listener needs none, or if the browser sends a certificate by itself.
+// guard refuses requests that a page of another site made a browser send. Such a page reaches a listener under a name
+// of its own (DNS rebinding), or under the listener's name with another origin (cross-site requests). This needs no
+// credential if the listener needs none, or if the browser sends a certificate by itself.
 type guard struct {
 	report  reporter
 	setting string                  // the configuration key of hosts
 	hosts   []string                // the listener's names, besides addresses, as splitHost returns them
-	last    *atomic.Pointer[string] // the last Host that was ours; most requests have it
-	// proved reports whether a request has something that no page has, so that it may have any Host. nil: none has.
+	last    *atomic.Pointer[string] // the last accepted Host; most requests have it
+	// proved reports whether a request may have any Host, because it has something that a page cannot have, such as a
+	// key. nil: no request may.
 	proved func(r *http.Request) bool
 }
 
@@ -32,7 +33,7 @@ func newGuard(report reporter, setting string, hosts []string) guard {
 	return guard{report: report, setting: setting, hosts: names, last: new(atomic.Pointer[string])}
 }
 
-// wrap admits requests whose Host is ours and whose Origin, if there is one, is the listener's own.
+// wrap refuses requests whose Host is not ours, and requests with an Origin other than the listener's.
 func (g guard) wrap(next http.Handler) http.Handler {
 	return g.refuse(next, func(r *http.Request) string {
 		if !g.ours(r) && (g.proved == nil || !g.proved(r)) {
@@ -42,8 +43,8 @@ func (g guard) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// wrapCertificates is wrap for a listener that needs a key or a certificate. A page has no key. If the browser sends
-// its certificate, TLS has verified the server's name; the Origin remains to be checked.
+// wrapCertificates is wrap for a listener that needs a key or a certificate. A page has no key. If the browser sends a
+// certificate, TLS has verified the server's name, so only the Origin is checked.
 func (g guard) wrapCertificates(next http.Handler) http.Handler {
 	return g.refuse(next, func(r *http.Request) string {
 		if r.TLS == nil || len(r.Header["Authorization"]) > 0 {
@@ -76,25 +77,25 @@ func fromElsewhere(r *http.Request) string {
 	return ""
 }
 
-// sameOrigin reports whether an Origin is the scheme and the Host of the request. An attacker between a browser and
-// its servers can write the pages of http, so their origin differs from that of https. A listener without a
-// certificate accepts https too: TLS may end at a reverse proxy.
+// sameOrigin reports whether an Origin has the scheme and the Host of the request. An attacker in the network can change
+// pages of http, so a page of http is another origin than one of https. A listener without a certificate accepts https
+// too: TLS may end at a reverse proxy.
 func sameOrigin(origin string, r *http.Request) bool {
 	scheme, host, _ := strings.Cut(origin, "://")
 	return strings.EqualFold(host, r.Host) && (strings.EqualFold(scheme, "https") || r.TLS == nil && strings.EqualFold(scheme, "http"))
 }
 
-// followsLink reports whether a browser requests a page to show it in a window of its own. A frame is requested
-// without the user, and has another destination. Some browsers send no destination.
+// followsLink reports whether a browser requests a page to show it in a window, because the user followed a link. A
+// frame is requested without the user, and has another Sec-Fetch-Dest. Some browsers send no Sec-Fetch-Dest.
 func followsLink(r *http.Request) bool {
 	dest := r.Header.Get("Sec-Fetch-Dest")
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "")
 }
 
-// ours reports whether the Host is an address, localhost, or a configured name. A page is reached under a name, whose
-// owner can have it point to this machine, but not an address. So probes of kubelets and load balancers, which use an
-// address, are admitted with any address. A browser always sends a Host; HTTP/1.0 probes may send none. The port is
-// ignored: it may have been forwarded.
+// ours reports whether the Host is an address, localhost, or a configured name. The owner of a name can make it point to
+// this machine, so other names are refused. Nobody can do that with an address, so every address is accepted: kubelets
+// and load balancers use one. A browser always sends a Host; HTTP/1.0 probes may send none. The port is ignored,
+// because it may have been forwarded.
 func (g guard) ours(r *http.Request) bool {
 	if last := g.last.Load(); last != nil && *last == r.Host {
 		return true
@@ -111,12 +112,12 @@ func (g guard) ours(r *http.Request) bool {
 	case !address.IsValid() && name != "localhost" && !slices.Contains(g.hosts, name):
 		return false
 	}
-	ours := r.Host // a copy that does not keep the request in memory
+	ours := r.Host // a copy, so that g.last does not keep the request in memory
 	g.last.Store(&ours)
 	return true
 }
 
-// zoneOf returns the zone of the address that a request was sent to; most addresses have none.
+// zoneOf returns the zone of the address that a request was sent to; most addresses have no zone.
 func zoneOf(r *http.Request) string {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		return local.Zone

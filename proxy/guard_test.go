@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// guarded asks a listener that has the name admin.example, at a link-local address of the zone eth0, and tells whether it
-// let the request through. Over TLS where the URL says so.
+// guarded sends a request to a listener with the name admin.example, at a link-local address of the zone eth0. It
+// reports whether the request was accepted. If the URL says https, it uses TLS.
 func guarded(t *testing.T, method, url, host string, headers ...string) bool {
 	t.Helper()
 	g := newGuard(reporter{log: slog.New(slog.DiscardHandler), counts: &problemCounts{requests: newRequestMetrics()}}, "admin.hosts", []string{"admin.example", "Absolute.example.:8081", "10.9.8.7"})
@@ -35,21 +35,21 @@ func guarded(t *testing.T, method, url, host string, headers ...string) bool {
 	return let
 }
 
-// A Host is an address as a URL has it, or a name that is ours. Everything else is a text that somebody made up.
+// A Host is ours if it is an address in the form of a URL, or a configured name.
 func TestGuard_Hosts(t *testing.T) {
 	for host, want := range map[string]bool{
 		"127.0.0.1": true, "127.0.0.1:8081": true, "127.0.0.1:": true, "10.1.2.3:65535": true, "[::1]": true, "[::1]:8081": true, "[FD00::1]:1": true, "[::ffff:10.1.2.3]": true,
 		"localhost": true, "LOCALHOST:1": true, "localhost.": true, "admin.example": true, "Admin.Example.:8081": true, "absolute.example": true, "absolute.example.": true,
-		// a zone is somebody's own word for a network card; ours is the one of the address that was asked
+		// the zone is the local name of a network card; it must be that of the listener's address
 		"[fe80::1%25eth0]:8081": true, "[fe80::1%eth0]": true, "[::1%25evil]": false, "[::1%evil]:8081": false, "[fe80::1%25eth1]": false, "[fe80::1%25]": false, "[fe80::1%25ETH0]": false, "[fe80::1%2525eth0]": false,
 		"127.0.0.1%25evil": false, "127.0.0.1%evil:1": false, "localhost%25evil": false,
-		// ports
+		// Ports.
 		"127.0.0.1:65536": false, "[::1]:99999": false, "localhost:123456": false, "127.0.0.1:-1": false, "127.0.0.1:+1": false, "127.0.0.1:1:1": false, "localhost:x": false,
-		// brackets are an IPv6 address's, which has them
+		// Brackets, which an IPv6 address must have.
 		"[127.0.0.1]": false, "[localhost]": false, "[admin.example]:8081": false, "::1": false, "fd00::1": false, "fd00::1:8081": false, "[::1": false, "::1]": false, "[[::1]]": false, "[::1]evil": false, "[::1].evil.example": false, "[]": false,
-		// dots, and other ways to write an address
+		// Dots, and other ways to write an address.
 		"127.0.0.1.": false, "localhost..": false, ".localhost": false, "127.1": false, "2130706433": false, "0x7f.0.0.1": false, "0177.0.0.1": false, ".": false, ":8081": false,
-		// who and where
+		// User names and paths.
 		"127.0.0.1@evil.example": false, "evil.example@127.0.0.1": false, "user:1@127.0.0.1": false, "u@localhost": false, "u@[::1]": false, "127.0.0.1/": false, "localhost#": false, " localhost": false, "localhost ": false, "": false,
 	} {
 		if got := guarded(t, "GET", "http://x/healthz", host); got != want {
@@ -58,8 +58,8 @@ func TestGuard_Hosts(t *testing.T) {
 	}
 }
 
-// A page of another scheme is another's, though its name and port are the same: whoever stands in between writes what http serves.
-// TLS may end before the listener, so that it is asked in the clear by a page of https.
+// A page of http is another origin than one of https, even with the same name and port: an attacker in the network
+// can change pages of http. TLS may end before the listener, so a listener without TLS accepts the origin https.
 func TestGuard_OriginScheme(t *testing.T) {
 	for _, c := range []struct {
 		url, origin string
@@ -91,7 +91,7 @@ func TestGuard_OriginScheme(t *testing.T) {
 	}
 }
 
-// What a link opens is a page of its own, which the user sees. Frames and objects are asked for without anybody's doing.
+// A link that the user follows opens a page, which is allowed. Frames and objects are requested without the user.
 func TestGuard_Frames(t *testing.T) {
 	navigate := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site"}
 	for _, site := range []string{"cross-site", "same-site"} {
@@ -104,7 +104,7 @@ func TestGuard_Frames(t *testing.T) {
 			t.Errorf("%s: a link of a browser that says no destination is refused", site)
 		}
 	}
-	for _, site := range []string{"same-origin", "none"} { // our own page's frame, and what the user typed
+	for _, site := range []string{"same-origin", "none"} { // a frame of our own page, and an address that the user typed
 		if !guarded(t, "GET", "https://x/", "admin.example", append(navigate, site, "Sec-Fetch-Dest", "iframe")...) {
 			t.Errorf("%s: a frame is refused", site)
 		}

@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is the session API on a real socket, and a client that checks every
-// request and answer against openapi.yaml.
+// server is the session API on a real socket, with a client that checks every request and answer against
+// openapi.yaml.
 type server struct {
 	t      *testing.T
 	api    *proxy.API
@@ -40,7 +40,7 @@ func serve(t *testing.T, cfg proxy.Config) *server {
 	return start(t, api, api)
 }
 
-// start serves h; the client validates what is of the session API.
+// start serves h. The client checks the requests of the session API.
 func start(t *testing.T, api *proxy.API, h http.Handler) *server {
 	t.Helper()
 	srv := httptest.NewServer(h)
@@ -50,13 +50,13 @@ func start(t *testing.T, api *proxy.API, h http.Handler) *server {
 	return &server{t: t, api: api, url: srv.URL, client: &http.Client{Transport: newValidator(t, transport)}}
 }
 
-// reply is an answer, read.
+// reply is an answer whose body was read.
 type reply struct {
 	*http.Response
 	body []byte
 }
 
-// send sends one request; headers are pairs of names and values.
+// send sends a request. headers are pairs of names and values.
 func (s *server) send(method, path, body string, headers ...string) reply {
 	s.t.Helper()
 	var content io.Reader
@@ -91,7 +91,7 @@ func (s *server) sendBody(method, path string, body io.Reader, headers ...string
 	return reply{resp, read}
 }
 
-// want sends and wants a status.
+// want sends a request and checks the status.
 func (s *server) want(status int, method, path, body string, headers ...string) reply {
 	s.t.Helper()
 	r := s.send(method, path, body, headers...)
@@ -101,7 +101,7 @@ func (s *server) want(status int, method, path, body string, headers ...string) 
 	return r
 }
 
-// detail is a problem as it comes over the wire.
+// detail is a problem as it is sent.
 type detail struct {
 	Type, Title, Detail, Outcome, Advice string
 	Status                               int
@@ -111,14 +111,14 @@ type detail struct {
 	Number                               int32
 }
 
-// wantProblem sends and wants a problem of this name; "" stands for about:blank.
+// wantProblem sends a request and checks the name of the problem; "" stands for about:blank.
 func (s *server) wantProblem(status int, name, method, path, body string, headers ...string) (reply, detail) {
 	s.t.Helper()
 	r := s.send(method, path, body, headers...)
 	return r, s.problem(r, status, name, method+" "+path)
 }
 
-// problem wants r to be a problem.
+// problem checks that r is a problem with that status and name.
 func (s *server) problem(r reply, status int, name, what string) detail {
 	s.t.Helper()
 	var p detail
@@ -141,16 +141,16 @@ func (s *server) problem(r reply, status int, name, what string) detail {
 	return p
 }
 
-// sessions is where the tests' sessions are.
+// sessions is the path of the tests' sessions.
 const sessions = "/v1/apps/default/sessions"
 
-// create makes a session with item and answers its path.
+// create creates a session with the item and returns its path.
 func (s *server) create(item string) string {
 	s.t.Helper()
 	return s.want(201, "POST", sessions, item).Header.Get("Location")
 }
 
-// acquire locks the session and answers the handle.
+// acquire locks the session and returns the handle.
 func (s *server) acquire(path string) string {
 	s.t.Helper()
 	lock := s.want(200, "POST", path+"/lock", "").Header.Get("Session-Lock")
@@ -174,7 +174,7 @@ func (s *server) content(r reply, want string) {
 	}
 }
 
-// failing is a store whose every answer is an error.
+// failing is a store whose methods all return an error.
 type failing struct{ err error }
 
 func (f failing) Get(context.Context, session.Ref, session.GetOptions) (session.Session, error) {
@@ -209,10 +209,10 @@ func (f failing) Touch(context.Context, session.Ref, session.Operation) (session
 	return session.Session{}, f.err
 }
 
-// errDeadline is time that ran out in the store.
+// errDeadline is the error of a call whose time was over in the store.
 var errDeadline = context.DeadlineExceeded
 
-// applied is an error that says the call was applied.
+// applied is an error with the outcome Applied.
 type applied struct{}
 
 func (applied) Error() string            { return "the answer could not be read" }

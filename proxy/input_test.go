@@ -143,7 +143,7 @@ func TestAPI_Names(t *testing.T) {
 	}
 }
 
-// A part of the path that clients and proxies take out of it names nothing: by its header such an id is one as any other.
+// A dot segment cannot be an id in a path, because clients and proxies remove it. In the header it is an ordinary id.
 func TestAPI_DotSegments(t *testing.T) {
 	s := serve(t, proxy.Config{AppsOpen: true})
 	for _, dots := range []string{".", "..", "%2e", "%2E%2e"} {
@@ -206,8 +206,8 @@ func TestAPI_TooLarge(t *testing.T) {
 	s.want(204, "PUT", path, body[1:])
 }
 
-// A client that reads nothing before it has sent everything is told nevertheless,
-// and not cut off while it sends.
+// A client that reads nothing before it has sent everything gets the refusal too, and its connection is not closed
+// while it sends.
 func TestAPI_TooLargeSentWhole(t *testing.T) {
 	s := serve(t, proxy.Config{Hosts: []string{"x"}})
 	for name, head := range map[string]string{
@@ -234,11 +234,11 @@ func TestAPI_TooLargeSentWhole(t *testing.T) {
 	}
 }
 
-// A body announced above the limit is refused before it is sent.
+// If a body is announced as too large, it is refused before it is sent.
 func TestAPI_TooLargeUnread(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	body, send := io.Pipe()
-	defer send.Close() // never written to
+	defer send.Close() // nothing is written to it
 	req, err := http.NewRequestWithContext(t.Context(), "PUT", s.url+sessions+"/x", body)
 	if err != nil {
 		t.Fatal(err)
@@ -295,8 +295,8 @@ func TestAPI_StoreErrors(t *testing.T) {
 		{"hold full", "POST", "/x/lock", session.ErrOverloaded, 429, "overloaded", "not-applied", true, false},
 		{"outcome unknown", "PUT", "/x", session.ErrOutcomeUnknown, 504, "outcome-unknown", "unknown", false, false},
 		{"outcome unknown, with a key", "PUT", "/x", session.ErrOutcomeUnknown, 504, "outcome-unknown", "unknown", true, true},
-		{"time ran out in a write", "DELETE", "/x", fmt.Errorf("remove: %w", errDeadline), 504, "outcome-unknown", "unknown", true, true},
-		{"time ran out in a read", "GET", "/x", errDeadline, 503, "no-principal", "not-applied", true, false},
+		{"the time was over in a write", "DELETE", "/x", fmt.Errorf("remove: %w", errDeadline), 504, "outcome-unknown", "unknown", true, true},
+		{"the time was over in a read", "GET", "/x", errDeadline, 503, "no-principal", "not-applied", true, false},
 		{"anything else", "GET", "/x", fmt.Errorf("login of sa:secret at 10.0.0.1 failed"), 500, "internal", "not-applied", false, false},
 		{"applied, and then an error", "PUT", "/x", applied{}, 500, "internal", "applied", false, false},
 		{"unsupported", "GET", "/x?locked=allow", fmt.Errorf("%w: the schema is stock", session.ErrUnsupported), 400, "bad-request", "not-applied", false, false},
@@ -337,7 +337,7 @@ func TestAPI_SecretMissing(t *testing.T) {
 	s.wantProblem(500, "internal", "PUT", sessions+"/x", "x", "Idempotency-Key", "k")
 }
 
-// What is not HTTP comes to no handler: the contract says how it is answered.
+// A message that is not HTTP reaches no handler. The contract says how it is answered.
 func TestAPI_NotHTTP(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	for name, head := range map[string]string{
@@ -360,7 +360,7 @@ func TestAPI_NotHTTP(t *testing.T) {
 	}
 }
 
-// An item that comes in chunks and breaks off is not taken for a whole one, nor for what its Idempotency-Key names.
+// If an item without a length breaks off, it is not stored, and its Idempotency-Key may be used again.
 func TestBody_ChunksThatBreakOff(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("whole")

@@ -19,19 +19,20 @@ type MemoryStats struct {
 	Evicted uint64 // requests that were ended to make room for a caller with less in memory
 }
 
-// itemMemory bounds the bytes of items in memory, of requests and of answers. Bytes that a client announces do not
-// count before they arrive: otherwise a few clients that announce much and send nothing could have all others
-// refused.
+// itemMemory bounds the bytes of items in memory, of requests and of answers. Bytes that a client announces count only
+// when they arrive. Otherwise a few clients that announce large items and send nothing could block all others.
 //
-// If the memory is full, a caller with less in memory gets room from a caller with more. Of that caller's requests
-// that wait (for their client, for a place at the store, for a lock, or at the store for a principal or a
-// connection), the oldest are ended, because their clients are the most likely not to read or send. A request that
-// the store has sent is pinned: the store asks for its [session.Permission] before it sends. So that there is room
-// besides pinned items, a caller with more than one item and more than a sixteenth of the limit leaves an eighth of
-// the limit to others.
+// If the memory is full and a caller needs room, requests of a caller with more bytes in memory are evicted: their items
+// are dropped and the requests end. Only requests that wait can be evicted: for their client, for a place at the store,
+// for a lock, or at the store for a principal or a connection. The oldest are evicted first, because their clients are
+// the most likely not to read or send. A request that the store has sent is pinned: the store asks for its
+// [session.Permission] before it sends.
 //
-// A request without an item costs nothing. A request with an item takes a mutex four or five times, and once more
-// each time its item has grown fourfold. Any number of goroutines may use an itemMemory.
+// Pinned items must leave room for other callers. So a caller with more than one item and more than a sixteenth of the
+// limit may use only seven eighths of it.
+//
+// A request without an item costs nothing. A request with an item takes a mutex four or five times, and once more each
+// time its item has grown fourfold. Any number of goroutines may use an itemMemory.
 type itemMemory struct {
 	limit            int64
 	used             atomic.Int64 // the bytes in the pool; written under mu
@@ -39,18 +40,18 @@ type itemMemory struct {
 
 	mu      sync.Mutex // guards the pool and all itemShares; never held during I/O
 	pool    fairshare.Pool[*itemShare]
-	arrived uint64 // how many shares were added so far
+	arrived uint64 // number of shares added so far
 }
 
 // itemShare is what one request has in memory. The zero value has nothing.
 type itemShare struct {
-	taken int // owned by the request's goroutine; while it is 0, no other goroutine has the share
+	taken int // bytes; owned by the request's goroutine; while it is 0, no other goroutine has the share
 
 	part    fairshare.Part[*itemShare]
 	w       http.ResponseWriter // the request's, for stop
-	stop    func(*itemShare)    // ends what the request waits for; nil: it is pinned
-	end     func()              // ends the request's context, for endCall; nil: it cannot be ended
-	evicted bool                // its room was given to another request, and it must end
+	stop    func(*itemShare)    // ends the wait of the request; nil: the request is pinned
+	end     func()              // ends the request's context, for endCall; nil: the request cannot be evicted
+	evicted bool                // another request got its room, and it must end
 }
 
 // take counts n more bytes for a caller. It returns false, and counts nothing, if there is no room for them.
@@ -71,8 +72,8 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	return true
 }
 
-// takeAlways counts n more bytes even if there is no room for them: they are in memory already, and the call that
-// brought them cannot be undone.
+// takeAlways counts n more bytes even if there is no room for them: they are in memory already, and the call that read
+// them cannot be undone.
 func (m *itemMemory) takeAlways(caller string, s *itemShare, n int) {
 	if n == 0 {
 		return
@@ -83,15 +84,13 @@ func (m *itemMemory) takeAlways(caller string, s *itemShare, n int) {
 	m.addLocked(caller, s, n) // the share is not evicted: the store has pinned it
 }
 
-// Parts of the limit, one in so many: the part left to callers with little, and the part beyond which a caller has
-// much.
+// Divisors of the limit.
 const (
-	reservedShare = 8
-	largeShare    = 16
+	reservedShare = 8  // that part is kept for callers with few bytes in memory
+	largeShare    = 16 // a caller with more than that part has many bytes in memory
 )
 
-// boundLocked returns the limit for n more bytes of a request. If callers are not told apart, there is nobody to
-// leave room to.
+// boundLocked returns the limit for n more bytes of a request. If callers are not authenticated, nothing is reserved.
 func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) fairshare.Size {
 	has := m.pool.Share(caller).Bytes
 	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/largeShare {
@@ -123,8 +122,7 @@ func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// full reports whether there is no room for anything more of a caller, for a request without an item yet. The request
-// is then refused and counted.
+// full reports whether there is no room for a further item of a caller. It counts the request as refused then.
 func (m *itemMemory) full(caller string) bool {
 	if m.used.Load() < m.limit-m.limit/reservedShare { // the usual case, without a lock
 		return false
@@ -138,7 +136,7 @@ func (m *itemMemory) full(caller string) bool {
 	return true
 }
 
-// giveBack no longer counts a request, and no longer evicts it.
+// giveBack removes a request's bytes. The request can no longer be evicted.
 func (m *itemMemory) giveBack(s *itemShare) {
 	if s.taken == 0 {
 		return
@@ -150,8 +148,8 @@ func (m *itemMemory) giveBack(s *itemShare) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// evictable says that a request begins to wait, and may be evicted from now on. stop is then called once, and must
-// end the wait without waiting itself. evictable returns false if the request was evicted before and must end.
+// evictable records that a request begins to wait: it may be evicted from now on. An eviction calls stop, which must end
+// the wait, and must not wait itself. evictable returns false if the request was evicted before and must end.
 func (m *itemMemory) evictable(s *itemShare, stop func(*itemShare)) bool {
 	if s.taken == 0 {
 		s.stop = stop
@@ -167,7 +165,8 @@ func (m *itemMemory) evictable(s *itemShare, stop func(*itemShare)) bool {
 	return true
 }
 
-// pin says that the wait has ended. It returns false if the request was evicted and must end.
+// pin records that the wait has ended: the request can no longer be evicted. It returns false if the request was evicted
+// before and must end.
 func (m *itemMemory) pin(s *itemShare) bool {
 	if s.taken == 0 {
 		s.stop = nil
@@ -204,7 +203,7 @@ func endCall(s *itemShare) { s.end() }
 // longAgo is a deadline in the past.
 var longAgo = time.Unix(1, 0)
 
-// stopReading and stopWriting end a wait for a client. A test's recorder has no deadlines and waits for nobody.
+// stopReading and stopWriting end a wait for a client. A test's recorder has no deadlines, and never waits.
 func stopReading(s *itemShare) { _ = http.NewResponseController(s.w).SetReadDeadline(longAgo) }
 func stopWriting(s *itemShare) { _ = http.NewResponseController(s.w).SetWriteDeadline(longAgo) }
 
@@ -219,16 +218,16 @@ func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller str
 	return body, err
 }
 
-// writesItem says that a request answers with an item. The item may be evicted while its client reads it, until pin
-// or giveBack.
+// writesItem records that a request answers with an item. The item may be evicted while the client reads it, until pin
+// or giveBack is called.
 func (m *itemMemory) writesItem(w http.ResponseWriter, s *itemShare) {
 	s.w = w // no other goroutine reads it while stop is nil
 	m.evictable(s, stopWriting)
 }
 
-// readBody reads the item into memory that grows with what has arrived: none before the first byte, and then at most
-// four times as much. An item above the limit takes no memory, and is refused unread if the client asks before it
-// sends. giveBack must give back what it takes.
+// readBody reads the item. It allocates nothing before the first byte, and later at most four times the bytes that have
+// arrived. An item above the limit takes no memory, and is refused unread if the client waits for permission to send.
+// The caller must call giveBack for the bytes that it takes.
 func (m *itemMemory) readBody(r *http.Request, caller string, s *itemShare, limit int) (body []byte, err error) {
 	size := r.ContentLength // net/http returns no more than this; negative: not announced
 	switch {
@@ -238,7 +237,7 @@ func (m *itemMemory) readBody(r *http.Request, caller string, s *itemShare, limi
 		discard(r)
 		return nil, &session.TooLargeError{Limit: limit}
 	case size < 0:
-		size = int64(limit) + 1 // one byte more distinguishes an item above the limit
+		size = int64(limit) + 1 // one byte more shows that the item is above the limit
 	}
 	if m.full(caller) { // before the client gets permission to send it
 		return nil, m.fullError()

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// watchedBody tells how much memory was counted at each reading.
+// watchedBody records how much memory was counted at each read.
 type watchedBody struct {
 	io.Reader
 	m    *itemMemory
-	most []int64 // by reading
+	most []int64 // one value for each read
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -21,7 +21,8 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 
 func (b *watchedBody) Close() error { return nil }
 
-// Who sends nothing takes no memory; who sends takes at most a kilobyte, or four times what came.
+// A client that sends nothing takes no memory. A client that sends takes at most a kilobyte, or four times what has
+// arrived.
 func TestReadBody_Memory(t *testing.T) {
 	for _, announced := range []bool{true, false} {
 		for _, size := range []int{0, 1, 2, firstRoom - 1, firstRoom, firstRoom + 1, 100_000} {
@@ -47,7 +48,7 @@ func TestReadBody_Memory(t *testing.T) {
 			}
 		}
 	}
-	// With the memory full nothing is read: the client may wait to be told to send.
+	// If the memory is full, nothing is read: the client may wait for permission to send.
 	m := itemMemory{limit: 1}
 	m.takeAlways("a", new(itemShare), 1)
 	b := &watchedBody{Reader: bytes.NewReader([]byte("x")), m: &m}

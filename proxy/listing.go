@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// listed is one session on a page of the session API. It has everything a peek tells, without the item.
+// listed is one session on a page of the session API: everything that a peek returns, without the item.
 type listed struct {
 	ID            session.ID `json:"id"`
 	Created       time.Time  `json:"created"`
@@ -92,8 +93,8 @@ func (c *call) lister() (session.Lister, error) {
 	return lister, nil
 }
 
-// cursor returns the end of a page of the application's sessions, sealed: an id is a credential, and queries are
-// written to access logs.
+// cursor returns the last id of a page of the application's sessions, sealed. An id is a credential, and access logs
+// contain queries.
 func (s *sealer) cursor(ref session.Ref, last session.ID) string {
 	w := s.cursors.work(session.Ref{App: ref.App})
 	defer s.cursors.done(w)
@@ -111,4 +112,29 @@ func (s *sealer) openCursor(ref session.Ref, text string) (last session.ID, ok b
 	}
 	last, err := session.ParseID(string(w.plain()))
 	return last, err == nil
+}
+
+// limit reads ?limit=, the most entries in a page.
+func (c *call) limit() (int, error) {
+	value, ok, err := c.parameter("limit")
+	if err != nil || !ok {
+		return min(100, c.api.limits.ListedSessions), err
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
+		return 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
+	}
+	return limit, nil
+}
+
+// page reads ?after= and ?limit=.
+func (c *call) page() (after session.ID, limit int, err error) {
+	if limit, err = c.limit(); err != nil {
+		return "", 0, err
+	}
+	value, ok, err := c.parameter("after")
+	if ok && value != "" {
+		after, err = session.ParseID(value)
+	}
+	return after, limit, err
 }

@@ -44,7 +44,7 @@ func TestAPI_List(t *testing.T) {
 	for i := range 5 {
 		s.want(201, "PUT", fmt.Sprintf("%s/id%d", sessions, i), strings.Repeat("x", i+1), "Session-Timeout", "60")
 	}
-	s.want(201, "PUT", sessions+"/id9", "", "Session-Timeout", "1") // is to expire
+	s.want(201, "PUT", sessions+"/id9", "", "Session-Timeout", "1") // will expire
 	s.want(201, "PUT", "/v1/apps/other/sessions/id3", "another's")
 	clock.advance(2 * time.Minute)
 	s.acquire(sessions + "/id3")
@@ -65,22 +65,22 @@ func TestAPI_List(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 	for _, c := range cursors {
-		s.wantProblem(400, "bad-request", "GET", "/v1/apps/other/sessions?cursor="+c, "") // another application's
+		s.wantProblem(400, "bad-request", "GET", "/v1/apps/other/sessions?cursor="+c, "") // the cursor of another application
 	}
 	for _, bad := range []string{"limit=0", "limit=1001", "limit=x", "cursor=id2", "cursor=", "cursor=" + cursors[0] + "A", "limit=1&limit=2", "after=id2"} {
 		s.wantProblem(400, "bad-request", "GET", sessions+"?"+bad, "")
 	}
-	// A look slid nothing and took nothing.
+	// The list did not renew the expiry, and locked nothing.
 	s.wantProblem(423, "session-locked", "GET", sessions+"/id3", "")
 }
 
-// A store that can't list says so.
+// A store that cannot list sessions returns an error.
 func TestAPI_ListUnable(t *testing.T) {
 	s := serve(t, proxy.Config{Store: failing{}})
 	s.wantProblem(400, "bad-request", "GET", sessions, "")
 }
 
-// HEAD answers what GET would, and no page, on both listeners.
+// HEAD has the headers of GET and no body, on both listeners.
 func TestList_Head(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	s.want(201, "PUT", sessions+"/id", "item")

@@ -10,19 +10,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// releaseTimeout bounds how long giving back a lock takes whose caller has left.
+// releaseTimeout bounds the release of a lock whose caller has left.
 const releaseTimeout = 5 * time.Second
 
-// creates is the parameter with which an acquire creates a session that does not exist.
-const creates = "create"
+// createParameter is the parameter with which an acquire creates a session that does not exist.
+const createParameter = "create"
 
-// acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…][&create=true]: 200 with the item and
-// Session-Lock, 201 if it made the session.
+// acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…][&create=true]: 200 with the item and Session-Lock, or 201
+// if it created the session.
 func acquire(ctx context.Context, c *call) (err error) {
-	if c.op.Create, err = c.flag(creates, "true"); err != nil {
+	if c.op.Create, err = c.flag(createParameter, "true"); err != nil {
 		return err
 	}
-	if err := c.changes(c.op.Create); err != nil {
+	if err := c.takeTimeout(c.op.Create); err != nil {
 		return err
 	}
 	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that cannot be sealed
@@ -30,7 +30,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 	}
 	m := &c.api.memory
 	granted, err := admitWhenUnlocked(ctx, c, false, func(ctx context.Context, store session.Store) (grant, error) {
-		if m.full(nameOf(c.caller)) { // checked now: a lock that was granted belongs to the caller
+		if m.full(nameOf(c.caller)) { // checked before the store grants the lock, because a grant cannot be refused
 			return grant{}, m.fullError()
 		}
 		s, lock, err := store.Acquire(ctx, c.ref, c.op)
@@ -40,7 +40,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 		return c.removed(lost(err, lostByAcquire))
 	}
 	s, lock := &granted.session, granted.lock
-	m.takeAlways(nameOf(c.caller), &c.items, len(s.Item)) // the lock belongs to the caller already
+	m.takeAlways(nameOf(c.caller), &c.items, len(s.Item)) // the caller has the lock already
 	if err := c.r.Context().Err(); err != nil {
 		c.giveBack(lock)
 		return err
@@ -68,19 +68,19 @@ type grant struct {
 	lock    session.Lock
 }
 
-// changes has the operation set the session's timeout if there is a Session-Timeout. The right to lock allows neither
-// changing nor creating a session: that needs the right to write as well.
-func (c *call) changes(makes bool) error {
+// takeTimeout copies the Session-Timeout, if there is one, to the operation. The right to lock does not allow changing
+// the timeout or creating a session: both need the right to write as well. makes means that the call creates a session.
+func (c *call) takeTimeout(makes bool) error {
 	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
 	if !makes && c.timeout == 0 {
 		return nil
 	}
 	c.right |= keyring.Write
-	return c.gate.admit(c.caller, c.right, c.ref.App.Name)
+	return c.gate.checkRight(c.caller, c.right, c.ref.App.Name)
 }
 
-// giveBack releases a lock whose caller left between the grant and the end of the answer. The store does that for a
-// caller that left before the grant. If it fails, the lock is abandoned and ends by its age. It needs no place at the
+// giveBack releases a lock whose caller left between the grant and the end of the answer. For a caller that left before
+// the grant, the store does this. If it fails, the lock is abandoned and ends by its age. It needs no place at the
 // store.
 func (c *call) giveBack(lock session.Lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.context()), releaseTimeout)
@@ -93,7 +93,7 @@ func (c *call) giveBack(lock session.Lock) {
 		c.api.log.Warn("lock of a caller that left was not released", "error", err)
 		return
 	}
-	c.freed()
+	c.wakeWaiter()
 }
 
 // release is DELETE /v1/apps/{app}/sessions/{id}/lock with Session-Lock: 204.
@@ -109,7 +109,7 @@ func release(ctx context.Context, c *call) error {
 	if err != nil {
 		return lost(err, lostByRelease)
 	}
-	if err := c.changes(false); err != nil {
+	if err := c.takeTimeout(false); err != nil {
 		return err
 	}
 	if _, err := admit(ctx, c, func(ctx context.Context, store session.Store) (struct{}, error) {
@@ -117,7 +117,7 @@ func release(ctx context.Context, c *call) error {
 	}); err != nil {
 		return lost(err, lostByRelease)
 	}
-	c.freed()
+	c.wakeWaiter()
 	c.answerDone()
 	return nil
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// key names the session's queue; all spellings of an id have one.
+// key returns the key of the session's queue. All spellings of an id have the same queue.
 func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID.Folded()} }
 
-// retryWhileLocked calls try once. With ?wait= it calls try until the session is not locked. shared says that success
-// takes no lock.
+// retryWhileLocked calls try once. With ?wait= it calls try until the session is not locked, or the wait is over. shared
+// means that success takes no lock.
 func retryWhileLocked[T any](ctx context.Context, c *call, shared bool, try func(ctx context.Context) (T, error)) (result T, err error) {
 	if c.wait == 0 {
 		return try(ctx)
@@ -20,32 +20,32 @@ func retryWhileLocked[T any](ctx context.Context, c *call, shared bool, try func
 	c.op.AsksAgain = true
 	result, err = retryInQueue(ctx, c, shared, try)
 	if c.keyed() && errors.Is(err, session.ErrLocked) {
-		// The refusal that is answered must bind the operation's other calls.
+		// "Locked" is now the call's final answer. The store must record it for the operation's other calls.
 		c.op.AsksAgain = false
 		return try(ctx)
 	}
 	return result, err
 }
 
-// retryInQueue calls try from the session's queue, and returns the last result.
+// retryInQueue calls try when it is the call's turn in the session's queue, and returns the last result.
 func retryInQueue[T any](ctx context.Context, c *call, shared bool, try func(ctx context.Context) (T, error)) (result T, err error) {
 	err = c.await(ctx, shared, func(ctx context.Context) (err error) {
 		result, err = try(ctx)
-		c.met(err)
+		c.noteLocked(err)
 		return err
 	})
 	return result, err
 }
 
-// met remembers which session the call waits for, as the refusal of a try tells it. If that session is removed while
-// the call waits, the call does not create it again.
-func (c *call) met(err error) {
+// noteLocked records the version of the session that the call waits for, from the error of a try. If that session is
+// removed while the call waits, the call does not create it again.
+func (c *call) noteLocked(err error) {
 	if locked, ok := errors.AsType[*session.LockedError](err); ok && c.op.Waited == "" {
 		c.op.Waited = locked.Version
 	}
 }
 
-// removed gives a detail of its own to the error of a call whose session was removed while it waited.
+// removed returns err with another detail if the session was removed while the call waited.
 func (c *call) removed(err error) error {
 	if c.op.Waited != "" && errors.Is(err, session.ErrNotFound) {
 		return &problemError{kindNotFound, "the session was removed while this call waited for its lock; nothing was done"}
@@ -53,9 +53,10 @@ func (c *call) removed(err error) error {
 	return err
 }
 
-// look finds out which session the call waits for, where other calls already wait: the call itself asks the store
-// only when its turn comes. A store that cannot read a locked session does not tell.
-func (c *call) look(ctx context.Context) error {
+// findWaited reads the version of the session that the call waits for. It is needed if other calls wait already: the
+// call itself uses the store only when its turn comes. If the store cannot read a locked session, the version stays
+// unknown.
+func (c *call) findWaited(ctx context.Context) error {
 	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
 		return store.Get(ctx, c.ref, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
 	})
@@ -74,9 +75,9 @@ func (c *call) await(ctx context.Context, shared bool, try func(context.Context)
 		return err
 	}
 	var look func(context.Context) error
-	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // they must not affect a session that is created after a removal
+	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // these must not affect a session that is created after a removal
 		look = func(ctx context.Context) error {
-			if err := c.look(ctx); err != nil {
+			if err := c.findWaited(ctx); err != nil {
 				return err
 			}
 			return c.evictable() // the store has pinned the item
@@ -93,5 +94,5 @@ func (c *call) await(ctx context.Context, shared bool, try func(context.Context)
 	})
 }
 
-// freed wakes the head of the session's queue: the session is not locked any more.
-func (c *call) freed() { c.api.waiters.wake(c.key()) }
+// wakeWaiter wakes the first call in the session's queue. It is called when the session is no longer locked.
+func (c *call) wakeWaiter() { c.api.waiters.wake(c.key()) }

@@ -57,3 +57,10 @@ func (s *statusRecorder) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// logSession adds the session to the log line of the request, if requests are logged.
+func (c *call) logSession(w http.ResponseWriter) {
+	if rec, ok := w.(*statusRecorder); ok {
+		rec.session = c.ref.ID
+	}
+}

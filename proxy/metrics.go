@@ -17,11 +17,11 @@ const (
 // operators' own.
 const otherRoute = "other"
 
-// latencyBuckets are seconds: from less than a round trip to the longest ?wait= with the hold window.
+// latencyBuckets are in seconds: from less than a round trip to about the longest ?wait= and the hold window together.
 var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
 
-// requestMetrics counts requests for Prometheus. All that a request uses was made before the request arrived: no
-// label is looked up for it unless it fails.
+// requestMetrics counts requests for Prometheus. The metrics of each route are made in advance, so that no label is
+// looked up for a request unless it fails.
 type requestMetrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
@@ -46,15 +46,15 @@ func newRequestMetrics() *requestMetrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mirrorstate_http_requests_total",
 			Help: "Requests that ended, by method, route and outcome: ok, client-left, or the problem's name. " +
-				"The route other is for paths that are none of the session API's.",
+				"The route other is for paths that are not in the session API.",
 		}, []string{"method", "route", "outcome"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "mirrorstate_http_request_duration_seconds",
-			Help:    "How long requests of the session API took, waiting for a lock (?wait=) or a principal included.",
+			Help:    "How long requests of the session API took, including waits for a lock (?wait=) or a principal.",
 			Buckets: latencyBuckets,
 		}, []string{"method", "route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "mirrorstate_http_requests_in_flight", Help: "Requests of the session API that are under way.",
+			Name: "mirrorstate_http_requests_in_flight", Help: "Requests of the session API in progress.",
 		}),
 		routes: make(map[routeKey]*routeMetrics),
 	}
@@ -85,7 +85,7 @@ func (m *requestMetrics) series(method, pattern string) *routeMetrics {
 	return rm
 }
 
-// of returns the metrics in which a request is counted.
+// of returns the metrics that count a request.
 func (m *requestMetrics) of(r *http.Request) *routeMetrics {
 	if rm := m.routes[routeKey{r.Method, routeOf(r)}]; rm != nil {
 		return rm

@@ -13,14 +13,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// deaf is a tracer that does as little as one can.
+// deaf is a tracer that does nothing.
 type deaf struct{}
 
 func (deaf) Begin(r *http.Request, _ string) (context.Context, func(CallEnd)) {
 	return r.Context(), func(CallEnd) {}
 }
 
-// readHandlers are a read of the session API as it is, without being counted, and with a tracer that does nothing.
+// readHandlers returns handlers of a read of the session API: as it is, without counting, and with a tracer that does
+// nothing.
 func readHandlers(b *testing.B) map[string]http.Handler {
 	store := memory.New(nil)
 	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root"}, ID: "abc"}
@@ -45,8 +46,8 @@ func readHandlers(b *testing.B) map[string]http.Handler {
 	return map[string]http.Handler{"uncounted": mux, "counted": api, "traced": made(deaf{})}
 }
 
-// BenchmarkHandle compares them, in turn, so that what else the machine does falls on all of them: the median of
-// each. That tracing is off costs a comparison, which is in "counted".
+// BenchmarkHandle runs the handlers in turn, so that other load of the machine affects all of them, and reports the
+// median of each. Without a tracer, tracing costs one comparison, which is part of "counted".
 //
 //	go test -run '^$' -bench 'Handle$' -benchtime 200000x ./proxy
 func BenchmarkHandle(b *testing.B) {
@@ -70,7 +71,7 @@ func BenchmarkHandle(b *testing.B) {
 	}
 }
 
-// BenchmarkCounting is what a request pays for being counted.
+// BenchmarkCounting measures what counting adds to a request.
 func BenchmarkCounting(b *testing.B) {
 	rm := newRequestMetrics().route("GET", "/x")
 	b.ReportAllocs()
@@ -81,7 +82,7 @@ func BenchmarkCounting(b *testing.B) {
 	}
 }
 
-// A counted request takes no memory for that.
+// Counting a request allocates nothing.
 func TestCounting_TakesNoMemory(t *testing.T) {
 	rm := newRequestMetrics().route("GET", "/x")
 	if n := testing.AllocsPerRun(1000, func() {

@@ -42,8 +42,8 @@ func (c *call) makeOperation(ctx context.Context) error {
 	return nil
 }
 
-// keyedID is the id of the session that a create with this key creates. It is always the same, so the create can be
-// sent again. It has ASP.NET's form and 120 bits.
+// keyedID returns the id of the session that a create with this key creates. It is always the same, so the create can
+// be sent again. The id has ASP.NET's form and 120 bits.
 func keyedID(secret []byte, caller, app, key string) session.ID {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz012345"
 	sum := keyedHash(secret, caller, app, "", "", key)
@@ -57,9 +57,9 @@ func keyedID(secret []byte, caller, app, key string) session.ID {
 // keyed reports whether the call has an Idempotency-Key, so that other calls may have the same operation id.
 func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 
-// verb names what is done to the session. It is part of the operation id because a session remembers operations of
-// all verbs together: a key used for a lock and then for a store would otherwise have the store answered as already
-// done. Parameters are not part of it: they are part of the request's content, see contentOf.
+// verb returns the name of the call's verb, as a part of the operation id. A session remembers the operations of all
+// verbs together. So if one key is used first for a lock and then for a store, the store must not look as if it were
+// done already. Parameters are not part of the operation id: they are part of the request's content, see contentOf.
 func (c *call) verb() string {
 	if strings.HasSuffix(c.r.URL.Path, "/lock") {
 		return c.r.Method + " lock"
@@ -67,8 +67,8 @@ func (c *call) verb() string {
 	return c.r.Method
 }
 
-// keyedHash is HMAC-SHA-256 over the parts, each preceded by its length in four
-// bytes, so that no two lists of parts are the same bytes.
+// keyedHash returns the HMAC-SHA-256 of the parts, each after its length in four bytes, so that different lists of parts
+// give different bytes.
 func keyedHash(secret []byte, caller, app, id, verb, key string) [sha256.Size]byte {
 	text := make([]byte, 0, 512)
 	for _, part := range [...]string{caller, app, id, verb, key} {

@@ -38,7 +38,7 @@ func (c *call) read(ctx context.Context, peek bool) error {
 		return store.Get(ctx, c.ref, opts)
 	}
 	var s session.Session
-	if beside { // no lock stops it, so it does not queue behind calls that wait for one
+	if beside { // a lock does not stop it, so it need not wait in the queue
 		s, err = admit(ctx, c, read)
 	} else {
 		s, err = admitWhenUnlocked(ctx, c, true, read)
@@ -60,8 +60,8 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	return nil
 }
 
-// touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. It renews the expiry, locked or not, and sets the timeout if
-// there is a Session-Timeout.
+// touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. It renews the expiry, even if the session is locked, and sets
+// the timeout if there is a Session-Timeout.
 func touch(ctx context.Context, c *call) error {
 	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
 	s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// registrations bounds how many applications that are not configured each caller may register in the database per
-// hour. Applications stay registered for good, and each is an entry in every server's memory. Any number of
-// goroutines may use it.
+// registrations bounds how many applications that are not configured each caller may register in the database per hour.
+// A registration is never removed, and takes memory in every proxy. Any number of goroutines may use it.
 type registrations struct {
 	hourly  int // of each caller; 0: no bound
 	refused atomic.Uint64
@@ -24,7 +23,8 @@ func newRegistrations(hourly int) *registrations {
 	return &registrations{hourly: hourly, callers: make(map[string]*rate.Limiter)}
 }
 
-// take counts one registration of the caller's. Where the caller has none left, the error says when it will have one.
+// take counts one registration of the caller. If the caller has reached its limit, the error says when it may register
+// again.
 func (g *registrations) take(caller string) error {
 	if g.hourly <= 0 {
 		return nil

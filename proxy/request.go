@@ -14,7 +14,7 @@ import (
 // Headers are looked up by their canonical keys (Session-Id for Session-ID): canonicalizing them would cost time on
 // every request.
 
-// oneHeader returns a header that may be given once. ok tells a missing header from an empty one.
+// oneHeader returns the value of a header that may be given once. ok is false if the header is missing.
 func oneHeader(values []string, name string) (value string, ok bool, err error) {
 	switch len(values) {
 	case 0:
@@ -25,7 +25,7 @@ func oneHeader(values []string, name string) (value string, ok bool, err error) 
 	return "", false, badInput("header "+name, "is given more than once")
 }
 
-// requiredHeader returns a header that must be given once. key is its canonical form.
+// requiredHeader returns the value of a header that must be given once. key is its canonical name.
 func requiredHeader(h http.Header, key, name string) (string, error) {
 	value, ok, err := oneHeader(h[key], name)
 	if err == nil && !ok {
@@ -34,12 +34,11 @@ func requiredHeader(h http.Header, key, name string) (string, error) {
 	return value, err
 }
 
-// maxStrayBody is how many bytes the body of a request may have that needs none. Some clients send {} with every
-// POST.
+// maxStrayBody is the largest body, in bytes, of a request that needs no body. Some clients send {} with every POST.
 const maxStrayBody = 1 << 10
 
-// withoutBody reads the body of a request that needs none, and refuses it at once if it is not small. An unread body
-// would delay the answer, and in HTTP/2 the items of the connection's other requests.
+// withoutBody reads and discards the body of a request that needs none. A body above maxStrayBody is refused. An unread
+// body would delay the answer, and in HTTP/2 the items of the connection's other requests.
 func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
@@ -61,8 +60,8 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	return badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes no body: send none", maxStrayBody, r.Method))
 }
 
-// parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s. It returns zeros if there is none.
-// seconds is 0 unless the timeout is in seconds; minutes is then rounded up.
+// parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s. It returns zeros if the header is missing.
+// seconds is 0 unless the timeout is given in seconds; minutes is then rounded up.
 func parseTimeout(values []string) (minutes, seconds int, err error) {
 	value, ok, err := oneHeader(values, "Session-Timeout")
 	if err != nil || !ok {
@@ -99,7 +98,7 @@ func parseWait(value string, longest time.Duration) (time.Duration, error) {
 type precondition struct {
 	onlyCreate bool   // If-None-Match: *
 	mustExist  bool   // If-Match: *, which session.Condition cannot express
-	tag        string // of If-Match, without quotation marks; empty: none
+	tag        string // the tag of If-Match, without quotation marks; empty: no tag
 }
 
 // condition reads the preconditions of a PUT.
@@ -135,7 +134,7 @@ func condition(h http.Header) (precondition, error) {
 	return precondition{tag: tag}, nil
 }
 
-// weakened is the advice to a client whose tag is not as this server sent it.
+// weakened is the advice to a client whose tag was changed on its way.
 const weakened = "A proxy that compresses answers changes their ETag: turn its compression off for this API, or send the tag as the server sent it, without W/ or a suffix such as -gzip"
 
 // suffixed reports whether a tag has a suffix that servers and proxies add when they compress an answer.

@@ -14,8 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// Whatever a header says, it is understood or refused, and a condition that was
-// there never turns into none.
+// A header with any value is accepted or refused. A given condition is never ignored.
 func FuzzPreconditions(f *testing.F) {
 	for _, seed := range []string{``, `*`, `"a"`, `W/"a"`, `"a", "b"`, `"a" "b"`, `"`, `""`, `W/`, ` "a" , `, `"a",,"b"`, "\"a\x00\""} {
 		f.Add(seed)
@@ -51,8 +50,8 @@ func FuzzWait(f *testing.F) {
 	})
 }
 
-// Operation ids are the secret's, the application's, the session's, the verb's and the key's,
-// and the parts can't be shifted against each other.
+// An operation id depends on the secret, the caller, the application, the session, the verb and the key. Moving a
+// character from one part to the next changes it.
 func TestKeyedHash(t *testing.T) {
 	secret := []byte("0123456789abcdef")
 	seen := make(map[[32]byte]string)
@@ -75,11 +74,11 @@ func TestKeyedHash(t *testing.T) {
 	}
 }
 
-// What is logged names the route and never the session.
+// The log has the route, and never the session's id or item.
 func TestLogs(t *testing.T) {
 	var lines bytes.Buffer
 	api, err := NewAPI(Config{
-		Hosts:  []string{"example.com"}, // httptest's
+		Hosts:  []string{"example.com"}, // the Host of httptest's requests
 		Store:  memory.New(nil),
 		Logger: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -94,7 +93,7 @@ func TestLogs(t *testing.T) {
 	}
 	got := lines.String()
 	if strings.Contains(got, "very-secret") {
-		t.Errorf("the log tells a session's id or item: %s", got)
+		t.Errorf("the log has a session's id or item: %s", got)
 	}
 	for _, want := range []string{
 		`msg=request method=PUT route=/v1/apps/{app}/sessions/{id} status=201`,

@@ -14,14 +14,14 @@ import (
 // a removed session.
 const requestLife = 10 * time.Minute
 
-// requestMemory remembers the contents of the requests with an Idempotency-Key that this process has admitted. So a
-// request with the same key and another content is not answered as the first one was. A session's row has room for
-// operation ids only, so the other processes of the fleet do not know the contents.
+// requestMemory remembers the contents of the requests with an Idempotency-Key that this process has served. It refuses
+// a request with the same key and another content, which would otherwise get the answer of the first one. A session's
+// row has room for operation ids only, so the other proxies of the fleet do not know the contents.
 //
-// A request is remembered from its admission until the end of its life. If nothing of it was applied, it is forgotten
-// when it ends: a corrected request may then have its key. Each operation has one content, and any number of calls.
+// A request is remembered from begin until requestLife is over. If nothing of it was applied, it is forgotten when it
+// ends: a corrected request may then use the key. Each operation has one content, and any number of calls.
 //
-// Operations are spread over shards, so that requests do not share one lock. In a full shard, the oldest operation of
+// Operations are spread over shards, so that requests do not share one lock. If a shard is full, the oldest operation of
 // the caller with the most is forgotten. An operation takes about 120 bytes. Any number of goroutines may use it.
 type requestMemory struct {
 	seed   maphash.Seed
@@ -36,19 +36,19 @@ type requestShard struct {
 	limit int
 
 	mu      sync.Mutex
-	known   map[session.OperationID]*keptRequest // owned by mu, with what they point to
-	callers map[string]*keptLine                 // owned by mu; none is empty
+	known   map[session.OperationID]*keptRequest // owned by mu, and the requests too
+	callers map[string]*keptLine                 // owned by mu; no line is empty
 }
 
 // keptRequest is the content of an operation.
 type keptRequest struct {
 	id      session.OperationID
 	content uint64        // keyed hash of the request's content
-	at      time.Duration // when its newest call began, since start
+	at      time.Duration // time from start to the beginning of its newest call
 	calls   int32         // calls in progress
-	kept    bool          // a call that has ended was applied, or may have been
+	kept    bool          // a call has ended that was applied, or may have been
 
-	line       *keptLine // nil: it is forgotten
+	line       *keptLine // nil: the operation is forgotten
 	prev, next *keptRequest
 }
 
@@ -59,7 +59,8 @@ type keptLine struct {
 	root   keptRequest
 }
 
-// requestShards is how many shards there are, if each has room for as many operations.
+// requestShards is the number of shards. If the limit is so small that a shard would have room for fewer operations than
+// this, there is only one.
 const requestShards = 16
 
 func newRequestMemory(limit int) *requestMemory {
@@ -87,7 +88,7 @@ type remembered struct {
 	request *keptRequest
 }
 
-// begin admits a request unless its operation has another content.
+// begin records a request. It returns errMismatch if the request's operation has another content.
 func (m *requestMemory) begin(caller string, id session.OperationID, content uint64) (remembered, error) {
 	if len(m.shards) == 0 {
 		return remembered{}, nil
@@ -97,7 +98,7 @@ func (m *requestMemory) begin(caller string, id session.OperationID, content uin
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	q := sh.known[id]
-	if q != nil && q.calls == 0 && q.over(now) {
+	if q != nil && q.calls == 0 && q.expired(now) {
 		sh.forget(q)
 		q = nil
 	}
@@ -114,19 +115,19 @@ func (m *requestMemory) begin(caller string, id session.OperationID, content uin
 	q.at = now
 	q.calls++
 	sh.append(caller, q)
-	for range 2 { // more than are added, so that expired ones are removed
-		if oldest := q.line.root.next; oldest.over(now) {
+	for range 2 { // two for each one that is added, so that all expired ones are removed in time
+		if oldest := q.line.root.next; oldest.expired(now) {
 			sh.forget(oldest)
 		}
 	}
 	return remembered{sh, q}, nil
 }
 
-// errMismatch refuses a request with the key of another one. The request was not applied.
+// errMismatch is the error of a request that uses the key of another one. The request was not applied.
 var errMismatch = &problemError{kindMismatch, "a request with this Idempotency-Key had another body, timeout, lock, condition or parameter, and was applied or may have been; " +
 	"send the same request again to learn its outcome, and give a new request a key of its own"}
 
-// end says whether the request was applied, or may have been.
+// end records that the call has ended. applied means that it was applied, or may have been.
 func (r remembered) end(applied bool) {
 	if r.shard == nil {
 		return
@@ -141,17 +142,17 @@ func (r remembered) end(applied bool) {
 	}
 }
 
-// over reports whether the operation's life has ended.
-func (q *keptRequest) over(now time.Duration) bool { return now-q.at >= requestLife }
+// expired reports whether the operation's life has ended.
+func (q *keptRequest) expired(now time.Duration) bool { return now-q.at >= requestLife }
 
-// makeRoom forgets expired operations, and then the oldest operation of the caller with the most, until there is room
-// for one more. It returns how many were forgotten early.
+// makeRoom forgets expired operations, and then the oldest operations of the callers with the most, until there is room
+// for one more. It returns the number of operations that it forgot before their time.
 func (sh *requestShard) makeRoom(now time.Duration) (early uint64) {
 	if len(sh.known) < sh.limit {
 		return 0
 	}
 	for _, l := range sh.callers {
-		for q := l.root.next; q != &l.root && q.over(now); q = l.root.next {
+		for q := l.root.next; q != &l.root && q.expired(now); q = l.root.next {
 			sh.forget(q) // the line may be removed, but keeps its root
 		}
 	}
@@ -208,15 +209,15 @@ func (m *requestMemory) len() (n int64) {
 	return n
 }
 
-// contentOf returns the keyed hash of what a call asks for, besides its operation: the body, and each header and
-// parameter that changes the effect. ?wait= does not.
+// contentOf returns the keyed hash of a call's content: the body, and each header and parameter that changes the effect.
+// ?wait= does not change it.
 func (m *requestMemory) contentOf(c *call) uint64 {
 	var h maphash.Hash
 	h.SetSeed(m.seed)
 	for _, key := range [...]string{"Session-Timeout", "Session-Lock", "If-Match", "If-None-Match"} {
 		hashList(&h, c.r.Header[key])
 	}
-	for _, key := range [...]string{"keep", creates, "locked"} {
+	for _, key := range [...]string{"keep", createParameter, "locked"} {
 		hashList(&h, c.query[key])
 	}
 	h.Write(c.body)

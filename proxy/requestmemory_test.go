@@ -19,7 +19,8 @@ import (
 
 const mismatch = "idempotency-mismatch"
 
-// An Idempotency-Key is one request's: with another body, timeout or condition it is refused, and nothing is done.
+// An Idempotency-Key belongs to one request. With another body, timeout or condition it is refused, and nothing is
+// done.
 func TestIdempotency_Mismatch(t *testing.T) {
 	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	const path, other = sessions + "/one", sessions + "/two"
@@ -31,22 +32,22 @@ func TestIdempotency_Mismatch(t *testing.T) {
 	} {
 		_, p := s.wantProblem(422, mismatch, "PUT", path, name, headers...)
 		if p.Outcome != "not-applied" || p.Retryable {
-			t.Errorf("%s is said to be %s, retryable %v", name, p.Outcome, p.Retryable)
+			t.Errorf("%s has the outcome %s, retryable %v", name, p.Outcome, p.Retryable)
 		}
 	}
 	s.wantProblem(422, mismatch, "PUT", path, "first", "Idempotency-Key", "k", "If-None-Match", "*")
 	s.wantProblem(422, mismatch, "PUT", path, "first", "Idempotency-Key", "k", "If-Match", `"x"`)
 	s.content(s.want(200, "GET", path, ""), "first")
 
-	s.want(201, "PUT", other, "second", "Idempotency-Key", "k") // of another session
-	s.want(204, "DELETE", other, "", "Idempotency-Key", "k")    // of another verb
+	s.want(201, "PUT", other, "second", "Idempotency-Key", "k") // another session
+	s.want(204, "DELETE", other, "", "Idempotency-Key", "k")    // another verb
 
 	s.want(201, "POST", sessions, "a", "Idempotency-Key", "new")
 	s.want(201, "POST", sessions, "a", "Idempotency-Key", "new")
 	s.wantProblem(422, mismatch, "POST", sessions, "b", "Idempotency-Key", "new")
 }
 
-// Under a lock: which lock, and whether it is kept, are the request's too.
+// The lock, and whether it is kept, belong to the request too.
 func TestIdempotency_MismatchOfLocks(t *testing.T) {
 	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	path := s.create("x")
@@ -61,8 +62,8 @@ func TestIdempotency_MismatchOfLocks(t *testing.T) {
 	s.wantProblem(422, mismatch, "DELETE", path, "", "Idempotency-Key", "k")
 }
 
-// TestIdempotency_Inputs has each input of each keyed mutation, and whether another one under the same key is another
-// request. The first request has every input at its first value, and is done.
+// TestIdempotency_Inputs tries each input of each keyed mutation: whether another value under the same key is another
+// request. The first request has the first value of every input, and is applied.
 func TestIdempotency_Inputs(t *testing.T) {
 	type request struct {
 		query, body string
@@ -75,7 +76,7 @@ func TestIdempotency_Inputs(t *testing.T) {
 	for _, verb := range []struct {
 		name, method, under string
 		status              int
-		locked              bool // the requests hold the lock of the session, and name it
+		locked              bool // the requests hold the lock of the session, and send it
 		first               request
 		same, other         map[string]request
 	}{
@@ -138,10 +139,10 @@ func TestIdempotency_Inputs(t *testing.T) {
 	}
 }
 
-// What was refused, and had no effect, may be asked for anew with a further word.
-func TestIdempotency_MendedParameter(t *testing.T) {
+// If a request was refused and had no effect, a corrected request may use its key.
+func TestIdempotency_CorrectedParameter(t *testing.T) {
 	s := serve(t, proxy.Config{})
-	const path = sessions + "/mended"
+	const path = sessions + "/corrected"
 	s.wantProblem(404, "session-not-found", "POST", path+"/lock", "", "Idempotency-Key", "a")
 	s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "a")
 	s.wantProblem(423, "session-locked", "DELETE", path, "", "Idempotency-Key", "b")
@@ -160,8 +161,8 @@ func (f failsOnce) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What is a retry is let through: the same body in another encoding, with another wait, after an upload that
-// broke off; and what was refused without effect may be mended under its key.
+// These requests are repetitions, so they are accepted: the same body in another encoding, with another wait, or
+// after an upload that broke off. A request that was refused without effect may be corrected under its key.
 func TestIdempotency_Retries(t *testing.T) {
 	apps := map[string]session.Application{"default": {Name: "/LM/W3SVC/1/ROOT", MaxItem: 10}}
 	s := serve(t, proxy.Config{Apps: apps, Hosts: []string{"example.com"}})
@@ -200,7 +201,7 @@ func TestIdempotency_Retries(t *testing.T) {
 	s.want(204, "PUT", path, "y", key("locked")...)
 }
 
-// What may have been applied keeps its key, though nobody was told so.
+// A request that may have been applied keeps its key, even if its caller does not know that.
 func TestIdempotency_UnknownOutcome(t *testing.T) {
 	s := serve(t, proxy.Config{Store: failing{session.ErrOutcomeUnknown}})
 	s.wantProblem(504, "outcome-unknown", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
@@ -211,8 +212,8 @@ func TestIdempotency_UnknownOutcome(t *testing.T) {
 	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
 }
 
-// A client that hung up was told nothing, and its key stays its request's, though the call only waited for a lock: the same
-// request may be sent again, and a mended one has a key of its own.
+// The client hung up while its call waited for a lock. The key still belongs to its request: the same request may be
+// sent again, but a changed one needs another key.
 func TestIdempotency_HungUpWhileItWaited(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("before")
@@ -236,16 +237,17 @@ func TestIdempotency_HungUpWhileItWaited(t *testing.T) {
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
 	s.content(s.want(200, "GET", path, ""), "before")
 
-	_, p := s.wantProblem(422, mismatch, "PUT", path, "mended", "Idempotency-Key", "k")
+	_, p := s.wantProblem(422, mismatch, "PUT", path, "corrected", "Idempotency-Key", "k")
 	if !strings.Contains(p.Detail, "give a new request a key of its own") {
 		t.Errorf("the detail does not say what to do: %q", p.Detail)
 	}
 	s.want(204, "PUT", path, "first", "Idempotency-Key", "k")
-	s.want(204, "PUT", path, "mended", "Idempotency-Key", "k2")
-	s.content(s.want(200, "GET", path, ""), "mended")
+	s.want(204, "PUT", path, "corrected", "Idempotency-Key", "k2")
+	s.content(s.want(200, "GET", path, ""), "corrected")
 }
 
-// The answer of a PUT that is sent again has the tag of the version that it made, which nobody replaces once others have stored.
+// If a PUT is sent again, the answer has the tag of the version that it made. After others have stored, that tag
+// matches no version.
 func TestIdempotency_TagOfWhatIsSentAgain(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("before")
@@ -258,7 +260,7 @@ func TestIdempotency_TagOfWhatIsSentAgain(t *testing.T) {
 	s.content(s.want(200, "GET", path, ""), "theirs")
 }
 
-// A call that is refused says nothing of those before it: the key stays theirs.
+// A refused call does not change the earlier calls of its key: the key still belongs to them.
 func TestIdempotency_RefusedAfterApplied(t *testing.T) {
 	store := &switched{Store: memory.New(nil)}
 	s := serve(t, proxy.Config{Store: store})
@@ -269,7 +271,7 @@ func TestIdempotency_RefusedAfterApplied(t *testing.T) {
 	s.wantProblem(422, mismatch, "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
 }
 
-// switched is a store that becomes another one.
+// switched is a store that can be replaced by another one.
 type switched struct {
 	session.Store
 	before session.Store
@@ -292,7 +294,7 @@ func TestIdempotency_Life(t *testing.T) {
 		got := []int{put("1")}
 		time.Sleep(9 * time.Minute)
 		got = append(got, put("2"), put("1"))
-		time.Sleep(9 * time.Minute) // since it was last asked for
+		time.Sleep(9 * time.Minute) // after its last call
 		got = append(got, put("2"))
 		time.Sleep(2 * time.Minute)
 		got = append(got, put("2"))
@@ -302,7 +304,7 @@ func TestIdempotency_Life(t *testing.T) {
 	})
 }
 
-// What is remembered is bounded, and a flood of keys has its own caller's forgotten.
+// The memory is bounded. A caller that sends many keys loses only its own.
 func TestIdempotency_Bounded(t *testing.T) {
 	keys, byName := ringOf(t, "quiet:read,write:default", "flood:read,write:default")
 	s := serve(t, proxy.Config{Keys: keys, Limits: proxy.Limits{IdempotencyKeys: 8}})
@@ -326,10 +328,11 @@ func TestIdempotency_Bounded(t *testing.T) {
 	if st := s.api.Stats(); st.RequestsKept != 8 || st.KeptForgotten != 95 {
 		t.Errorf("%d are kept and %d forgotten, want 8 and 95", st.RequestsKept, st.KeptForgotten)
 	}
-	put(201, "flood", "0", "1") // found by the session, though the memory has forgotten it
+	put(201, "flood", "0", "1") // the session still remembers it, although the memory has forgotten it
 }
 
-// Of requests that come at once with one key, those of one body are carried out, and the others are refused.
+// If requests with the same key come at the same time, those with the same body as the first are applied, and the
+// others are refused.
 func TestIdempotency_AtOnce(t *testing.T) {
 	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	for round := range 20 {
@@ -357,7 +360,8 @@ func TestIdempotency_AtOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkIdempotencyKey compares stores of 1 KB and of 1 MB without a key and with one, remembered and not.
+// BenchmarkIdempotencyKey compares stores of 1 KB and of 1 MB: without a key, with a key, and with a key that is not
+// remembered.
 func BenchmarkIdempotencyKey(b *testing.B) {
 	for _, size := range []int{1 << 10, 1 << 20} {
 		item := strings.Repeat("x", size)

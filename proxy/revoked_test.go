@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// A stream that was opened with a key ends soon after that key is revoked.
+// A stream that was opened with a key ends soon after the key is revoked.
 func TestEvents_KeyRevoked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	add := func(name string) (key, id string) {
@@ -63,7 +63,7 @@ func TestEvents_KeyRevoked(t *testing.T) {
 	})
 }
 
-// A call that waits for a lock does not outlive its key: not its revocation, and not its end.
+// A call that waits for a lock ends when its key is revoked or expires.
 func TestWait_KeyRevoked(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -113,7 +113,7 @@ func TestWait_KeyRevoked(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := keys.Reload(); err != nil { // another ring, also where nothing changed
+				if err := keys.Reload(); err != nil { // another ring, even if nothing has changed
 					t.Fatal(err)
 				}
 				time.Sleep(10 * time.Second)

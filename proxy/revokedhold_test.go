@@ -20,21 +20,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// holding is a store that holds calls, as a pair does without a principal: during is done meanwhile, and then it
-// makes the next attempt, after another one that was sent and not answered or after none.
+// holding is a store that holds calls, like a pair without a principal. It calls during meanwhile, and then makes the
+// next attempt. With sent, an earlier attempt was sent and not answered.
 type holding struct {
 	session.Store
 	during func()
 	sent   bool
 }
 
-// unanswered is a refusal of an attempt that followed one without an answer.
+// unanswered is the refusal of an attempt after one that was not answered.
 type unanswered struct{ error }
 
 func (unanswered) Outcome() session.Outcome { return session.Unknown }
 func (u unanswered) Unwrap() error          { return u.error }
 
-// attempt asks, as a store does before each attempt.
+// attempt asks for the permission, as a store does before each attempt.
 func (h *holding) attempt(ctx context.Context) error {
 	if during := h.during; during != nil {
 		h.during = nil
@@ -68,8 +68,8 @@ func (h *holding) List(ctx context.Context, app *session.Application, after sess
 	return h.Store.(session.Lister).List(ctx, app, after, limit)
 }
 
-// A call that the store holds does not outlive its key: it is not executed afterwards, and its caller is told
-// whether an attempt before may have been.
+// If the key is revoked while the store holds the call, the call is not executed. The answer says whether an earlier
+// attempt may have been.
 func TestCall_RevokedWhileTheStoreHoldsIt(t *testing.T) {
 	for _, c := range []struct {
 		name, method, path string
@@ -120,7 +120,7 @@ func TestCall_RevokedWhileTheStoreHoldsIt(t *testing.T) {
 	}
 }
 
-// A call that waits for a lock does not outlive its client's certificate, though no key has changed.
+// A call that waits for a lock ends when its client's certificate expires, even if no key has changed.
 func TestWait_CertificateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "keys.json")
@@ -158,7 +158,7 @@ func TestWait_CertificateEnds(t *testing.T) {
 	})
 }
 
-// slowBody is a body that takes its time: during is done before it has come.
+// slowBody is a body that calls during before it returns its bytes.
 type slowBody struct {
 	io.Reader
 	during func()
@@ -172,7 +172,7 @@ func (s *slowBody) Read(p []byte) (int, error) {
 	return s.Reader.Read(p)
 }
 
-// An operator's verb is not carried out for a key that was revoked while its request came.
+// An operators' verb is not executed if its key was revoked while the request arrived.
 func TestAdmin_RevokedWhileTheRequestComes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	key, id, err := keyring.Add(path, keyring.Entry{Name: "a", Rights: []string{"operator"}}, time.Now())

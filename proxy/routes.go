@@ -21,10 +21,10 @@ type route struct {
 	about   string        // what the route does, for the index
 	handler http.Handler
 
-	anyHost bool // a request that shows a good key may have any Host
+	anyHost bool // a request with a valid key may have any Host
 }
 
-// withHead adds to each GET the HEAD that is answered in the same way; net/http leaves the body out.
+// withHead returns the table with a HEAD for each GET, with the same handler. net/http drops the body.
 func withHead(table ...route) []route {
 	all := make([]route, 0, 2*len(table))
 	for _, row := range table {
@@ -37,7 +37,7 @@ func withHead(table ...route) []route {
 	return all
 }
 
-// find returns the table's row of a method and a path.
+// find returns the row of the table with that method and path.
 func find(table []route, method, path string) (row route, ok bool) {
 	for _, row := range table {
 		if row.method == method && row.path == path {
@@ -54,8 +54,8 @@ const (
 	sessionsPath = "/v1/apps/{app}/sessions"
 )
 
-// routes returns the routes of the contract, for the API's own listener or for the operators', behind that one's gate. base
-// is put before paths in answers.
+// routes returns the routes of the contract, for the API's own listener or for the operators' listener; g is the gate of
+// that listener. base is put before paths in answers.
 func (a *API) routes(g *gate, base string) []route {
 	const one = sessionsPath + "/{id}"
 	row := func(method, path string, do verb, t traits, about string) route {
@@ -99,7 +99,7 @@ func (a *admin) routes(metrics http.Handler) []route {
 		open(healthPath, a.healthz, "the process runs"),
 		open(readyPath, a.readyz, "a principal is known, or calls are held for one"),
 		scrape("/v1/pair", a.status, "the pair's state"),
-		// In the place of the session API's: it shows ids, and expired sessions too.
+		// This replaces the list of the session API: it shows ids, and expired sessions too.
 		route{method: "GET", path: sessionsPath, right: keyring.List, about: "list sessions, expired ones too, ?after=ID&limit=N", handler: http.HandlerFunc(a.list)},
 	)
 	if metrics != nil {
@@ -110,7 +110,7 @@ func (a *admin) routes(metrics http.Handler) []route {
 		act("failover", a.failover, `{"kind":"manual"} or {"kind":"force","allow_data_loss":true}`),
 		act("suspend", a.suspend, "suspend mirroring"),
 		act("resume", a.resume, "resume mirroring"),
-		act("accept", a.accept, `{"partner":"a","reason":"…"}: use this partner, whatever its claim to be principal is worth`),
+		act("accept", a.accept, `{"partner":"a","reason":"…"}: use this partner as principal, even if its claim is older`),
 		act("sweep", a.sweep, "delete the sessions that have expired"),
 		act("fault", a.fault, `{"partner":"principal","fault":"crash"}, of an embedded pair`),
 		// Without cmdline: a command line may hold a password.
@@ -128,8 +128,8 @@ func (a *admin) routes(metrics http.Handler) []route {
 	return table
 }
 
-// serve adds the routes to a router, each behind the check of the right that its row names. The routes of the session API
-// check theirs themselves.
+// serve adds the routes to a router. Routes that need the right operator are behind a check of it. The routes of the
+// session API check their rights themselves.
 func (a *admin) serve(mux *chi.Mux, table []route) {
 	for _, row := range table {
 		if row.right == keyring.Operate {
@@ -139,7 +139,7 @@ func (a *admin) serve(mux *chi.Mux, table []route) {
 	}
 }
 
-// indexOf is the table as text: a line for each route but HEAD.
+// indexOf returns the table as text, with a line for each route but HEAD.
 func indexOf(table []route) []byte {
 	text := []byte("mirrorstate, operators' listener\n\n")
 	for _, row := range table {

@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// bothRouters gives the handlers of both listeners, with all that they can have.
+// bothRouters returns the routers of both listeners, with all their routes.
 func bothRouters(t *testing.T) (api, admin chi.Routes) {
 	t.Helper()
 	a, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
@@ -27,7 +27,7 @@ func bothRouters(t *testing.T) (api, admin chi.Routes) {
 	return a.Routes(), h.(chi.Routes)
 }
 
-// servedBy lists what a router serves, as "GET /path".
+// servedBy returns the routes of a router, as "GET /path".
 func servedBy(t *testing.T, r chi.Routes) []string {
 	t.Helper()
 	var all []string
@@ -41,7 +41,7 @@ func servedBy(t *testing.T, r chi.Routes) []string {
 	return all
 }
 
-// The index of the operators' listener has a line for each route there is, the session API's included.
+// The index of the operators' listener has a line for each route, including those of the session API.
 func TestAdmin_IndexNamesAllThatIsServed(t *testing.T) {
 	_, admin := bothRouters(t)
 	s := administerBehind(t, &pair{}, proxy.Config{}, proxy.AdminConfig{Local: true, Metrics: http.NotFoundHandler()})
@@ -49,7 +49,7 @@ func TestAdmin_IndexNamesAllThatIsServed(t *testing.T) {
 	for _, served := range servedBy(t, admin) {
 		method, path, _ := strings.Cut(served, " ")
 		if method == http.MethodHead {
-			continue // answered as GET is
+			continue // the same handler as GET
 		}
 		if line := fmt.Sprintf("\n%-4s %s ", method, strings.TrimSuffix(path, "*")); !strings.Contains(index, line) {
 			t.Errorf("the index lacks %q:\n%s", line, index)
@@ -57,7 +57,7 @@ func TestAdmin_IndexNamesAllThatIsServed(t *testing.T) {
 	}
 }
 
-// What the session API serves is what openapi.yaml describes.
+// The routes of the session API are those in openapi.yaml.
 func TestContract_HasEveryRoute(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -73,7 +73,7 @@ func TestContract_HasEveryRoute(t *testing.T) {
 	served := map[string]bool{}
 	for _, r := range servedBy(t, api) {
 		served[r] = true
-		if r != "HEAD /openapi.yaml" && !described[r] { // of what is the same for everybody HEAD needs no words
+		if r != "HEAD /openapi.yaml" && !described[r] { // openapi.yaml need not describe the HEAD of the contract itself
 			t.Errorf("openapi.yaml does not describe %s", r)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// A sealer seals tags and locks for callers, and opens what callers send. A sealed text reveals nothing of the
-// operation ids and cookies in it, cannot be made or changed without the key, and opens for its session only.
+// A sealer seals tags and locks for callers, and opens the texts that callers send. A sealed text hides the operation
+// ids and cookies in it, cannot be made or changed without the key, and opens for its session only.
 //
 // The form is a deterministic authenticated encryption with a synthetic iv:
 //
@@ -38,12 +38,11 @@ type sealer struct {
 	cursors box // the last id of a page of a list
 }
 
-// publicSecret is the secret of a fleet whose database has no place for one (the stock schema). There the cookie
-// alone proves a lock, as it does for .NET, and nobody can hide it. So the key is public and the same everywhere, and
-// all proxies agree.
+// publicSecret is the secret of a fleet whose database has no place for one (the stock schema). There the cookie alone
+// proves a lock, as it does for .NET, and cannot be hidden. So the key is public, and the same in all proxies.
 const publicSecret = "mirrorstate: a stock schema keeps no secret"
 
-// ivLength is by how many bytes a sealed text is longer than its plaintext.
+// ivLength is the length of the iv in bytes. A sealed text is longer than its plaintext by this.
 const ivLength = 16
 
 // lockLength is the length of a lock's plaintext, handleLength that of a handle.
@@ -55,19 +54,19 @@ const (
 // maxSealed is the longest text that is opened. No store's tag is nearly as long.
 const maxSealed = 512
 
-// newSealer returns the sealer of a fleet's secret; nil: the fleet has none.
+// newSealer returns the sealer of a fleet's secret. nil means that the fleet has no secret.
 func newSealer(secret []byte) (*sealer, error) {
 	s := &sealer{secret: secret}
 	if secret == nil {
 		s.public, secret = true, []byte(publicSecret)
 	}
-	if err := s.tags.open(secret, "tag"); err != nil {
+	if err := s.tags.derive(secret, "tag"); err != nil {
 		return nil, err
 	}
-	if err := s.cursors.open(secret, "cursor"); err != nil {
+	if err := s.cursors.derive(secret, "cursor"); err != nil {
 		return nil, err
 	}
-	return s, s.handles.open(secret, "lock")
+	return s, s.handles.derive(secret, "lock")
 }
 
 // tag returns the session's sealed tag, in quotation marks.
@@ -89,8 +88,8 @@ func (s *sealer) openTag(ref session.Ref, text string) (tag session.Tag, ok bool
 	return session.Tag(w.plain()), true
 }
 
-// handle returns the sealed lock. If the key is public, the operation id is left out: the stock schema does not use
-// it.
+// handle returns the sealed lock. If the key is public, it leaves out the operation id, which the stock schema does not
+// use.
 func (s *sealer) handle(ref session.Ref, lock session.Lock) string {
 	if s.public {
 		lock.Operation = session.OperationID{}
@@ -102,9 +101,8 @@ func (s *sealer) handle(ref session.Ref, lock session.Lock) string {
 	return w.seal("")
 }
 
-// openHandle returns the lock of a handle. For a text that does not open it returns [session.ErrLockLost], as for a
-// lost lock: a caller can do the same about both. The zero lock is refused too, because it means "without a lock" to
-// a store.
+// openHandle returns the lock of a handle. For a text that does not open it returns [session.ErrLockLost]: a caller must
+// do the same as after a lost lock. It refuses the zero lock too, because to a store it means "without a lock".
 func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, err error) {
 	w := s.handles.work(ref)
 	defer s.handles.done(w)
@@ -112,7 +110,7 @@ func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, er
 		return session.Lock{}, session.ErrLockLost
 	}
 	plain := w.plain()
-	if !s.public { // with a public key anybody can make a handle, and must not be able to name an operation with it
+	if !s.public { // with a public key anybody can make a handle, which must not name an operation
 		lock.Operation = session.OperationID(plain[:len(lock.Operation)])
 	}
 	lock.Cookie = int32(binary.BigEndian.Uint32(plain[len(lock.Operation):]))
@@ -129,8 +127,8 @@ type box struct {
 	macs  sync.Pool // of *work
 }
 
-// open derives the keys.
-func (b *box) open(secret []byte, label string) error {
+// derive sets the label and derives the keys from the secret.
+func (b *box) derive(secret []byte, label string) error {
 	b.label = label
 	key, err := hkdf.Key(sha256.New, secret, nil, "mirrorstate 1 "+label+" cipher", 32)
 	if err != nil {
@@ -146,7 +144,7 @@ func (b *box) open(secret []byte, label string) error {
 	return nil
 }
 
-// work is the memory that one sealing or opening needs, taken from its box and returned to it.
+// work is the memory for one sealing or opening. It is taken from a box with work and returned with done.
 type work struct {
 	block   cipher.Block
 	mac     hash.Hash
@@ -159,7 +157,7 @@ type work struct {
 	pad     [aes.BlockSize]byte
 }
 
-// plain is the plaintext.
+// plain returns the plaintext.
 func (w *work) plain() []byte { return w.message[w.at:] }
 
 func (b *box) work(ref session.Ref) *work {
@@ -195,7 +193,7 @@ func (w *work) unseal(text string) bool {
 	w.text = append(w.text[:0], text...)
 	var err error
 	w.bytes, err = strictURL.AppendDecode(w.bytes[:0], w.text)
-	// The decoder skips line ends, but a value must have one text only.
+	// The decoder skips line ends, but only one text may stand for a value.
 	if err != nil || len(w.bytes) < ivLength || strictURL.EncodedLen(len(w.bytes)) != len(text) {
 		return false
 	}
@@ -205,7 +203,7 @@ func (w *work) unseal(text string) bool {
 	return subtle.ConstantTimeCompare(w.sum[:ivLength], w.bytes[:ivLength]) == 1
 }
 
-// strictURL accepts one text for each value.
+// strictURL is base64url that accepts only one text for each value.
 var strictURL = base64.RawURLEncoding.Strict()
 
 // authenticate computes the mac of the message into sum.

@@ -40,7 +40,7 @@ var (
 	sealTag  = session.Tag("AAABogU17YcAAAABABwmvVOo3hvPwuyBFkT0Gak")
 )
 
-// asWritten seals by the form in the comment on sealer, with the standard library's own counter mode.
+// asWritten seals according to the comment on sealer, with the standard library's counter mode.
 func asWritten(t *testing.T, secret, label, app, id string, plain []byte) string {
 	t.Helper()
 	key := func(what string) []byte {
@@ -67,7 +67,7 @@ func asWritten(t *testing.T, secret, label, app, id string, plain []byte) string
 	return base64.RawURLEncoding.EncodeToString(append(iv, sealed...))
 }
 
-// The sealed forms are what another proxy of the fleet makes, of this version and of the next: they may not change.
+// The sealed forms must not change: other proxies of the fleet, and later versions, must make the same.
 func TestSealer_Vectors(t *testing.T) {
 	for _, v := range []struct {
 		name, secret string
@@ -86,7 +86,7 @@ func TestSealer_Vectors(t *testing.T) {
 			secret, opened := []byte(v.secret), v.lock
 			if v.secret == "" {
 				secret, v.secret = nil, publicSecret
-				v.lock.Operation, opened.Operation = session.OperationID{0xff}, session.OperationID{} // whatever it was
+				v.lock.Operation, opened.Operation = session.OperationID{0xff}, session.OperationID{} // with the public key the operation id is not sealed
 			}
 			s := sealerOf(t, secret)
 			handle, tag := s.handle(v.ref, v.lock), strings.Trim(s.tag(v.ref, v.tag), `"`)
@@ -110,11 +110,11 @@ func TestSealer_Vectors(t *testing.T) {
 	}
 }
 
-// What is sealed for one session, of one kind, by one secret, opens nowhere else.
+// A text that was sealed for one session, as one kind and with one secret does not open for another.
 func TestSealer_Bound(t *testing.T) {
 	s := sealerOf(t, []byte(testSecret))
 	handle, tag := s.handle(sealRef, sealLock), strings.Trim(s.tag(sealRef, sealTag), `"`)
-	moved := session.Ref{App: &session.Application{Name: sealApp.Name + "a"}, ID: sealRef.ID[1:]} // the same letters in a row
+	moved := session.Ref{App: &session.Application{Name: sealApp.Name + "a"}, ID: sealRef.ID[1:]} // the same characters in a row
 	for name, other := range map[string]struct {
 		s   *sealer
 		ref session.Ref
@@ -132,7 +132,7 @@ func TestSealer_Bound(t *testing.T) {
 			t.Errorf("%s: the tag opens as %q", name, tag)
 		}
 	}
-	// A tag whose plaintext is a lock's, and the other way round.
+	// A tag whose plaintext is that of a lock, and a lock whose plaintext is that of a tag.
 	plain := binary.BigEndian.AppendUint32(sealLock.Operation[:], uint32(sealLock.Cookie))
 	if _, err := s.openHandle(sealRef, strings.Trim(s.tag(sealRef, session.Tag(plain)), `"`)); !errors.Is(err, session.ErrLockLost) {
 		t.Errorf("a tag opens as a lock: %v", err)
@@ -142,7 +142,7 @@ func TestSealer_Bound(t *testing.T) {
 	}
 }
 
-// Ids that a database takes for one are one here, too.
+// Ids that are equal in the database are equal here too.
 func TestSealer_WithoutCase(t *testing.T) {
 	s := sealerOf(t, []byte(testSecret))
 	for _, pair := range [][2]session.ID{{"Own-Id", "oWN-iD"}, {"@[`{Z", "@[`{z"}} {
@@ -165,7 +165,7 @@ func TestSealer_Malformed(t *testing.T) {
 			"", "=", last, sealed + "A", sealed + "=", strings.Repeat("+", len(sealed)), strings.Repeat(sealed, 100), sealed[:5] + "\n" + sealed[5:],
 			sealed + "\n", strings.Repeat("A", len(sealed)), sealed[:21], strings.ToUpper(sealed), "the lock is mine",
 		}
-		for i := range sealed { // every bit counts
+		for i := range sealed { // every bit is changed
 			for _, c := range "AB" {
 				if changed := sealed[:i] + string(c) + sealed[i+1:]; changed != sealed {
 					texts = append(texts, changed)
@@ -186,7 +186,7 @@ func TestSealer_Malformed(t *testing.T) {
 	}
 }
 
-// With the public key a handle names no operation, whoever made it.
+// With the public key no handle names an operation.
 func TestSealer_Public(t *testing.T) {
 	s := sealerOf(t, nil)
 	forged := asWritten(t, publicSecret, "lock", sealApp.Name, string(sealRef.ID), binary.BigEndian.AppendUint32(sealLock.Operation[:], 7))
@@ -198,7 +198,8 @@ func TestSealer_Public(t *testing.T) {
 	}
 }
 
-// One version has one tag, and two have two; nothing of what is sealed shows.
+// Equal versions have equal tags, and different versions have different tags. A sealed text does not show its
+// plaintext.
 func TestSealer_Deterministic(t *testing.T) {
 	s, again := sealerOf(t, []byte(testSecret)), sealerOf(t, []byte(testSecret))
 	seen := map[string]bool{}
@@ -228,7 +229,7 @@ func TestSealer_Deterministic(t *testing.T) {
 	}
 }
 
-// Whatever is opened is nothing that its sealer did not seal, and then it is sealed to the same text.
+// Only texts that this sealer made can be opened, and sealing the result gives the same text.
 func FuzzSealer(f *testing.F) {
 	s, public := sealerOf(f, []byte(testSecret)), sealerOf(f, nil)
 	for _, k := range []*sealer{s, public} {

@@ -24,8 +24,7 @@ func (c *call) tagOf(ctx context.Context, s *session.Session) string {
 	return c.etag
 }
 
-// conditionOf returns a precondition for the store. A tag that was not sealed for this session names no version of
-// it.
+// conditionOf returns a precondition for the store. If the tag was not sealed for this session, the precondition fails.
 func (c *call) conditionOf(ctx context.Context, p precondition) (session.Condition, error) {
 	cond := session.Condition{OnlyCreate: p.onlyCreate}
 	if p.tag == "" {
@@ -54,7 +53,7 @@ func (c *call) handleOf(ctx context.Context, lock session.Lock) (string, error) 
 	return k.handle(c.ref, lock), nil
 }
 
-// lockOf returns the lock of a handle. A malformed handle, or another session's, is ErrLockLost, like a stale one.
+// lockOf returns the lock of a handle. For a malformed handle, or one of another session, it returns ErrLockLost.
 func (c *call) lockOf(ctx context.Context, handle string) (session.Lock, error) {
 	k, err := c.api.secrets.sealer(ctx)
 	if err != nil {

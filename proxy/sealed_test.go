@@ -15,13 +15,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// always is a fleet's secret that does not change.
+// always returns a fleet's secret that does not change.
 func always(secret []byte) func(context.Context) ([]byte, error) {
 	return func(context.Context) ([]byte, error) { return secret, nil }
 }
 
-// What one proxy of a fleet gives out is good at every other one, for its session only; and so it is on a stock schema,
-// where there is no secret. A proxy of another fleet takes none of it.
+// A handle or tag of one proxy is valid at every other proxy of the fleet, for its session only. This is also so on a
+// stock schema, which has no secret. A proxy of another fleet does not accept it.
 func TestAPI_SealedForTheFleet(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -63,14 +63,15 @@ func TestAPI_SealedForTheFleet(t *testing.T) {
 			if c.name != "a stock schema" {
 				a.want(204, "DELETE", sessions+"/oWN-iD/lock", "", "Session-Lock", lock)
 			} else {
-				// In memory operation ids count, as on the extended schema: what the public key makes opens nothing there.
+				// In memory operation ids count, as on the extended schema. So a handle with the public key opens no
+				// lock there.
 				a.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", lock)
 			}
 		})
 	}
 }
 
-// cookies is a store on a stock schema: of a lock it looks at the cookie alone.
+// cookies is a store on a stock schema: it compares only the cookie of a lock.
 type cookies struct {
 	session.Store
 	mu    sync.Mutex
@@ -92,8 +93,8 @@ func (c *cookies) Release(ctx context.Context, ref session.Ref, lock session.Loc
 	return c.Store.Release(ctx, ref, lock, op)
 }
 
-// On a stock schema a lock's handle is good at every proxy, and the ids of keyed creates and operations are made with
-// a secret all the same.
+// On a stock schema a lock's handle is valid at every proxy. The ids of keyed creates and operations are still made
+// with a secret.
 func TestAPI_Stock(t *testing.T) {
 	store := &cookies{Store: memory.New(nil), locks: map[int32]session.OperationID{}}
 	a, b := serve(t, proxy.Config{Store: store, FleetSecret: always(nil)}), serve(t, proxy.Config{Store: store, FleetSecret: always(nil)})
@@ -107,7 +108,7 @@ func TestAPI_Stock(t *testing.T) {
 	}
 }
 
-// A fleet whose secret changes goes on; what was given out before is lost.
+// If the secret changes, the API continues. Older handles and tags are no longer valid.
 func TestAPI_SecretChanges(t *testing.T) {
 	secret := []byte("0123456789abcdef")
 	s := serve(t, proxy.Config{FleetSecret: func(context.Context) ([]byte, error) { return secret, nil }})
@@ -121,8 +122,8 @@ func TestAPI_SecretChanges(t *testing.T) {
 	s.want(204, "PUT", path, "two", "Session-Lock", lock)
 }
 
-// Without the secret nothing is taken for a lock or a version, no lock is granted that can't be told, and
-// what needs none is done: a session is answered without its tag.
+// Without the secret no handle or tag can be opened, and no lock is granted, because it could not be answered. Calls
+// that need no secret succeed: the session is answered without its tag.
 func TestAPI_SecretUnreadable(t *testing.T) {
 	var broken error
 	s := serve(t, proxy.Config{FleetSecret: func(context.Context) ([]byte, error) { return []byte("0123456789abcdef"), broken }})
@@ -151,7 +152,7 @@ func TestAPI_SecretUnreadable(t *testing.T) {
 	s.want(204, "PUT", path, "nobody holds the lock")
 }
 
-// telltale is a store that remembers the operation ids that it saw.
+// telltale is a store that records the operation ids that it gets.
 type telltale struct {
 	session.Store
 	mu  sync.Mutex
@@ -178,7 +179,7 @@ func (s *telltale) Put(ctx context.Context, ref session.Ref, w session.Write, co
 	return s.Store.Put(ctx, ref, w, cond, op)
 }
 
-// Whoever may read can compute no lock's handle: what is answered has no operation id in it.
+// A reader cannot make the handle of another caller's lock, because answers contain no operation id.
 func TestAPI_TellsNoOperationIDs(t *testing.T) {
 	store := &telltale{Store: memory.New(nil), ids: map[session.OperationID]bool{}}
 	s := serve(t, proxy.Config{Store: store})
@@ -187,7 +188,8 @@ func TestAPI_TellsNoOperationIDs(t *testing.T) {
 	for range 3 {
 		lock := s.want(200, "POST", path+"/lock", "")
 		held := s.want(200, "GET", path+"?locked=allow", "")
-		// Tags were created(8), cookie(4), locked(1), operation(16) once, and handles operation(16), cookie(4).
+		// Tags were once made of created(8), cookie(4), locked(1) and operation(16), and handles of operation(16) and
+		// cookie(4).
 		raw, err := base64.RawURLEncoding.DecodeString(strings.Trim(held.Header.Get("ETag"), `"`))
 		if err != nil || len(raw) < 29 {
 			t.Fatalf("ETag %s: %v", held.Header.Get("ETag"), err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is returned is allocated, and nothing else. (The race detector drops at random what pools keep.)
+// A sealer allocates only what it returns. (The race detector drops values from sync.Pool at random.)
 func TestSealer_Allocations(t *testing.T) {
 	s := sealerOf(t, []byte(testSecret))
 	handle, tag := s.handle(sealRef, sealLock), strings.Trim(s.tag(sealRef, sealTag), `"`)

@@ -14,8 +14,8 @@ const minSecret = 16
 // secrets has the secrets from which operation ids, tags and handles are made.
 type secrets struct {
 	fleet func(ctx context.Context) ([]byte, error) // Config.FleetSecret
-	own   []byte                                    // of this process, for operation ids if the fleet has none
-	known atomic.Pointer[sealer]                    // of the secret that fleet returned last
+	own   []byte                                    // this process's secret, for operation ids if the fleet has no secret
+	known atomic.Pointer[sealer]                    // the sealer of the secret that fleet returned last
 }
 
 func newSecrets(fleet func(ctx context.Context) ([]byte, error)) *secrets {

@@ -25,24 +25,24 @@ const DefaultDrainTimeout = DefaultHoldWindow + 2*deadlineMargin
 
 // ServerConfig says how a handler is served. Zero values stand for the defaults.
 type ServerConfig struct {
-	// HoldWindow is the HoldWindow of the API's Config: answers may take as long. Default 30 s.
+	// HoldWindow is the HoldWindow of the API's Config. Answers may take that much longer. Default 30 s.
 	HoldWindow time.Duration
 	// DrainTimeout bounds the drain: requests that take longer are cut off. Default 40 s.
 	DrainTimeout time.Duration
 	// OnDrain is called once when draining begins, before anything else. Call [API.StopWaiting] in it. May be nil.
 	OnDrain func()
-	// Watch is called before the first connection, with the function that returns the counters of connections. May be
+	// Watch is called before the first connection. It gets a function that returns the counters of connections. May be
 	// nil.
 	Watch func(stats func() ConnectionStats)
 	// TLS is the TLS configuration; nil: no TLS. See [Certificates.TLS].
 	TLS *tls.Config
 	// Limits bound the cost of connections.
 	Limits ServerLimits
-	// Keys are the keys of callers; the same as the handler's. Connections that have not shown one have tighter
-	// bounds and are evicted first. nil: no connection needs a key.
+	// Keys are the keys of callers; the same as the handler's. Connections that have shown no key have lower limits and
+	// are evicted first. nil: no connection needs a key.
 	Keys *keyring.Keys
-	// Health reports which paths are health checks. A thirty-second of Limits.Connections, and at least one of four,
-	// is reserved for connections that request only these. nil: none is.
+	// Health reports whether a path is a health check. One in 32 of Limits.Connections is reserved for connections that
+	// only make health checks: at least one, and none if Limits.Connections is below 4. nil: none is reserved.
 	Health func(path string) bool
 	// Logger logs the messages of net/http. Default: none.
 	Logger *slog.Logger
@@ -51,14 +51,14 @@ type ServerConfig struct {
 // ServerLimits bound the cost of connections. Zero values stand for the defaults. The session API sets the deadline
 // of a request itself, when the body has arrived, and extends the write deadline if it must.
 type ServerLimits struct {
-	Connections int // open at once; beyond that, one is closed for the next: see docs/security.md. Default 20,000
-	// UnauthenticatedPerAddress is how many connections one address may have that have shown no credential; the next
-	// one closes the oldest. Default a quarter of Connections, and at least 16.
+	Connections int // open at once; above that, a new connection evicts others: see docs/security.md. Default 20,000
+	// UnauthenticatedPerAddress is how many connections without a credential one address may have; the next one evicts
+	// the oldest. Default a quarter of Connections, and at least 16.
 	UnauthenticatedPerAddress int
 	HeaderBytes               int           // of request line and headers; net/http adds 4 KiB of its own. Default 32 KiB
 	HeaderTimeout             time.Duration // for TLS, and for the request line and headers. Default 10 s
 	BodyTimeout               time.Duration // for the whole request. Default 60 s, which is 4 MiB at 70 kB/s
-	IdleTimeout               time.Duration // between requests; longer than that of load balancers, so that they close first. Default 180 s
+	IdleTimeout               time.Duration // between requests; longer than the idle timeouts of load balancers, so that these close first. Default 180 s
 }
 
 func (l ServerLimits) withDefaults() ServerLimits {
@@ -92,14 +92,13 @@ const (
 	connBuffer   = 4 * streamBuffer // the same for all items
 )
 
-// What is reserved for health checks: one connection in so many, and none if there are fewer than leastForHealth,
-// because the operator needs them.
+// The connections reserved for health checks: one in healthShare, and none if the limit is below leastForHealth.
 const (
 	healthShare    = 32
 	leastForHealth = 4
 )
 
-// Listen listens on addr for TCP. setting says where the address comes from, such as "set by --api". The error names
+// Listen listens on addr for TCP. setting says where the address comes from, such as "set by --api"; the error contains
 // it, and says what to do.
 func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
@@ -118,9 +117,10 @@ func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	return nil, fmt.Errorf("listen on %s, %s: %w; %s", addr, setting, err, advice)
 }
 
-// Serve answers requests on ln with h until ctx ends, and then drains: it accepts no more connections, lets requests
-// in progress end until DrainTimeout, and cuts off the rest, whose contexts end then. Event streams end when draining
-// begins. Serve closes ln and returns after all handlers have returned: nil, or why serving or draining failed.
+// Serve answers requests on ln with h until ctx ends. Then it drains: it accepts no more connections, waits for requests
+// in progress until DrainTimeout, and then closes the other connections and cancels their requests. Event streams end
+// when draining begins. Serve closes ln and returns after all handlers have returned. It returns an error if serving or
+// draining failed.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfig) error {
 	if cfg.HoldWindow == 0 {
 		cfg.HoldWindow = DefaultHoldWindow
@@ -184,7 +184,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	return err
 }
 
-// refuseSpare answers requests other than health checks on a connection reserved for those.
+// refuseSpare refuses requests other than health checks on a connection that is reserved for these.
 func refuseSpare(w http.ResponseWriter, r *http.Request) {
 	p := newProblem(kindOverloaded, "all other connections of this listener are in use, and this one is reserved for health checks: close some, or try again later", session.NotApplied)
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
@@ -206,8 +206,8 @@ func drain(ctx context.Context, srv *http.Server, cut func(), conns *connections
 	return errors.Join(err, conns.wait())
 }
 
-// serverLog logs net/http's lines. Lines about clients that speak no TLS, or another version, need no action by an
-// operator, and anybody can cause any number of them: they are logged at Debug.
+// serverLog logs the lines of net/http. Lines about failed TLS handshakes and about semicolons in queries are logged at
+// Debug: they need no action by an operator, and any client can cause any number of them.
 type serverLog struct{ log *slog.Logger }
 
 // Write implements io.Writer.

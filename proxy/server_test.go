@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// run serves h until the test ends the context that it returns.
+// run serves h until stop is called.
 func run(t *testing.T, h http.Handler, cfg proxy.ServerConfig) (url string, stop func(), ended <-chan error) {
 	t.Helper()
 	ln, err := proxy.Listen(t.Context(), "a test", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func run(t *testing.T, h http.Handler, cfg proxy.ServerConfig) (url string, stop
 	return "http://" + ln.Addr().String(), cancel, done
 }
 
-// get asks on a connection of its own.
+// get sends a request on a connection of its own.
 func get(ctx context.Context, url string) (string, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
@@ -77,7 +77,7 @@ func TestServe_Drains(t *testing.T) {
 	}
 }
 
-// refusedSoon waits until no connection is taken any more.
+// refusedSoon waits until the server accepts no more connections.
 func refusedSoon(t *testing.T, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -90,13 +90,13 @@ func refusedSoon(t *testing.T, url string) {
 		switch {
 		case err == nil:
 			conn.Close()
-		case !errors.Is(err, syscall.ECONNRESET): // reset: it was in the listener's queue as that closed
+		case !errors.Is(err, syscall.ECONNRESET): // reset: the connection was in the listener's queue when that was closed
 			t.Fatalf("dial: %v", err)
 		}
 	}
 }
 
-// What takes longer than the drain may is cut off, and its context ends.
+// A request that takes longer than the drain is cancelled, and its connection is closed.
 func TestServe_CutsOff(t *testing.T) {
 	entered := make(chan struct{})
 	h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -150,7 +150,7 @@ func TestListen_Refuses(t *testing.T) {
 	}
 }
 
-// Headers are bounded: nobody fills the memory with them.
+// The bytes of headers are bounded.
 func TestServe_HeaderLimit(t *testing.T) {
 	url, stop, ended := run(t, http.NotFoundHandler(), proxy.ServerConfig{})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)

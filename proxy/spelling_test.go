@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// Callers that spell a session's id differently wait in one line: there is one turn after the other.
+// Callers that spell a session's id differently wait in the same queue.
 func TestAPI_OneQueueHoweverSpelled(t *testing.T) {
 	s := serve(t, proxy.Config{Limits: proxy.Limits{WaitersPerSession: 1}})
 	const lower, upper = sessions + "/own-id", sessions + "/OWN-ID"
@@ -31,7 +31,7 @@ func TestAPI_OneQueueHoweverSpelled(t *testing.T) {
 	s.want(204, "PUT", lower, "two", "Session-Lock", lock)
 }
 
-// An Idempotency-Key names one operation of a session, however its id is spelled.
+// An Idempotency-Key names one operation of a session, however the session's id is spelled.
 func TestAPI_OneOperationHoweverSpelled(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	const lower, upper = sessions + "/own-id", sessions + "/Own-ID"

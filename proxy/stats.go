@@ -2,7 +2,7 @@ package proxy
 
 import "sync/atomic"
 
-// Stats has the counters of an [API] since it was made.
+// Stats has the counters of an [API] since its start.
 type Stats struct {
 	Problems map[string]uint64 // answers by the problem's name; "not-found" for unknown paths
 	Left     uint64            // clients that left before their answer
@@ -12,8 +12,8 @@ type Stats struct {
 
 	Admission AdmissionStats
 
-	RequestsKept  int64  // operations whose content is remembered
-	KeptForgotten uint64 // operations that were forgotten early, because there were too many
+	RequestsKept  int64  // operations whose content is remembered now
+	KeptForgotten uint64 // operations that were forgotten before their time, because there were too many
 	Registrations uint64 // applications refused because their caller had registered too many
 }
 
@@ -36,7 +36,7 @@ func (c *problemCounts) snapshot() map[string]uint64 {
 	return named
 }
 
-// Stats returns the counters; they are not of one instant.
+// Stats returns the counters. They are read one after the other, so they may not fit together exactly.
 func (a *API) Stats() Stats {
 	return Stats{
 		Problems: a.report.counts.snapshot(),

@@ -19,8 +19,8 @@ func TestStoreOverHTTP(t *testing.T) {
 		for _, app := range storetest.Applications() {
 			apps[app.Name[len("/lm/w3svc/1/root/"):]] = app
 		}
-		// The suite sends other content with an operation's id, to see that it has no effect: over HTTP such a
-		// request is refused before it comes to the store.
+		// The suite sends other content with the same operation id, to check that this has no effect. Over HTTP such
+		// a request is refused before it reaches the store.
 		limits := proxy.Limits{IdempotencyKeys: -1}
 		s := administer(t, &pair{}, proxy.Config{Store: store, Apps: apps, AppsOpen: true, Limits: limits})
 		c, err := client.New(client.Config{URL: s.url, HTTP: s.client, Retries: -1})

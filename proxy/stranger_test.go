@@ -21,7 +21,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// guarded starts a server whose callers need a key; shop has one. Without ca it speaks in the clear.
+// guarded starts a server whose callers need a key. It returns the key of the caller shop. Without ca it uses no TLS.
 func guarded(t *testing.T, limits proxy.ServerLimits, ca *authority) (v *victim, key string) {
 	t.Helper()
 	keys, byName := ringOf(t, "shop:read,write,lock,remove:default")
@@ -44,19 +44,19 @@ func guarded(t *testing.T, limits proxy.ServerLimits, ca *authority) (v *victim,
 	v.stats = <-told
 	t.Cleanup(func() {
 		v.stop()
-		<-v.ended // some connections may have to be cut
+		<-v.ended // some connections may have to be closed by force
 	})
 	return v, byName["shop"]
 }
 
-// by is the same for another test.
+// by returns the same victim for another test.
 func (v *victim) by(t *testing.T) *victim {
 	w := *v
 	w.t = t
 	return &w
 }
 
-// rude is a client of HTTP/2 that takes no answers: its window is 0.
+// rude is an HTTP/2 client that reads no answers: its window is 0.
 type rude struct {
 	net.Conn
 	framer *http2.Framer
@@ -100,7 +100,7 @@ func (r *rude) ask(path string, headers ...string) {
 	r.next += 2
 }
 
-// A caller of HTTP/2 without a key that takes no answer loses the connection.
+// An HTTP/2 client without a key that reads no answers loses the connection.
 func TestStranger_HTTP2TakesNothing(t *testing.T) {
 	ca := newAuthority(t)
 	v, _ := guarded(t, proxy.ServerLimits{}, ca)
@@ -112,7 +112,7 @@ func TestStranger_HTTP2TakesNothing(t *testing.T) {
 				r.ask(path)
 			}
 			began := time.Now()
-			_, err := io.Copy(io.Discard, r) // frames without answers, to the connection's end
+			_, err := io.Copy(io.Discard, r) // reads frames until the connection ends
 			if took := time.Since(began); took > soon/2 {
 				t.Errorf("%d times, and no answer taken: the connection was kept for %v (%v)", streams, took, err)
 			}
@@ -120,7 +120,7 @@ func TestStranger_HTTP2TakesNothing(t *testing.T) {
 	}
 }
 
-// A client that opens a connection with as many calls as it may have, each with its key, gets all its answers.
+// A client that opens a connection with the largest number of requests, each with its key, gets all answers.
 func TestStranger_HTTP2Burst(t *testing.T) {
 	ca := newAuthority(t)
 	v, key := guarded(t, proxy.ServerLimits{}, ca)
@@ -149,10 +149,10 @@ func TestStranger_HTTP2Burst(t *testing.T) {
 	all.Wait()
 }
 
-// pipelined is a connection that sends the request over and over, and reads nothing.
+// pipelined opens a connection that repeats the request and reads nothing.
 func (v *victim) pipelined(request string) net.Conn {
 	c := v.dial()
-	go func() { // until the server or the test closes it
+	go func() { // until the server or the test closes the connection
 		for many := strings.Repeat(request, 100); ; {
 			if _, err := io.WriteString(c, many); err != nil {
 				return
@@ -162,14 +162,14 @@ func (v *victim) pipelined(request string) net.Conn {
 	return c
 }
 
-// A caller of HTTP/1.1 that pipelines and reads nothing loses the connection, with a key or without.
+// An HTTP/1.1 client that pipelines and reads nothing loses the connection, with and without a key.
 func TestStranger_PipelinedUnread(t *testing.T) {
 	v, key := guarded(t, proxy.ServerLimits{}, nil)
 	v.pipelined("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n")
 	v.pipelined("GET /v1/apps/default/sessions/none HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\n\r\n")
 	v.await("the unread connections to be closed", func(s proxy.ConnectionStats) bool { return s.Open == 0 && s.Unread == 2 })
 
-	// Who is refused without ever having shown a key has one answer.
+	// A client without a key gets one answer, and then the connection is closed.
 	c := v.dial()
 	io.WriteString(c, strings.Repeat("GET /v1/apps/default/sessions/x HTTP/1.1\r\nHost: x\r\n\r\n", 100))
 	if all, _ := io.ReadAll(c); strings.Count(string(all), "HTTP/1.1 401") != 1 {
@@ -177,7 +177,7 @@ func TestStranger_PipelinedUnread(t *testing.T) {
 	}
 }
 
-// await waits until the counters of connections are so.
+// await waits until the counters of connections satisfy is.
 func (v *victim) await(what string, is func(proxy.ConnectionStats) bool) {
 	v.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -189,7 +189,7 @@ func (v *victim) await(what string, is func(proxy.ConnectionStats) bool) {
 	}
 }
 
-// keyed is a connection that has shown a key and is idle.
+// keyed opens a connection that has shown a key and is idle.
 func (v *victim) keyed(key string) *bufio.ReadWriter {
 	v.t.Helper()
 	c := v.dial()
@@ -198,7 +198,7 @@ func (v *victim) keyed(key string) *bufio.ReadWriter {
 	return rw
 }
 
-// asks wants an answer on a connection.
+// asks sends a request on a connection and checks that it is answered.
 func (v *victim) asks(rw *bufio.ReadWriter, key string) {
 	v.t.Helper()
 	fmt.Fprintf(rw, "GET /v1/apps/default/sessions/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", key)
@@ -214,7 +214,7 @@ func (v *victim) asks(rw *bufio.ReadWriter, key string) {
 	}
 }
 
-// Connections that have shown a key and are idle outlive a flood of such that have not, whatever these do.
+// Idle connections with a key stay open during a flood of connections without a key.
 func TestStranger_Flood(t *testing.T) {
 	const limit = 20
 	v, key := guarded(t, proxy.ServerLimits{Connections: limit}, nil)
@@ -233,14 +233,14 @@ func TestStranger_Flood(t *testing.T) {
 	for _, rw := range honest {
 		v.asks(rw, key)
 	}
-	v.keyed(key) // and a new one is let in
+	v.keyed(key) // a new connection with a key is accepted
 	if s := v.stats(); s.Evicted == 0 || s.Refused != 0 {
 		t.Errorf("counted %+v with a limit of %d", s, limit)
 	}
 	v.await("those that were closed to be gone", func(s proxy.ConnectionStats) bool { return s.Open <= limit })
 }
 
-// One address has a bound of connections without a key; those of another, and with a key, do not count.
+// One address has a limit of connections without a key. Connections of another address, and with a key, do not count.
 func TestStranger_PerAddress(t *testing.T) {
 	const most = 5
 	v, key := guarded(t, proxy.ServerLimits{Connections: 100, UnauthenticatedPerAddress: most}, nil)
@@ -269,11 +269,11 @@ func TestStranger_PerAddress(t *testing.T) {
 	v.asks(bufio.NewReadWriter(bufio.NewReader(other), bufio.NewWriter(other)), key)
 }
 
-// Where no connection is idle, those make room whose clients take no answers, though they have a key.
+// If no connection is idle, those are evicted whose clients read no answers, even if they have a key.
 func TestStranger_UnreadMakeRoom(t *testing.T) {
 	const limit = 3
 	v, key := guarded(t, proxy.ServerLimits{Connections: limit}, nil)
-	const size, times = 4 << 20, 4 // more than the kernel takes
+	const size, times = 4 << 20, 4 // more than the kernel buffers
 	show := " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\n"
 	v.raw("PUT /v1/apps/default/sessions/big" + show + fmt.Sprintf("Connection: close\r\nContent-Length: %d\r\n\r\n", size) + strings.Repeat("x", size))
 	v.await("the one that stored to be gone", func(s proxy.ConnectionStats) bool { return s.Open == 0 })
@@ -288,7 +288,8 @@ func TestStranger_UnreadMakeRoom(t *testing.T) {
 	}
 }
 
-// A connection that was answered for the last time, and is kept for half a second so that its client can take that, is in nobody's way.
+// A connection whose last answer was written stays open for half a second, so that its client can read the answer. It
+// is evicted first.
 func TestTurns_ConnectionsThatEnd(t *testing.T) {
 	const limit = 5
 	v, key := guarded(t, proxy.ServerLimits{Connections: limit}, nil)
@@ -308,7 +309,7 @@ func TestTurns_ConnectionsThatEnd(t *testing.T) {
 	}
 }
 
-// awaitStill waits until nothing is asked any more: the answers are not taken.
+// awaitStill waits until no more requests arrive, because the answers are not read.
 func (v *victim) awaitStill() {
 	v.t.Helper()
 	tick := time.NewTicker(1200 * time.Millisecond)
@@ -318,7 +319,7 @@ func (v *victim) awaitStill() {
 	}
 }
 
-// What a connection without a key costs is small, whatever it asks for.
+// A connection without a key takes little memory, whatever it requests.
 func TestStranger_Memory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens many connections")
@@ -337,7 +338,7 @@ func TestStranger_Memory(t *testing.T) {
 		var all []*rude
 		for range conns {
 			r := v.rude(ca)
-			// A frame as large as it may be, if the server takes it.
+			// The largest possible frame, if the server accepts it.
 			r.framer.WriteRawFrame(http2.FrameType(0x42), 0, 0, make([]byte, 16<<10))
 			for range streams {
 				r.ask("/openapi.yaml", "x-a", strings.Repeat("a", 1000))
@@ -356,9 +357,10 @@ func TestStranger_Memory(t *testing.T) {
 	}
 }
 
-// Health checks are answered while nothing else is, and what else is asked there says why not.
+// Health checks are answered while all other connections are in use. Other requests on the reserved connections get
+// the reason why not.
 func TestAdmin_HealthWhileFull(t *testing.T) {
-	const limit = 8 // one of them for health checks
+	const limit = 8 // one connection is reserved for health checks
 	src := newSource()
 	h := newAdmin(t, src)
 	url, stop, ended := run(t, h, proxy.ServerConfig{Limits: proxy.ServerLimits{Connections: limit}, Health: proxy.IsHealth})
@@ -371,7 +373,7 @@ func TestAdmin_HealthWhileFull(t *testing.T) {
 		}
 	}
 	for range 3 {
-		v.dial() // says nothing, and has a place for health checks
+		v.dial() // sends nothing, and takes the reserved connection
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/healthz"} {
 		status, all := v.raw("GET " + path + " HTTP/1.1\r\nHost: 10.0.0.9\r\n\r\n")
@@ -388,7 +390,7 @@ func TestAdmin_HealthWhileFull(t *testing.T) {
 	}
 }
 
-// Event streams are bounded, so that a flood of them leaves room for others.
+// The number of event streams is bounded, so that other requests are still served.
 func TestEvents_Bounded(t *testing.T) {
 	src := newSource()
 	url, stop, ended := run(t, newAdmin(t, src), proxy.ServerConfig{})
@@ -419,14 +421,14 @@ func TestEvents_Bounded(t *testing.T) {
 	}
 }
 
-// A small body that does not come keeps no connection.
+// A small body that never arrives does not keep the connection open.
 func TestStranger_BodyNeverComes(t *testing.T) {
 	v, key := guarded(t, proxy.ServerLimits{BodyTimeout: 10 * soon}, nil)
 	for _, request := range []string{"GET /openapi.yaml", "POST /v1/apps/default/sessions/x/lock", "POST /v1/apps/default/sessions", "PUT /no/such/route"} {
 		began := time.Now()
 		headers := "\r\nAuthorization: Bearer " + key
 		if strings.HasSuffix(request, "sessions") {
-			headers = "" // whoever may make one has limits.body_timeout
+			headers = "" // with this right the client has limits.body_timeout
 		}
 		v.raw(request + " HTTP/1.1\r\nHost: x" + headers + "\r\nContent-Length: 10\r\n\r\n")
 		if took := time.Since(began); took > soon/2 {
@@ -435,7 +437,7 @@ func TestStranger_BodyNeverComes(t *testing.T) {
 	}
 }
 
-// A body of a request that needs none is read if it is small, and refused at once if not.
+// The body of a request that needs none is read if it is small, and refused at once otherwise.
 func TestStranger_Bodies(t *testing.T) {
 	v, key := guarded(t, proxy.ServerLimits{BodyTimeout: 10 * soon}, nil)
 	const one = " /v1/apps/default/sessions/x"
@@ -457,7 +459,7 @@ func TestStranger_Bodies(t *testing.T) {
 				began := time.Now()
 				status, all := v.by(t).raw(request + head + c.body)
 				refused := strings.HasPrefix(status, "HTTP/1.1 400")
-				if !strings.HasPrefix(request, "HEAD") { // a release without its header is refused for that
+				if !strings.HasPrefix(request, "HEAD") { // a release without its header is refused for another reason
 					refused = refused && strings.Contains(all, "the body")
 				}
 				if refused != c.refused || status == "" || time.Since(began) > soon/2 {

@@ -61,7 +61,7 @@ func (a *authority) sign(template, parent *x509.Certificate, by *ecdsa.PrivateKe
 	return der, key
 }
 
-// issue gives a certificate with its key, in PEM.
+// issue returns a certificate and its key, in PEM.
 func (a *authority) issue(name string) (cert, key []byte) {
 	a.t.Helper()
 	a.n++
@@ -75,7 +75,7 @@ func (a *authority) issue(name string) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
 }
 
-// client is one that knows the authority, and shows a certificate of that name if it has one.
+// client returns a client that trusts the authority, and uses a certificate of that name unless the name is empty.
 func (a *authority) client(name string) *http.Client {
 	a.t.Helper()
 	roots := x509.NewCertPool()
@@ -101,7 +101,7 @@ func writeFile(t *testing.T, path string, text []byte) {
 	}
 }
 
-// files puts a certificate of that name and the authority into files.
+// files writes a certificate of that name, and the authority's, to files.
 func (a *authority) files(name string) proxy.CertificateFiles {
 	a.t.Helper()
 	dir := a.t.TempDir()
@@ -128,7 +128,7 @@ func TestTLS_HotReloadAndHTTP2(t *testing.T) {
 	url = strings.Replace(url, "http:", "https:", 1)
 	ask := func() *http.Response {
 		t.Helper()
-		c := ca.client("") // on a connection of its own
+		c := ca.client("") // opens a connection of its own
 		resp, err := c.Get(url + "/openapi.yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestTLS_HotReloadAndHTTP2(t *testing.T) {
 	}
 }
 
-// A client's certificate has the rights of its name; a key in the header wins over it.
+// A client's certificate has the rights of its name. A key in the header is used instead of the certificate.
 func TestTLS_ClientCertificates(t *testing.T) {
 	ca, strangers := newAuthority(t), newAuthority(t)
 	path := filepath.Join(t.TempDir(), "keys.json")
@@ -230,11 +230,11 @@ func TestTLS_ClientCertificates(t *testing.T) {
 		{"another application", web, "GET", other, nil, 403},
 		{"a key beside it", web, "GET", other, []string{"Bearer " + key}, 404},
 		{"a key beside it that is wrong", web, "GET", sessions + "/x", []string{"Bearer ms_"}, 401},
-		{"none", none, "GET", sessions + "/x", nil, 401},
-		{"none, and a key", none, "GET", other, []string{"Bearer " + key}, 404},
-		{"one whose entry has expired", gone, "GET", sessions + "/x", nil, 401},
-		{"one of nobody's", nobody, "GET", sessions + "/x", nil, 401},
-		{"one that somebody else has signed", stranger, "GET", sessions + "/x", nil, 0},
+		{"no certificate", none, "GET", sessions + "/x", nil, 401},
+		{"no certificate, and a key", none, "GET", other, []string{"Bearer " + key}, 404},
+		{"a certificate whose entry has expired", gone, "GET", sessions + "/x", nil, 401},
+		{"a certificate of no entry", nobody, "GET", sessions + "/x", nil, 401},
+		{"a certificate of another authority", stranger, "GET", sessions + "/x", nil, 0},
 	} {
 		if got := status(c.client, c.method, c.path, c.header...); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

@@ -18,13 +18,13 @@ type CallEnd struct {
 	Status      int    // as answered; 0: the client left before its answer
 	Application string // its name if it is configured; other names are the client's choice and left out
 	Session     string // the id's short hash; empty: the call has none
-	Fault       error  // the error, if it is a fault of the server or the pair; nil: it is not
+	Fault       error  // the error, if it is a fault of the server or the pair; otherwise nil
 }
 
 // statusLeft is the status in the log of a client that left; it is never sent.
 const statusLeft = 499
 
-// traced is run with the tracer.
+// traced is like run, and reports the call to the tracer.
 func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	ctx, end := c.api.tracer.Begin(c.r, route)
 	c.r = c.r.WithContext(ctx)
@@ -47,11 +47,4 @@ func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	}
 	end(e)
 	return err
-}
-
-// noted adds the session to the log line of the request, if there will be one.
-func (c *call) noted(w http.ResponseWriter) {
-	if rec, ok := w.(*statusRecorder); ok {
-		rec.session = c.ref.ID
-	}
 }

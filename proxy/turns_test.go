@@ -18,7 +18,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// rivals are two callers of one server: flood takes all it can get, and good comes when it has.
+// rivals are two callers of one server: flood uses as much as it can, and good comes later.
 type rivals struct {
 	t    *testing.T
 	api  *proxy.API
@@ -35,7 +35,7 @@ func rivalsOf(t *testing.T, store session.Store, limits proxy.Limits) *rivals {
 	return &rivals{t: t, api: api, keys: byName}
 }
 
-// record calls the API itself.
+// record calls the API without a server.
 func (v *rivals) record(caller, method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+v.keys[caller])
@@ -47,15 +47,15 @@ func (v *rivals) record(caller, method, path, body string, headers ...string) *h
 	return rec
 }
 
-// begin is record in the background.
+// begin is record in a goroutine.
 func (v *rivals) begin(caller, method, path, body string) <-chan int {
 	code := make(chan int, 1)
 	go func() { code <- v.record(caller, method, path, body).Code }()
-	synctest.Wait() // so that they come in the order of the test
+	synctest.Wait() // so that the calls arrive in the order of the test
 	return code
 }
 
-// awaitBytes waits until items take so much memory.
+// awaitBytes waits until the items in memory have this many bytes.
 func (v *rivals) awaitBytes(want int64) {
 	v.t.Helper()
 	for end := time.Now().Add(soon); v.api.Stats().Memory.Bytes != want; time.Sleep(time.Millisecond) {
@@ -65,7 +65,7 @@ func (v *rivals) awaitBytes(want int64) {
 	}
 }
 
-// ended is which of many calls are over, and with what.
+// ended returns which of the calls have ended, and their statuses.
 func ended(calls []<-chan int) string {
 	synctest.Wait()
 	var all []string
@@ -79,7 +79,7 @@ func ended(calls []<-chan int) string {
 	return strings.Join(all, ", ")
 }
 
-// Uploads that stand still make room for another caller's, the oldest first.
+// Uploads that wait for their clients are evicted for another caller, the oldest first.
 func TestTurns_StalledUploads(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -160,9 +160,9 @@ func TestTurns_StalledUploads(t *testing.T) {
 	}
 }
 
-// So do answers that nobody reads; a lock that was in one is given back.
+// Answers that are not read are evicted too. A lock in such an answer is given back.
 func TestTurns_UnreadAnswers(t *testing.T) {
-	const size = 8 << 20 // more than the sockets' buffers take
+	const size = 8 << 20 // more than the sockets' buffers
 	for _, ask := range []string{"GET /v1/apps/default/sessions/%s", "POST /v1/apps/default/sessions/%s/lock"} {
 		t.Run(ask, func(t *testing.T) {
 			store := memory.New(nil)
@@ -201,7 +201,7 @@ func TestTurns_UnreadAnswers(t *testing.T) {
 	}
 }
 
-// slowStore has its Puts wait until they may go.
+// slowStore is a store whose Puts wait until they are released.
 type slowStore struct {
 	session.Store
 	go1 chan struct{}
@@ -215,7 +215,7 @@ func (s *slowStore) Put(ctx context.Context, ref session.Ref, w session.Write, c
 	return s.Store.Put(ctx, ref, w, cond, op)
 }
 
-// Items of calls that wait for a place at the store make room; one that is at the store does not.
+// Items of calls that wait for a place at the store are evicted. An item at the store is not.
 func TestTurns_ItemsInTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1000
@@ -246,8 +246,8 @@ func TestTurns_ItemsInTheQueue(t *testing.T) {
 	})
 }
 
-// heldStore holds its Puts, as a pair does without a principal, until serve is closed or the call's context ends. Then
-// they are sent; answer is closed when they are executed.
+// heldStore holds its Puts, like a pair without a principal, until serve is closed or the call's context ends. Then
+// they are sent; answer is closed when they have been executed.
 type heldStore struct {
 	session.Store
 	serve, answer chan struct{}
@@ -266,8 +266,8 @@ func (s *heldStore) Put(ctx context.Context, ref session.Ref, w session.Write, c
 	return s.Store.Put(ctx, ref, w, cond, op)
 }
 
-// Items of calls that the store holds make room while nothing of the call was sent, and their callers are told so.
-// Once an attempt was sent, they stay.
+// Items of calls that the store holds are evicted if nothing of the call was sent, and the answer says so. After an
+// attempt was sent, an item is not evicted.
 func TestTurns_ItemsInTheHold(t *testing.T) {
 	for _, query := range []string{"", "?wait=60s"} {
 		t.Run(query, func(t *testing.T) {
@@ -297,11 +297,11 @@ func TestTurns_ItemsInTheHold(t *testing.T) {
 				if got := ended(floods); got != "0: 429" {
 					t.Errorf("of the flood ended %q", got)
 				} else if body := first.Body.String(); !strings.Contains(body, `"outcome":"not-applied"`) || !strings.Contains(body, "/overloaded") {
-					t.Errorf("the call that made room is told %s", body)
+					t.Errorf("the evicted call got %s", body)
 				}
 				close(store.serve)
 				synctest.Wait()
-				for i := range 6 { // more than there is, and all of it was sent
+				for i := range 6 { // more bytes than the limit, and all were sent
 					v.begin("good", "PUT", fmt.Sprintf("%s/late%d", sessions, i), item[:size/2])
 				}
 				if got := ended(floods); got != "" {
@@ -325,7 +325,7 @@ func TestTurns_ItemsInTheHold(t *testing.T) {
 	}
 }
 
-// One caller's items that were sent leave room for another who has little, and no more than that.
+// The items of one caller that were sent leave some room for another caller, but no more.
 func TestTurns_RoomBesideWhatWasSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1000
@@ -354,7 +354,7 @@ func TestTurns_RoomBesideWhatWasSent(t *testing.T) {
 	})
 }
 
-// Items of calls that wait for a lock make room, too.
+// Items of calls that wait for a lock are evicted too.
 func TestTurns_ItemsBehindALock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1000
@@ -372,7 +372,7 @@ func TestTurns_ItemsBehindALock(t *testing.T) {
 		if got := ended(floods); got != "0: 429" {
 			t.Errorf("of the flood ended %q", got)
 		}
-		time.Sleep(time.Second) // the head polls
+		time.Sleep(time.Second) // the first call polls meanwhile
 		if code := v.record("flood", "DELETE", sessions+"/locked/lock", "", "Session-Lock", lock).Code; code != http.StatusNoContent {
 			t.Errorf("release: %d", code)
 		}
@@ -385,7 +385,7 @@ func TestTurns_ItemsBehindALock(t *testing.T) {
 	})
 }
 
-// callerStore remembers who its calls are for.
+// callerStore records the callers of its calls.
 type callerStore struct {
 	session.Store
 	asked []string
@@ -401,7 +401,7 @@ func (s *callerStore) Get(ctx context.Context, ref session.Ref, opts session.Get
 	return s.Store.Get(ctx, ref, opts)
 }
 
-// The store is told whose a call is, so that what it bounds has a turn for each, too.
+// The store gets the caller of each call, so that it can share its own bounds between callers.
 func TestTurns_StoreIsToldTheCaller(t *testing.T) {
 	store := &callerStore{Store: memory.New(nil)}
 	v := rivalsOf(t, store, proxy.Limits{})

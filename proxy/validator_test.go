@@ -16,15 +16,15 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// validator is a transport that holds requests and answers against the contract.
+// validator is a transport that checks requests and answers against the contract.
 type validator struct {
 	t      *testing.T
 	next   http.RoundTripper
 	router routers.Router
-	errors *openapi3.Schema // of problems
+	errors *openapi3.Schema // the schema of problems
 }
 
-// contract reads openapi.yaml once, which takes a while.
+// contract reads openapi.yaml once, because that takes long.
 var contract = sync.OnceValues(func() (*validator, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
 	if err != nil {
@@ -78,8 +78,8 @@ func (v *validator) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unknown is for what the contract does not have: refused with a problem, except
-// what only the operators' listener has.
+// unknown checks a request to a path that is not in the contract: it must be refused with a problem, unless only the
+// operators' listener has the path.
 func (v *validator) unknown(req *http.Request) (*http.Response, error) {
 	resp, err := v.next.RoundTrip(req)
 	if err != nil || resp.StatusCode < 400 || req.Method == http.MethodHead {
@@ -101,7 +101,7 @@ func (v *validator) unknown(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// replayable puts the body into memory.
+// replayable reads the body into memory.
 func (v *validator) replayable(resp *http.Response) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -112,7 +112,7 @@ func (v *validator) replayable(resp *http.Response) error {
 	return nil
 }
 
-// read reads a body that is in memory, and leaves it there.
+// read returns a body that is in memory, and keeps it.
 func read(resp *http.Response) []byte {
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))

@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// Each verb that meets a lock waits for it, and each that ends one wakes it. The
-// waits are far longer than the test may take: only being woken ends them in time,
-// for the head of a queue that has waited a while polls four times a second.
+// Each verb that a lock stops waits for it, and each verb that ends a lock wakes the first waiter. The waits are far
+// longer than the test, and a waiter polls only four times a second. So the test ends in time only if waiters are
+// woken.
 func TestAPI_Wait(t *testing.T) {
 	waits := []struct {
 		name, method, rest, body string
@@ -43,7 +43,7 @@ func TestAPI_Wait(t *testing.T) {
 				lock := s.acquire(path)
 				want := wait.status
 				if end.method+end.rest != "DELETE/lock" && end.method == "DELETE" && wait.method != "DELETE" {
-					want = 404 // a session that was removed while the call waited stays removed
+					want = 404 // a session that was removed while the call waited is not created again
 				}
 				before := s.api.Stats().Waiters.Total
 				var wg sync.WaitGroup
@@ -64,8 +64,8 @@ func TestAPI_Wait(t *testing.T) {
 	}
 }
 
-// A session that was removed stays removed to all who waited for it, whatever their place in the queue was; whoever
-// asks after the removal makes a new one.
+// A session that was removed is not created again by calls that waited for it, whatever their place in the queue. A
+// call that begins after the removal creates a new session.
 func TestAPI_WaitForTheRemoved(t *testing.T) {
 	for _, key := range []string{"", "k"} {
 		s := serve(t, proxy.Config{})
@@ -90,7 +90,7 @@ func TestAPI_WaitForTheRemoved(t *testing.T) {
 		for range cap(answers) {
 			r := <-answers
 			if p := s.problem(r, 404, "session-not-found", "a call that waited"); p.Outcome != "not-applied" || !strings.Contains(p.Detail, "while this call waited") {
-				t.Errorf("told as %s, %q", p.Outcome, p.Detail)
+				t.Errorf("got the outcome %s and the detail %q", p.Outcome, p.Detail)
 			}
 		}
 		s.want(404, "GET", path, "")
@@ -100,7 +100,7 @@ func TestAPI_WaitForTheRemoved(t *testing.T) {
 	}
 }
 
-// A removal past a lock meets none, so it waits behind nobody who waits for it.
+// A removal with locked=break ignores locks, so it does not wait in the queue.
 func TestAPI_BreakDoesNotWait(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")
@@ -117,10 +117,10 @@ func TestAPI_BreakDoesNotWait(t *testing.T) {
 	}
 }
 
-// A DELETE that waited for a session does not remove the one that was made after somebody else had removed it.
+// A DELETE that waited for a session does not remove a new one that was created after another removal.
 func TestAPI_DeleteWaits(t *testing.T) {
 	store := memory.New(nil)
-	s, other := serve(t, proxy.Config{Store: store}), serve(t, proxy.Config{Store: store}) // the one does not wake those who wait at the other
+	s, other := serve(t, proxy.Config{Store: store}), serve(t, proxy.Config{Store: store}) // a release at one server does not wake waiters at the other
 	path := s.create("one")
 	s.acquire(path)
 	answers := make(chan int, 2)
@@ -138,7 +138,7 @@ func TestAPI_DeleteWaits(t *testing.T) {
 	other.content(other.want(200, "GET", path, ""), "two")
 }
 
-// until waits for the counters to be so.
+// until waits until the counters satisfy so.
 func (s *server) until(so func(proxy.Stats) bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
@@ -181,8 +181,7 @@ func TestAPI_WaitBounds(t *testing.T) {
 	wg.Wait()
 }
 
-// One request has one operation id however often it asks, so a key that waited
-// finds its lock again.
+// One request has one operation id for all its tries. So a call with a key that waited finds its lock again.
 func TestAPI_WaitKeepsOperation(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")
@@ -197,7 +196,7 @@ func TestAPI_WaitKeepsOperation(t *testing.T) {
 	s.header(s.want(200, "POST", path+"/lock", "", "Idempotency-Key", "k"), "Session-Lock", granted)
 }
 
-// A caller that leaves while it waits is out of the queue.
+// A caller that leaves while it waits is removed from the queue.
 func TestAPI_WaiterLeaves(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")
@@ -221,7 +220,7 @@ func TestAPI_WaiterLeaves(t *testing.T) {
 	s.want(200, "GET", path, "")
 }
 
-// slow is a store that grants a lock only when its caller has left.
+// slow is a store that grants a lock only after its caller has left.
 type slow struct {
 	*memory.Store
 	called chan struct{}
@@ -233,7 +232,7 @@ func (s slow) Acquire(ctx context.Context, ref session.Ref, op session.Operation
 	return s.Store.Acquire(context.WithoutCancel(ctx), ref, op)
 }
 
-// The grant came, and its caller had left: the lock is given back.
+// The lock was granted after the caller had left, so it is given back.
 func TestAPI_AcquirerLeaves(t *testing.T) {
 	store := slow{memory.New(nil), make(chan struct{})}
 	s := serve(t, proxy.Config{Store: store})
@@ -254,7 +253,7 @@ func TestAPI_AcquirerLeaves(t *testing.T) {
 	s.want(200, "GET", path, "")
 }
 
-// telling is a store that tells the seconds left to the deadline as the timeout.
+// telling is a store that returns the seconds until the deadline as the timeout.
 type telling struct{ failing }
 
 func (telling) Get(ctx context.Context, _ session.Ref, _ session.GetOptions) (session.Session, error) {
@@ -265,14 +264,14 @@ func (telling) Get(ctx context.Context, _ session.Ref, _ session.GetOptions) (se
 	return session.Session{Timeout: int(time.Until(deadline).Seconds() + 0.5)}, nil
 }
 
-// A request's deadline is its wait, the hold window and five seconds.
+// A request's deadline is the sum of its wait, the hold window and five seconds.
 func TestAPI_Deadline(t *testing.T) {
 	s := serve(t, proxy.Config{Store: telling{}, HoldWindow: 7 * time.Second})
 	s.header(s.want(200, "GET", sessions+"/x", ""), "Session-Timeout", "12")
 	s.header(s.want(200, "GET", sessions+"/x?wait=100s", ""), "Session-Timeout", "112")
 }
 
-// A server that ends answers who waits, rather than waiting with them.
+// A server that is about to end answers waiting calls at once.
 func TestAPI_StopWaiting(t *testing.T) {
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
 	if err != nil {

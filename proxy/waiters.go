@@ -17,7 +17,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// How often the head of a queue asks the store: at first, and at the least. Each pause is up to a quarter longer or
+// The first and the longest pause between two tries by the head of a queue. Each pause is up to a quarter longer or
 // shorter.
 const (
 	pollFirst = 5 * time.Millisecond
@@ -44,14 +44,14 @@ type waitKey struct {
 	id  session.ID // folded
 }
 
-// waiters queues calls for locked sessions, first come first served. Of each session's queue only the head asks the
-// store: from time to time, and at once when the lock is released through this proxy. It starts no goroutine: every
-// call waits in its own.
+// waiters queues calls for locked sessions, first come first served. Only the head of each session's queue uses the
+// store: from time to time, and at once when the lock is released through this proxy. waiters starts no goroutine:
+// every call waits in its own.
 //
-// Both bounds, the session's and the one in all, are shared fairly between callers: if a bound is reached, the newest
-// waiter of the caller with the most is refused, which may be the new call itself. A waiting call takes a mutex that
-// all waiters share, once when it arrives and once when it leaves; no other call does. Any number of goroutines may
-// use waiters.
+// There is a bound for each session and one for all sessions together. Both are shared fairly between callers: if a
+// bound is reached, the newest waiter of the caller with the most is refused, which may be the new call itself. A
+// waiting call takes a mutex that all waiters share, once when it arrives and once when it leaves; other calls do not
+// take it. Any number of goroutines may use waiters.
 type waiters struct {
 	perSession int
 	total      int
@@ -73,22 +73,22 @@ type waiters struct {
 
 type waitShard struct {
 	mu     sync.Mutex
-	queues map[waitKey]*waitQueue // owned by mu, with the queues; none is empty
+	queues map[waitKey]*waitQueue // owned by mu, and the queues too; no queue is empty
 }
 
 // waitQueue has the calls that wait for one session. It is never empty.
 type waitQueue struct {
 	members []*waiter // in the order of their arrival; the first polls
 	age     time.Duration
-	seen    time.Time // when age was the age of the lock
+	seen    time.Time // when the lock had that age
 }
 
 // waiter is one call in a queue.
 type waiter struct {
 	caller  string
 	part    fairshare.Part[*waiter]
-	signals atomic.Uint32 // the signals it has received
-	wakeup  chan struct{} // has a token if there is a new signal
+	signals atomic.Uint32 // the signals that it has received
+	wakeup  chan struct{} // gets a value when there is a new signal
 }
 
 // The signals to a waiter.
@@ -103,7 +103,7 @@ func (me *waiter) signal(what uint32) {
 	me.signals.Or(what)
 	select {
 	case me.wakeup <- struct{}{}:
-	default: // it will see this signal too
+	default: // a value is there already: the waiter will see this signal too
 	}
 }
 
@@ -122,10 +122,10 @@ func (w *waiters) shard(key waitKey) *waitShard {
 	return &w.shards[maphash.Comparable(w.seed, key)%uint64(len(w.shards))]
 }
 
-// await calls try until the answer is not "locked", for at most wait. If the queue is empty, it calls try at once;
-// otherwise it waits for its turn. shared says that success leaves the session free for the next waiter. look, if not
-// nil, is called first if there are other waiters; its error is the answer. At the end of the wait, and after close,
-// the error is a *LockedError with the lock's last known age.
+// await calls try until it returns something other than "locked", for at most wait. If the queue is empty, it calls try
+// at once; otherwise it waits for its turn. shared means that success leaves the session free for the next waiter. If
+// look is not nil and there are other waiters, await calls look first, and returns its error. When the wait is over, or
+// after close, the error is a *LockedError with the lock's last known age.
 func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, look, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
@@ -156,7 +156,7 @@ func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait ti
 	return err
 }
 
-// close ends all waits, also later ones. It is called when the server is about to end.
+// close ends all waits, and later ones at once. It is called when the server is about to end.
 func (w *waiters) close() { w.closing.Do(func() { close(w.closed) }) }
 
 func (sh *waitShard) busy(key waitKey) bool {
@@ -171,7 +171,7 @@ type queueing struct {
 	sh     *waitShard
 	key    waitKey
 	caller string
-	me     *waiter          // once it has joined
+	me     *waiter          // nil until it has joined
 	over   <-chan time.Time // when the wait is over
 	try    func(context.Context) error
 }
@@ -186,7 +186,7 @@ func (v *queueing) queue(ctx context.Context) error {
 	return v.poll(ctx)
 }
 
-// awaitSignal waits until the waiter gets a signal, or due fires. The error is the end of the wait.
+// awaitSignal waits until the waiter gets a signal, or due fires. It returns an error if the wait has ended.
 func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
 	select {
 	case <-v.me.wakeup:
@@ -203,7 +203,7 @@ func (v *queueing) awaitSignal(ctx context.Context, due <-chan time.Time) (fired
 	}
 }
 
-// poll is what the head of a queue does.
+// poll calls try from time to time, and when the session may be free. Only the head of a queue calls it.
 func (v *queueing) poll(ctx context.Context) error {
 	pause := pollFirst
 	timer := time.NewTimer(jitter(pause))
@@ -237,7 +237,7 @@ func (v *queueing) poll(ctx context.Context) error {
 	}
 }
 
-// join adds the call to the end of the queue, or makes a queue.
+// join adds the call to the end of the queue, and makes the queue if there is none.
 func (v *queueing) join(age time.Duration) error {
 	w := v.w
 	v.me = &waiter{caller: v.caller, wakeup: make(chan struct{}, 1)}
@@ -248,7 +248,7 @@ func (v *queueing) join(age time.Duration) error {
 		w.fullSession.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for this session already", w.perSession)}
 	}
-	if !w.enter(v.me) { // no refusal follows an eviction from this queue, so no call is evicted in vain
+	if !w.enter(v.me) { // cannot fail after room has evicted a waiter, so no waiter is evicted for nothing
 		w.fullTotal.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for locked sessions already", w.total)}
 	}
@@ -262,11 +262,12 @@ func (v *queueing) join(age time.Duration) error {
 	return nil
 }
 
-// room makes room in a session's queue if another caller has more calls in it. A caller keeps its share.
+// room makes room in a session's queue by evicting a waiter of a caller that has more calls in it. It returns false if
+// there is no such caller.
 func (v *queueing) room(q *waitQueue) bool {
 	var pool fairshare.Pool[*waiter]
 	for _, m := range q.members {
-		if !m.has(mustLeave) { // evicted ones are leaving
+		if !m.has(mustLeave) { // evicted waiters are about to leave
 			pool.Add(m.caller, &fairshare.Part[*waiter]{Value: m})
 		}
 	}
@@ -279,7 +280,8 @@ func (v *queueing) room(q *waitQueue) bool {
 	return ok
 }
 
-// enter counts a waiter, and makes room for it if another caller has more.
+// enter counts a waiter in the bound for all sessions. If that is reached, it evicts a waiter of a caller that has more,
+// or returns false.
 func (w *waiters) enter(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -295,13 +297,13 @@ func (w *waiters) enter(me *waiter) bool {
 	return ok
 }
 
-// evict tells a waiter to leave.
+// evict sends a waiter the signal to leave.
 func (w *waiters) evict(m *waiter) {
 	w.evicted.Add(1)
 	m.signal(mustLeave)
 }
 
-// exit no longer counts a waiter.
+// exit removes a waiter from the bound for all sessions.
 func (w *waiters) exit(me *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -312,7 +314,7 @@ func (w *waiters) exit(me *waiter) {
 // errEvicted is the answer to an evicted call.
 var errEvicted = &problemError{kindOverloaded, "too many calls wait for locked sessions, most of them from this caller"}
 
-// leave leaves the queue. free says that the session is free, as far as the call knows.
+// leave removes the call from the queue. free means that the session is not locked, as far as the call knows.
 func (v *queueing) leave(free bool) {
 	v.w.exit(v.me)
 	v.sh.mu.Lock()
@@ -334,14 +336,14 @@ func (q *waitQueue) remove(me *waiter, free bool) {
 	if i == 0 && len(q.members) > 0 {
 		next := q.members[0]
 		next.signal(isHead)
-		// A signal that the head did not use is for the next one.
+		// If the head has not used its signal that the session may be free, the next waiter gets it.
 		if free || me.has(mayBeFree) {
 			next.signal(mayBeFree)
 		}
 	}
 }
 
-// wake has the head of the session's queue try now.
+// wake makes the head of the session's queue try now.
 func (w *waiters) wake(key waitKey) {
 	if w.waiting.Load() == 0 { // the usual case, without a lock
 		return
@@ -354,11 +356,11 @@ func (w *waiters) wake(key waitKey) {
 	}
 }
 
-// sawLocked remembers the lock's age for waiters that have not asked the store.
+// sawLocked records the lock's age, for waiters that have not used the store.
 func (v *queueing) sawLocked(age time.Duration) {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	if q := v.sh.queues[v.key]; q != nil { // nil: this waiter was evicted meanwhile, and all others left
+	if q := v.sh.queues[v.key]; q != nil { // nil: this waiter was evicted meanwhile, and all others have left
 		q.age, q.seen = age, time.Now()
 	}
 }

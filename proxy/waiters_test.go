@@ -12,11 +12,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// testLock is a lock that waiters try: whoever finds it unlocked locks it.
+// testLock is a lock for waiters. A try that finds it unlocked locks it.
 type testLock struct {
 	mu     sync.Mutex
 	locked bool        // owned by mu
-	tries  []time.Time // owned by mu: those that found it locked
+	tries  []time.Time // owned by mu: the tries that found it locked
 }
 
 func (d *testLock) acquire(context.Context) error {
@@ -47,8 +47,8 @@ func (d *testLock) unlock() {
 
 var key = waitKey{"/app", "session"}
 
-// line starts n callers one after the other, each in the queue before the next
-// comes; they tell their numbers as they are served.
+// line starts n callers one after the other, each after the previous one is in the queue. They send their numbers
+// when they are served.
 func line(ctx context.Context, w *waiters, n int, wait time.Duration, try func(context.Context) error) (served <-chan int, wg *sync.WaitGroup) {
 	order := make(chan int, n)
 	wg = new(sync.WaitGroup)
@@ -70,14 +70,14 @@ func TestWaiters_FirstComeFirstServed(t *testing.T) {
 		for want := range 5 {
 			d.unlock()
 			w.wake(key)
-			synctest.Wait() // no time passes: the hand-over is immediate
+			synctest.Wait() // no time passes: the next waiter is served at once
 			select {
 			case got := <-served:
 				if got != want {
 					t.Errorf("caller %d was served as number %d", got, want)
 				}
 			default:
-				t.Fatalf("nobody was served on release %d", want)
+				t.Fatalf("no call was served after release %d", want)
 			}
 		}
 		wg.Wait()
@@ -90,7 +90,7 @@ func TestWaiters_FirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// A bug in the store is one caller's trouble, and not the session's for ever.
+// If the store panics in one call, the queue of the session continues.
 func TestWaiters_Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d := newWaiters(50, 100), &testLock{locked: true}
@@ -108,7 +108,7 @@ func TestWaiters_Panic(t *testing.T) {
 		synctest.Wait()
 		served, wg := line(t.Context(), w, 1, time.Minute, d.acquire)
 		if <-panicked == nil {
-			t.Error("nobody was told of the panic")
+			t.Error("the panic reached no caller")
 		}
 		d.unlock()
 		wg.Wait()
@@ -116,12 +116,12 @@ func TestWaiters_Panic(t *testing.T) {
 			t.Error("the next in the queue was not served")
 		}
 		if st := w.stats(); st.Waiting != 0 || len(w.shard(key).queues) != 0 {
-			t.Errorf("somebody is left in the queue: %+v", st)
+			t.Errorf("a waiter is left in the queue: %+v", st)
 		}
 	})
 }
 
-// A release through another proxy wakes nobody here: the head polls.
+// A release through another proxy wakes no waiter here, so the head of the queue polls.
 func TestWaiters_HeadPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d := newWaiters(50, 100), &testLock{locked: true}
@@ -161,14 +161,14 @@ func TestWaiters_WaitEnds(t *testing.T) {
 		w, d := newWaiters(50, 100), &testLock{locked: true}
 		start := time.Now()
 		var wg sync.WaitGroup
-		for range 2 { // the head, and one behind it that never asked
+		for range 2 { // the head, and a waiter behind it that never tried
 			wg.Go(func() {
 				err := w.await(t.Context(), "", key, 30*time.Second, false, nil, d.acquire)
 				var locked *session.LockedError
 				if !errors.As(err, &locked) {
 					t.Errorf("got %v, want a LockedError", err)
 				} else if locked.Age < 7*time.Second || locked.Age > 37*time.Second || locked.Age%time.Second != 0 {
-					t.Errorf("the lock's age is told to be %v", locked.Age)
+					t.Errorf("got the lock age %v", locked.Age)
 				}
 				if took := time.Since(start); took != 30*time.Second {
 					t.Errorf("it took %v, want 30s", took)
@@ -220,7 +220,7 @@ func TestWaiters_CallersLeave(t *testing.T) {
 	})
 }
 
-// A release that only the head was told of must not be lost when the head leaves.
+// If the head leaves before it has used its signal, the next waiter gets the signal.
 func TestWaiters_TokenIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWaiters(50, 100)
@@ -241,7 +241,7 @@ func TestWaiters_TokenIsHandedOn(t *testing.T) {
 	})
 }
 
-// A server that ends keeps nobody waiting.
+// When the server ends, no call waits any longer.
 func TestWaiters_Close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d := newWaiters(50, 100), &testLock{locked: true}
@@ -263,7 +263,7 @@ func TestWaiters_Close(t *testing.T) {
 	})
 }
 
-// Readers take nothing from each other: one release lets all through at once.
+// Readers do not lock: after one release all of them are served at once.
 func TestWaiters_SharedReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d := newWaiters(50, 100), &testLock{locked: true}
@@ -286,7 +286,7 @@ func TestWaiters_SharedReaders(t *testing.T) {
 	})
 }
 
-// The session is gone: everybody is told at once, each by the store itself.
+// After the session was removed, all waiters are served at once, each by the store.
 func TestWaiters_Removed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWaiters(50, 100)
@@ -344,7 +344,7 @@ func TestWaiters_Bounds(t *testing.T) {
 	})
 }
 
-// An answer other than "locked" ends the wait, whatever it is.
+// Any answer other than "locked" ends the wait.
 func TestWaiters_OtherErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWaiters(50, 100)
@@ -361,7 +361,7 @@ func TestWaiters_OtherErrors(t *testing.T) {
 	})
 }
 
-// Both bounds have a turn for each caller: the newest waiter of whoever has most makes room.
+// Both bounds are shared between callers: the newest waiter of the caller with the most is evicted.
 func TestWaiters_EachCallerHasATurn(t *testing.T) {
 	one := func(int) waitKey { return key }
 	own := func(i int) waitKey { return waitKey{"/app", session.ID([]byte{'a' + byte(i)})} }
@@ -393,7 +393,7 @@ func TestWaiters_EachCallerHasATurn(t *testing.T) {
 					t.Errorf("%s: waiter %d of the other: %+v", c.name, i, e)
 				}
 			}
-			for _, caller := range []string{"good", "flood"} { // both have half
+			for _, caller := range []string{"good", "flood"} { // each caller has half
 				wait(caller, c.key(0))
 				if e := <-ends; e.caller != caller || !errors.Is(e.err, session.ErrOverloaded) {
 					t.Errorf("%s: one more of %s: %+v", c.name, caller, e)

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// watched is a store that counts how often it is asked.
+// watched is a store that counts its calls.
 type watched struct {
 	session.Store
 	n atomic.Int64
@@ -57,7 +57,7 @@ func (w *watched) List(ctx context.Context, app *session.Application, after sess
 	return w.Store.(session.Lister).List(ctx, app, after, limit)
 }
 
-// endedEvents is a source that has nothing to tell any more.
+// endedEvents is a source whose streams have ended.
 type endedEvents struct{}
 
 func (endedEvents) Events() (<-chan proxy.Event, func()) {

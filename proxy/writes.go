@@ -16,8 +16,8 @@ func create(ctx context.Context, c *call) error {
 		return store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
 	})
 	if c.keyed() && errors.Is(err, session.ErrPrecondition) {
-		// Only an earlier create with this key creates a session with this id. So this call is a repetition, and the
-		// session has forgotten the operation.
+		// Only a create with this key makes a session with this id. So this call was sent before, and the session has
+		// forgotten the operation.
 		s, err = session.Session{}, nil
 	}
 	if err != nil {
@@ -37,7 +37,7 @@ func create(ctx context.Context, c *call) error {
 	return nil
 }
 
-// write returns the body as content to store.
+// write returns the content to store: the body, or that of an uninitialized session.
 func (c *call) write() session.Write {
 	if len(c.body) > 0 {
 		return session.Write{Item: c.body, Timeout: c.timeout, Seconds: c.seconds}
@@ -88,7 +88,7 @@ func put(ctx context.Context, c *call) error {
 	if err != nil {
 		return c.removed(err)
 	}
-	c.freed()
+	c.wakeWaiter()
 	status := http.StatusNoContent
 	if s.Made {
 		status = http.StatusCreated
@@ -110,15 +110,15 @@ func (c *call) update(ctx context.Context, handle string, keep bool) error {
 		return err
 	}
 	if !keep {
-		c.freed()
+		c.wakeWaiter()
 	}
 	c.answerSession(ctx, http.StatusNoContent, &s)
 	return nil
 }
 
-// putExisting is If-Match: *. The store compares versions only, so putExisting names the session's current version,
-// again if another call has changed it meanwhile. Each repetition means that another call was served, and ctx ends
-// them. A put that is sent again is recognized by its operation id, whatever version it names.
+// putExisting is a put with If-Match: *. The store can only compare versions, so putExisting reads the session's current
+// version and names that. If another call has changed the session meanwhile, it does so again, until ctx ends. A put
+// that is sent again is recognized by its operation id, so it may name another version.
 func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	for {
 		s, err := admit(ctx, c, func(ctx context.Context, store session.Store) (session.Session, error) {
@@ -142,8 +142,8 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	}
 }
 
-// breaks is the value of ?locked= that ignores a lock.
-const breaks = "break"
+// breakValue is the value of ?locked= with which a removal ignores a lock.
+const breakValue = "break"
 
 // remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…][&locked=break]: 204, also if there is no such session.
 // locked=break removes the session even if another caller holds its lock.
@@ -152,13 +152,13 @@ func remove(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.op.Break, err = c.flag("locked", breaks); err != nil {
+	if c.op.Break, err = c.flag("locked", breakValue); err != nil {
 		return err
 	}
 	var lock session.Lock
 	switch {
 	case locked && c.op.Break:
-		return badInput("header Session-Lock", "cannot be combined with locked=break, which removes the session whoever holds its lock")
+		return badInput("header Session-Lock", "cannot be combined with locked=break, which removes the session even if another caller holds its lock")
 	case locked:
 		if lock, err = c.lockOf(ctx, handle); err != nil {
 			return lost(err, lostByRemoval)
@@ -167,7 +167,7 @@ func remove(ctx context.Context, c *call) error {
 	removal := func(ctx context.Context, store session.Store) (struct{}, error) {
 		return struct{}{}, store.Remove(ctx, c.ref, lock, c.op)
 	}
-	if locked || c.op.Break { // no lock stops it, so it does not queue behind calls that wait for one
+	if locked || c.op.Break { // another caller's lock does not stop it, so it need not wait in the queue
 		_, err = admit(ctx, c, removal)
 	} else {
 		_, err = admitWhenUnlocked(ctx, c, true, removal)
@@ -175,7 +175,7 @@ func remove(ctx context.Context, c *call) error {
 	if err != nil {
 		return lost(err, lostByRemoval)
 	}
-	c.freed()
+	c.wakeWaiter()
 	c.answerDone()
 	return nil
 }

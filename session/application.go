@@ -27,8 +27,8 @@ const DefaultLockTimeout = 110 * time.Second
 // DefaultMaxItem is the default size limit of an application's items, in bytes.
 const DefaultMaxItem = 4 << 20
 
-// Application is a web application whose sessions are kept: its name as ASP.NET knows it (the IIS metabase path, such
-// as /LM/W3SVC/1/ROOT) and its rules. A rule that is zero has its default.
+// Application is a web application whose sessions a store keeps: its name and its rules. ASP.NET's name is the IIS
+// metabase path, such as /LM/W3SVC/1/ROOT. A zero rule stands for the default.
 type Application struct {
 	Name        string        // compared without case; see ParseApplicationName
 	Timeout     int           // of a new session, in minutes, unless its creator sets another
@@ -36,7 +36,7 @@ type Application struct {
 	MaxItem     int           // bytes
 }
 
-// WithDefaults returns the application with defaults in the place of zero rules.
+// WithDefaults returns a copy in which zero rules have their defaults.
 func (a Application) WithDefaults() Application {
 	if a.Timeout == 0 {
 		a.Timeout = DefaultTimeout
@@ -81,9 +81,9 @@ func CheckTimeout(minutes, seconds int) error {
 	return ParseTimeout(minutes)
 }
 
-// SplitTimeout returns a timeout in whole minutes, rounded up for .NET's column, and in seconds if it was given in
-// seconds, else 0. If seconds are not 0, they are the timeout. Seconds that are whole minutes stay seconds: a session
-// whose timeout is in minutes may live five percent longer, see [Store].
+// SplitTimeout returns a timeout in whole minutes, rounded up for .NET's column, and in seconds. If seconds is not 0, it
+// is the timeout, and minutes is ignored. Otherwise the second result is 0. Seconds that are whole minutes stay seconds:
+// a session whose timeout is in minutes may live five percent longer, see [Store].
 func SplitTimeout(minutes, seconds int) (int, int) {
 	if seconds == 0 {
 		return minutes, 0
@@ -102,9 +102,9 @@ func ParseTimeout(minutes int) error {
 // AppID is an application's id in the database, as TempGetAppID returns it.
 type AppID int32
 
-// HashApplicationName returns the id that TempGetAppID gives to a new application: over the bytes of the lower-cased
-// name, h = h·33 XOR byte from 5381, modulo 2³². A database that comes from ASP.NET 1.x has other ids, so ask
-// TempGetAppID. This function is for a server that implements it. Source: facts, aspstate-schema §4.
+// HashApplicationName returns the id that TempGetAppID gives to a new application. The hash begins with 5381; for each
+// byte of the lower-cased name, h = h·33 XOR byte, modulo 2³². A database that was made by ASP.NET 1.x has other ids, so
+// clients must call TempGetAppID. Source: facts, aspstate-schema §4.
 func HashApplicationName(name string) AppID {
 	h := uint32(5381)
 	for _, b := range []byte(strings.ToLower(name)) {
@@ -113,7 +113,7 @@ func HashApplicationName(name string) AppID {
 	return AppID(int32(h))
 }
 
-// Suffix returns the id as it ends every key: eight lower-case hexadecimal digits of the unsigned bit pattern.
+// Suffix returns the end of every key of the application: the id's bits as eight lower-case hexadecimal digits.
 func (a AppID) Suffix() string { return string(a.appendSuffix(make([]byte, 0, 8))) }
 
 func (a AppID) appendSuffix(b []byte) []byte {

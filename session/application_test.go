@@ -29,7 +29,7 @@ func TestHashApplicationName(t *testing.T) {
 	}
 }
 
-// A negative id is written as its unsigned pattern. Source: facts, aspstate-schema §5.
+// A negative id is written with its bits as an unsigned number. Source: facts, aspstate-schema §5.
 func TestAppID_Suffix(t *testing.T) {
 	for _, test := range []struct {
 		id   AppID
@@ -44,7 +44,7 @@ func TestAppID_Suffix(t *testing.T) {
 func TestParseApplicationName(t *testing.T) {
 	longest := strings.Repeat("x", MaxApplicationName)
 	for _, test := range []struct {
-		name, in, want string // want empty: refused
+		name, in, want string // an empty want means that the name is refused
 	}{
 		{"a metabase path, in lower case", "/LM/W3SVC/1/ROOT", "/lm/w3svc/1/root"},
 		{"an alias", "Shop", "shop"},

@@ -2,11 +2,11 @@ package session
 
 import "context"
 
-// CallerContext is a context that names the caller of a call, if callers are told apart. A store gives each caller a
-// share of what it bounds. It is a struct so that it can be part of another struct without an allocation.
+// CallerContext is a context that names the caller of a call, if callers are authenticated. A store shares its bounds
+// between callers. It is a struct so that it can be part of another struct without an allocation.
 type CallerContext struct {
 	context.Context
-	Caller string // opaque; empty: callers are not told apart
+	Caller string // opaque; empty: callers are not authenticated
 }
 
 type callerKey struct{}

@@ -16,7 +16,7 @@ func TestCallerOf(t *testing.T) {
 		ctx  context.Context
 		want string
 	}{
-		{"none", t.Context(), ""},
+		{"no caller", t.Context(), ""},
 		{"itself", outer, "outer"},
 		{"the nearest", inner, "inner"},
 		{"through another context", timed, "inner"},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// carried is an error that knows its outcome.
+// carried is an error with an outcome.
 type carried struct{ outcome Outcome }
 
 func (c carried) Error() string    { return "carried" }
@@ -27,9 +27,9 @@ func TestOutcomeOf(t *testing.T) {
 		{"cancelled", context.Canceled, NotApplied},
 		{"outcome unknown", ErrOutcomeUnknown, Unknown},
 		{"outcome unknown, wrapped", fmt.Errorf("put: %w", ErrOutcomeUnknown), Unknown},
-		{"it says applied", carried{Applied}, Applied},
-		{"it says unknown, wrapped", fmt.Errorf("put: %w", carried{Unknown}), Unknown},
-		{"it says not applied, though another is unknown", errors.Join(carried{NotApplied}, ErrOutcomeUnknown), NotApplied},
+		{"an error with the outcome applied", carried{Applied}, Applied},
+		{"a wrapped error with the outcome unknown", fmt.Errorf("put: %w", carried{Unknown}), Unknown},
+		{"an error with the outcome not applied, joined with an unknown one", errors.Join(carried{NotApplied}, ErrOutcomeUnknown), NotApplied},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := OutcomeOf(test.err); got != test.want {

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// An id of a client is checked before it is used.
+// A client's id is checked before it is used.
 func ExampleParseID() {
 	for _, text := range []string{"4vzjds1jh0n3y20mnr0eb33z", "with a space", ""} {
 		id, err := session.ParseID(text)
@@ -25,7 +25,7 @@ func ExampleParseID() {
 	// 24 characters in a new one
 }
 
-// One visit: take the lock and read, store and release. Meanwhile a second caller is refused.
+// One visit: lock and read, store and release. Meanwhile a second caller is refused.
 func ExampleStore() {
 	ctx := context.Background()
 	var store session.Store = memory.New(nil)
@@ -43,7 +43,7 @@ func ExampleStore() {
 	_, _, err = store.Acquire(ctx, ref, session.NewOperation())
 	fmt.Println("a second caller is refused:", errors.As(err, &locked))
 
-	// The same operation may be sent again, whenever and however often: it takes effect once.
+	// The same operation may be sent again: it takes effect once.
 	op := session.NewOperation()
 	next := session.Write{Item: append(s.Item, ", two"...)}
 	for range 2 {
@@ -58,7 +58,7 @@ func ExampleStore() {
 	// one, two, <nil>
 }
 
-// A caller whose call failed asks what became of it.
+// OutcomeOf says whether a call that failed was applied.
 func ExampleOutcomeOf() {
 	for _, err := range []error{session.ErrNotFound, session.ErrNoPrincipal, session.ErrOutcomeUnknown} {
 		fmt.Println(session.OutcomeOf(fmt.Errorf("store the basket: %w", err)))

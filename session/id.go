@@ -28,8 +28,7 @@ const (
 // ASCII, compared without case. A valid ID comes from [NewID] or [ParseID].
 type ID string
 
-// NewID returns a random id of ASP.NET's form. All its 120 bits are random; 75 would be enough for ids never to be
-// equal.
+// NewID returns a random id of ASP.NET's form. All its 120 bits are random, so two ids are never equal.
 func NewID() ID {
 	var b [idBytes]byte
 	rand.Read(b[:]) // never fails; see crypto/rand
@@ -52,16 +51,20 @@ func encodeID(b [idBytes]byte) ID {
 	return ID(out[:])
 }
 
-// ParseID checks an id from a client. An id of ASP.NET's own form is lower-cased, as ASP.NET does with the cookie;
-// any other id is kept as it is. The error is a [*InvalidError]: the id is empty, too long, or has other characters
-// than printable ASCII.
+// ParseID checks an id from a client. It lower-cases an id of ASP.NET's own form, as ASP.NET does with the cookie; any
+// other id is kept as it is. The error is a [*InvalidError]: the id is empty, too long, or has other characters than
+// printable ASCII.
 //
-// The database compares ids by its collation, and two ids must not be one row unless they have the same [ID.Folded].
-// By Latin1_General_CI_AS and SQL_Latin1_General_CP1_CI_AS, nvarchar is compared by Windows's rules: case, width and
-// kana are ignored, é equals É, ß equals ss and æ equals ae, a composed letter equals its parts, and characters that
-// the rules do not know are ignored (U+0000, the soft hyphen, characters without width, most of those that were added
-// later). Trailing spaces are ignored in every collation. Each character of printable ASCII counts and equals no
-// other: hyphen and apostrophe are compared last, but they are compared. See docs/sql-server.md.
+// The database compares ids by its collation. Two ids with different [ID.Folded] must not be equal there. In the
+// collations Latin1_General_CI_AS and SQL_Latin1_General_CP1_CI_AS, nvarchar is compared by the rules of Windows:
+//
+//   - Case, width and kana are ignored: é equals É.
+//   - ß equals ss, æ equals ae, and a composed letter equals its parts.
+//   - Characters that the rules do not know are ignored: U+0000, the soft hyphen, characters without width, and most
+//     characters that were added to Unicode later.
+//   - Trailing spaces are ignored, in every collation.
+//
+// Characters of printable ASCII are never ignored and never equal, except for case. See docs/sql-server.md.
 func ParseID(s string) (ID, error) {
 	switch {
 	case s == "":
@@ -87,8 +90,8 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// Folded returns the one spelling for all ids that the database treats as this id: those that differ only in case.
-// All that is kept, locked or remembered by id is kept by this spelling.
+// Folded returns the id in lower case. The database treats ids that differ only in case as one id, so everything that
+// is stored by id must use this spelling.
 func (id ID) Folded() ID {
 	for i := range len(id) {
 		if isUpper(id[i]) {
@@ -112,8 +115,7 @@ func (id ID) AppendFolded(b []byte) []byte {
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
-// Classic reports whether the id has the form that ASP.NET makes, and accepts by default: 24 characters of a–z and
-// 0–5.
+// Classic reports whether the id has the form of ASP.NET's own ids: 24 characters of a–z and 0–5.
 func (id ID) Classic() bool {
 	if len(id) != idLength {
 		return false
@@ -133,10 +135,10 @@ func (id ID) Key(app AppID) string {
 	return string(app.appendSuffix(append(room[:0], id...)))
 }
 
-// ShortHash returns a short hash for logs and traces, which must not have the id itself: the id is a credential. It
-// is the first four bytes of the SHA-256 of [ID.Folded] in hexadecimal, the same on every server, so that the lines
-// of several servers can be compared. Somebody who guesses an id can check the guess with it, and learns nothing
-// else. The hash of the empty id is empty.
+// ShortHash returns a short hash for logs and traces. They must not contain the id itself, because the id is a
+// credential. The hash is the first four bytes of the SHA-256 of [ID.Folded] in hexadecimal. It is the same on every
+// server, so that the logs of several servers can be compared. A reader of the log can check a guessed id with it, but
+// learns nothing else. The hash of the empty id is empty.
 func (id ID) ShortHash() string {
 	if id == "" {
 		return ""

@@ -54,16 +54,16 @@ func TestParseID(t *testing.T) {
 	long := strings.Repeat("x", MaxIDLength)
 	for _, test := range []struct {
 		name, in string
-		want     ID // empty: refused
+		want     ID // empty: the id is refused
 	}{
 		{"as ASP.NET makes it", "4m4irghotazmxblpyakfaw1d", "4m4irghotazmxblpyakfaw1d"},
 		{"as ASP.NET makes it, in capitals", "4M4IRGHOTAZMXBLPYAKFAW1D", "4m4irghotazmxblpyakfaw1d"},
-		{"24 characters with a 6 are no classic id: case is kept", "6M4IRGHOTAZMXBLPYAKFAW1D", "6M4IRGHOTAZMXBLPYAKFAW1D"},
-		{"23 characters are no classic id: case is kept", "M4IRGHOTAZMXBLPYAKFAW1D", "M4IRGHOTAZMXBLPYAKFAW1D"},
+		{"24 characters with a 6 are not a classic id: case is kept", "6M4IRGHOTAZMXBLPYAKFAW1D", "6M4IRGHOTAZMXBLPYAKFAW1D"},
+		{"23 characters are not a classic id: case is kept", "M4IRGHOTAZMXBLPYAKFAW1D", "M4IRGHOTAZMXBLPYAKFAW1D"},
 		{"one character", "x", "x"},
 		{"signs", "a/b%c'd\"e;--", "a/b%c'd\"e;--"},
-		{"all that is printed of ASCII", allowed[:47], ID(allowed[:47])},
-		{"all that is printed of ASCII, further", allowed[47:], ID(allowed[47:])},
+		{"printable ASCII, the first half", allowed[:47], ID(allowed[:47])},
+		{"printable ASCII, the second half", allowed[47:], ID(allowed[47:])},
 		{"Express", "Ab_9-xYzAb_9-xYzAb_9-xYzAb_9-xYz", "Ab_9-xYzAb_9-xYzAb_9-xYzAb_9-xYz"},
 		{"Express with a prefix", "sess:Ab_9-xYz", "sess:Ab_9-xYz"},
 		{"PHP", "0a,b-9z0a,b-9z0a,b-9z0a,b-9z0a", "0a,b-9z0a,b-9z0a,b-9z0a,b-9z0a"},
@@ -75,8 +75,8 @@ func TestParseID(t *testing.T) {
 
 		{"empty", "", ""},
 		{"81 characters", long + "x", ""},
-		// What SQL Server's collations take for something else, or for nothing. Source: the vendor's pages on
-		// undefined characters and on collations' options, and what people saw.
+		// Characters that SQL Server's collations treat as another character, or ignore. Source: the vendor's pages
+		// on undefined characters and on the options of collations, and observations.
 		{"an accent: É is é", "s\u00e9ance", ""},
 		{"an accent apart from its letter", "se\u0301ance", ""},
 		{"expanded: ß is ss", "stra\u00dfe", ""},
@@ -112,7 +112,7 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-// wantInvalid wants an *InvalidError about what, or none.
+// wantInvalid checks whether err is an *InvalidError about what.
 func wantInvalid(t *testing.T, err error, want bool, what string) {
 	t.Helper()
 	if !want {
@@ -130,7 +130,7 @@ func wantInvalid(t *testing.T, err error, want bool, what string) {
 	}
 }
 
-// A refusal names the character, and what to do.
+// The error names the character and says what to do.
 func TestParseID_Explains(t *testing.T) {
 	_, err := ParseID("s\u00e9ance")
 	if err == nil || !strings.Contains(err.Error(), "U+00E9") || !strings.Contains(err.Error(), "base64url") {
@@ -138,7 +138,7 @@ func TestParseID_Explains(t *testing.T) {
 	}
 }
 
-// Whatever the spelling, a session is one, in locks, operations and logs as in the database.
+// A session has one folded id, in whatever case its id is written.
 func TestID_Folded(t *testing.T) {
 	for _, test := range []struct{ id, want ID }{
 		{"aiaeqbqafqboaeebkycyqgyb", "aiaeqbqafqboaeebkycyqgyb"},
@@ -163,7 +163,7 @@ func TestID_Classic(t *testing.T) {
 	}{
 		{"aiaeqbqafqboaeebkycyqgyb", true},
 		{"012345012345012345012345", true},
-		{"AIAEQBQAFQBOAEEBKYCYQGYB", false}, // ParseID makes it lower case first
+		{"AIAEQBQAFQBOAEEBKYCYQGYB", false}, // ParseID lower-cases it first
 		{"aiaeqbqafqboaeebkycyqgy6", false},
 		{"aiaeqbqafqboaeebkycyqgy", false},
 		{"aiaeqbqafqboaeebkycyqgybb", false},

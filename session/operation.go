@@ -21,28 +21,28 @@ func NewOperationID() OperationID {
 // IsZero reports whether there is no operation id.
 func (id OperationID) IsZero() bool { return id == OperationID{} }
 
-// Operation is one call of a mutation. The zero value is a call that its caller does not repeat: the store makes an
-// id for it, and sends it again by itself if it must.
+// Operation identifies one call of a mutation, and has its options. The zero value is for a call that its caller does
+// not repeat: the store makes an id, so that it can send the call again itself.
 type Operation struct {
-	// ID is the same in every call of one operation. A caller that sets it says that the call may have been made
-	// before, perhaps on another server, and may be made again.
+	// ID is the same in every call of one operation. If the caller sets it, the call may have been made before, perhaps
+	// through another server, and may be made again.
 	ID OperationID
 
-	// Call tells the calls of one operation apart. One call may use the store several times, such as a call that
-	// waits for a lock. Zero: each use of the store is a call.
+	// Call distinguishes the calls of one operation. One call may use the store several times, for example while it waits
+	// for a lock. Zero: each use of the store is a call of its own.
 	Call OperationID
 
-	// Began is when the call began. What another call of the operation was answered after that is the answer to this
-	// call too. Zero: when the store is used.
+	// Began is when the call began. If another call of the operation was answered after that, this call gets the same
+	// answer. Zero: the time when the store is used.
 	Began time.Time
 
-	// AsksAgain is true for a call that waits for a lock: "locked" is not its final answer. Every other refusal is.
+	// AsksAgain is true for a call that waits for a lock: "locked" is not its final answer. All other refusals are.
 	AsksAgain bool
 
-	// Waited is used by a Put without condition, an Acquire with Create and a Remove without lock. It is a version of
-	// the session that the call met while it waited for the lock. If that session has been removed since, it stays
-	// removed: the call creates no new session, and a Put overwrites none; the error is ErrNotFound. A Remove is then
-	// done, and removes no other session. A stock schema does not know of removals, and no schema knows of .NET's.
+	// Waited is a version of the session for whose lock the call has waited. A Put without condition, an Acquire with
+	// Create and a Remove without lock use it. If that session was removed meanwhile, a Put or Acquire returns
+	// ErrNotFound: it neither creates a session nor overwrites a new one. A Remove returns nil, and does not remove a
+	// new session. A stock schema does not record removals, and no schema records those by .NET.
 	Waited Tag
 
 	// Break lets a Remove without a lock remove the session although another caller holds its lock: the holder's next
@@ -53,9 +53,9 @@ type Operation struct {
 	// the session's own.
 	Timeout, Seconds int
 
-	// Create has an Acquire create a missing session, with the lock on it. The session is uninitialized, with
-	// [EmptyContent], and has the timeout above or its application's default. A session that was removed during the
-	// call stays removed: ErrNotFound.
+	// Create makes an Acquire create a missing session and lock it. The session is uninitialized, with [EmptyContent],
+	// and has the timeout above or its application's default. If the session was removed during the call, it is not
+	// created again: ErrNotFound.
 	Create bool
 }
 

@@ -9,13 +9,13 @@ import (
 
 // Ref names one session of one application.
 type Ref struct {
-	App *Application // not nil; its name as ParseApplicationName gives it, its rules with defaults
+	App *Application // not nil; with a name that ParseApplicationName returned, and with defaults for zero rules
 	ID  ID
 }
 
-// Tag names one version of a session. Two equal tags of one session mean that nothing was stored, locked or released
-// between them. A read or touch does not change it. It is opaque: only the store that made it can compare it. Empty
-// means none.
+// Tag names one version of a session. If two tags of a session are equal, nothing was stored, locked or released between
+// them. A read or touch does not change the tag. A tag is opaque: only the store that made it can compare it. Empty
+// means that there is no tag.
 type Tag string
 
 // Session is a session as a store returns it.
@@ -23,19 +23,19 @@ type Session struct {
 	// Item is the serialized session, nil if the call does not read it. It belongs to the caller.
 	Item []byte
 
-	// Timeout is the session's sliding timeout in minutes, 0 if the store does not know it (a stock schema has only
-	// what the item itself says).
+	// Timeout is the session's sliding timeout in minutes; 0 if the store does not know it. On a stock schema a store
+	// knows only the timeout in the item.
 	Timeout int
 
-	// Seconds is the timeout in seconds if it was set in seconds, else 0. Timeout is then rounded up.
+	// Seconds is the timeout in seconds if it was set in seconds; Timeout is then rounded up. Otherwise 0.
 	Seconds int
 
 	// Expires is when the session expires unless it is used, in UTC by the database's clock; zero if the store does
 	// not know it.
 	Expires time.Time
 
-	// Uninitialized is true while the session was created without content: reads report it, the first acquire reports
-	// and clears it.
+	// Uninitialized is true if the session was stored without content and not locked since. The first acquire still
+	// returns true, and clears it.
 	Uninitialized bool
 
 	// Tag is the session's version after the call.
@@ -54,8 +54,8 @@ type Write struct {
 	Timeout int
 
 	// Seconds is the timeout in seconds; Timeout is then ignored. 0: Timeout applies. .NET sees the minutes, rounded
-	// up. A stock schema cannot keep seconds: it takes those that are whole minutes as minutes, and refuses others
-	// with ErrUnsupported.
+	// up. A stock schema cannot keep seconds: it stores whole minutes as minutes, and other values return
+	// ErrUnsupported.
 	Seconds int
 
 	// Uninitialized marks a session without content; Item is then EmptyItem or EmptyContent.
@@ -71,9 +71,9 @@ func EmptyItem(timeout int) []byte {
 	return item
 }
 
-// EmptyContent returns an item that .NET reads as it reads [EmptyItem], and never writes: a collection that exists
-// and has no members, eleven bytes. It tells a session that a caller stored without content from one that .NET
-// emptied, whatever happened to its flag since. Source: facts, session-item-format §6, the odd blobs.
+// EmptyContent returns an item of eleven bytes that .NET reads like [EmptyItem] but never writes: a collection without
+// members. By this item, a session that a caller stored without content differs from one that .NET emptied, even after
+// its flag was cleared. Source: facts, session-item-format §6, the odd blobs.
 func EmptyContent(timeout int) []byte {
 	item := make([]byte, emptyContentLength)
 	binary.LittleEndian.PutUint32(item, uint32(timeout))
@@ -101,74 +101,74 @@ type Condition struct {
 
 // GetOptions chooses how a session is read.
 type GetOptions struct {
-	Peek        bool // do not slide the expiry
-	AllowLocked bool // read the last committed item beside a lock's holder
-	NoItem      bool // leave the item out
+	Peek        bool // do not renew the expiry
+	AllowLocked bool // read the last committed item even if another caller holds the lock
+	NoItem      bool // do not read the item
 }
 
 // Store keeps sessions. Its verbs are those of ASP.NET's session-state store.
 //
 // Every method may be called by any number of goroutines. Every method ends by ctx's deadline, or by the store's own
-// if ctx has none. If the caller cancels ctx, the call ends with ctx's error, and may have been applied. A lock that
-// was granted to such a call, and not yet returned, is released in the background if the database answers in time;
-// otherwise it ends by its age.
+// if ctx has none. If the caller cancels ctx, the call ends with ctx's error, and may have been applied. If such a call
+// was granted a lock, the lock is released in the background if the database answers in time; otherwise it ends by its
+// age.
 //
-// Every mutation takes an [Operation]. Repeating it with the same id, whenever and however often, has no further
-// effect and gives the first answer, as long as the session remembers the id (it remembers the last four). Once a
-// call of an operation was answered, calls of that operation that began earlier have no effect any more: they get the
-// same answer. A store on the stock schema remembers no operations; see its documentation.
+// Every mutation takes an [Operation]. Repeating it with the same id has no further effect and returns the first answer,
+// as long as the session remembers the id; it remembers the last four. After a call of an operation was answered, calls
+// of that operation that began earlier have no effect: they get the same answer. A store on the stock schema remembers
+// no operations; see its documentation.
 //
-// A call whose ctx has a [Permission] asks it before each attempt. If the permission is refused, that is the answer,
-// and an earlier attempt that was not answered is not sent again: the refusal's outcome is then [Unknown].
+// A store asks the [Permission] in ctx, if there is one, before each attempt. A refusal is the answer of the call, and
+// nothing is sent again. If an earlier attempt was sent and not answered, the outcome of the refusal is [Unknown].
 //
-// A read or touch of a session whose timeout is in minutes may extend it by up to five percent, so that most write
+// A read or touch may extend a session by up to five percent more than its timeout in minutes, so that most reads write
 // nothing. A session whose timeout is in seconds is not extended further.
 //
-// Errors: besides those that each method names, [ErrNoPrincipal], [ErrOverloaded] and [ErrOutcomeUnknown] can end any
-// call; [OutcomeOf] returns the outcome. Input is checked: a bad timeout or an item above the application's limit is
-// an [*InvalidError] or [*TooLargeError], and nothing is sent.
+// The comment of each method names its errors. Besides these, any call can return [ErrNoPrincipal], [ErrOverloaded] and
+// [ErrOutcomeUnknown]; [OutcomeOf] returns the outcome. A bad timeout returns an [*InvalidError], and an item above the
+// application's limit a [*TooLargeError]; nothing is sent then.
 //
-// A session whose expiry has passed is ErrNotFound to every method, whether it was swept or not, unless its lock is
-// held and not abandoned. A lock older than the application's LockTimeout is abandoned: it no longer stops anybody
-// but its holder.
+// For an expired session every method returns ErrNotFound, whether the session was swept or not, unless its lock is held
+// and not abandoned. A lock older than the application's LockTimeout is abandoned: it no longer stops other callers, but
+// its holder may still use it until another caller takes the lock or stores.
 type Store interface {
-	// Get reads a session without locking it and renews its expiry. ErrNotFound; *LockedError while another caller
-	// holds the lock, unless allowed.
+	// Get reads a session without locking it and renews its expiry. Errors: ErrNotFound; *LockedError while another
+	// caller holds the lock, unless AllowLocked is set.
 	Get(ctx context.Context, ref Ref, opts GetOptions) (Session, error)
 
-	// Acquire takes the exclusive lock, reads the session and renews its expiry. The operation may set the timeout.
-	// It may also have a missing session created; Made is then true for every call of the operation that gets the
-	// lock. The same operation id again gets the same lock while it is held, with the session as it is then, and
-	// ErrLockLost after. ErrNotFound; *LockedError while another caller holds the lock.
+	// Acquire takes the exclusive lock, reads the session and renews its expiry. The operation may set the timeout, and
+	// may create a missing session; Made is then true for every call of the operation that gets the lock. Another call
+	// with the same operation id gets the same lock while it is held, with the current session, and ErrLockLost later.
+	// Errors: ErrNotFound; *LockedError while another caller holds the lock.
 	Acquire(ctx context.Context, ref Ref, op Operation) (Session, Lock, error)
 
-	// Update stores under a lock and releases it, or keeps it and renews its age. ErrLockLost, also if there is no
-	// such session.
+	// Update stores under a lock. It releases the lock, or with keep keeps it and renews its age. Errors: ErrLockLost,
+	// also if there is no such session.
 	Update(ctx context.Context, ref Ref, lock Lock, w Write, keep bool, op Operation) (Session, error)
 
-	// Put stores without a lock, and creates the session if there is none (an expired session counts as none: the new
-	// one has nothing of it). A condition may forbid either. *LockedError while another caller holds the lock;
-	// ErrPrecondition. A session that was removed during the call stays removed: ErrNotFound if the removal came
-	// before the call's own effect.
+	// Put stores without a lock, or creates the session if it does not exist. An expired session counts as missing: the
+	// new one keeps nothing of it. A condition may forbid storing or creating. Errors: *LockedError while another caller
+	// holds the lock; ErrPrecondition; ErrNotFound if the session was removed during the call, before the call had its
+	// effect.
 	Put(ctx context.Context, ref Ref, w Write, cond Condition, op Operation) (Session, error)
 
-	// Release releases the lock. It changes only the expiry, which it renews, and the timeout if the operation has
-	// one. ErrLockLost, also if there is no such session.
+	// Release releases the lock. It renews the expiry, and sets the timeout if the operation has one. Errors:
+	// ErrLockLost, also if there is no such session.
 	Release(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
-	// GiveBack undoes an acquire whose caller has left. It releases the lock if the lock was granted to that call of
-	// the acquire, and no other call of the same operation has got it since, and has the session forget the
-	// operation. Zero call: the call of an operation that has one call. ErrLockLost if there is nothing to give back.
+	// GiveBack undoes an acquire whose caller has left. It releases the lock and makes the session forget the operation.
+	// Errors: ErrLockLost if the lock was not granted to that call, or another call of the operation has got it since. A
+	// zero call means the only call of an operation.
 	GiveBack(ctx context.Context, ref Ref, lock Lock, call OperationID) error
 
-	// Remove removes the session: as the lock's holder, or with a zero lock unless another caller holds the lock
-	// (*LockedError), or in any case if the operation says so. ErrLockLost if the given lock is not the session's.
-	// Removing a missing session is no error.
+	// Remove removes the session. With a zero lock it returns a *LockedError while another caller holds the lock, unless
+	// the operation has Break. With a lock it returns ErrLockLost if that is not the session's lock. Removing a missing
+	// session is not an error.
 	Remove(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
-	// Touch renews the expiry, locked or not, and sets the timeout if the operation has one. ErrNotFound. Touching
-	// twice is harmless, so the operation's id makes no difference: during the call a touch may take effect more than
-	// once, but never after the answer.
+	// Touch renews the expiry, even if the session is locked, and sets the timeout if the operation has one. Errors:
+	// ErrNotFound. Touching twice is harmless, so the operation's id is ignored: a touch may take effect more than once
+	// during the call, but never after the answer.
 	Touch(ctx context.Context, ref Ref, op Operation) (Session, error)
 }
 
@@ -179,7 +179,7 @@ type Entry struct {
 	Expires       time.Time `json:"expires"`
 	Expired       bool      `json:"expired"`             // by the database's clock; false while an unabandoned lock keeps the session
 	Timeout       int       `json:"timeout"`             // minutes, rounded up
-	Seconds       int       `json:"timeout_s,omitempty"` // the timeout in seconds if it was set in seconds, else 0
+	Seconds       int       `json:"timeout_s,omitempty"` // the timeout in seconds if it was set in seconds; otherwise 0
 	Locked        bool      `json:"locked"`
 	LockAge       int       `json:"lock_age_s"` // seconds, while locked
 	Uninitialized bool      `json:"uninitialized"`
@@ -188,7 +188,7 @@ type Entry struct {
 
 // Lister is a Store that can list its sessions, for operators.
 type Lister interface {
-	// List returns up to limit sessions of app in the order of their ids, from the first one after the given id (""
-	// from the start), including expired ones.
+	// List returns up to limit sessions of app in the order of their ids, including expired ones. It begins after the
+	// given id; an empty id means the start.
 	List(ctx context.Context, app *Application, after ID, limit int) ([]Entry, error)
 }

@@ -18,7 +18,7 @@ func TestEmptyItem(t *testing.T) {
 	}
 }
 
-// The vector is of facts, session-item-format §6: .NET's reader accepts it, as empty.
+// The vector is from facts, session-item-format §6: .NET's reader accepts it as an empty collection.
 func TestEmptyContent(t *testing.T) {
 	item := EmptyContent(20)
 	if got, want := strings.ToUpper(hex.EncodeToString(item)), "14000000010000000000FF"; got != want {

@@ -115,7 +115,7 @@ func TestInstall_Command(t *testing.T) {
 	}{
 		{"install --dry-run", exitDone, "Planned for the present state of the database on partner a", ""},
 		{"uninstall", exitFailed, "", "there is no database ASPState"},
-		{"install --stock-only", exitDone, "nothing before, stock now", "make the stock objects"},
+		{"install --stock-only", exitDone, "nothing before, stock now", "create the missing stock objects"},
 		{"install --on b", exitFailed, "", "would be another database"},
 		{"install --dry-run --json", exitDone, `"before": "stock"`, ""},
 		{"install --grant nobody", exitFailed, "", "CREATE LOGIN [nobody]"},

@@ -13,7 +13,7 @@ type Overruled struct {
 	Session  string `json:"session"`       // mirroring_guid; empty means unknown
 }
 
-// covers reports whether o is the overruled claim, or is not known to be newer than it.
+// covers reports whether o makes the overruled claim, or a claim that is not known to be newer.
 func (r Overruled) covers(o Observation) bool {
 	switch {
 	case r.Partner == "" || r.Partner != o.Partner:
@@ -62,9 +62,9 @@ func Accept(o Observation, before Accepted) Accepted {
 	return acc
 }
 
-// Overrule returns the claim that accepting the other partner overrules. In this order, that is the current
-// claim of other, the claim accepted from it before, or the claim overruled before. It returns the zero value
-// if there is none.
+// Overrule returns the claim of other that is overruled when its partner is accepted. It is the current claim of
+// other, or else the claim accepted from other before, or else the claim overruled before. It is the zero value if
+// other never made a claim.
 func Overrule(other Observation, acc Accepted, now time.Time) Overruled {
 	switch {
 	case other.Refusal(now) == "":
@@ -77,9 +77,9 @@ func Overrule(other Observation, acc Accepted, now time.Time) Overruled {
 	return Overruled{}
 }
 
-// RaiseAbove returns the highest epoch known of either partner, and whether o needs an epoch above it. With a
-// higher epoch every proxy follows o. The partner that was accepted last may keep its own epoch. On a stock
-// schema raise is false.
+// RaiseAbove returns the highest known epoch of both partners, and whether o must take an epoch above it, so that
+// every proxy follows o. The partner that was accepted last may keep its own epoch. On a stock schema raise is
+// false.
 func RaiseAbove(o Observation, over Overruled, acc Accepted) (above int64, raise bool) {
 	if !o.Extended {
 		return 0, false

@@ -142,9 +142,9 @@ func Stale(o Observation, acc Accepted) (kind, why string) {
 	return "", ""
 }
 
-// mustTakeEpoch reports whether the epoch of o was taken for another principal. An unknown server name in the
-// epoch row of an unchanged principal comes from another proxy's configuration. It is no reason to fence that
-// proxy.
+// mustTakeEpoch reports whether the epoch of o was taken for another principal. If the principal is unchanged and
+// its epoch row has an unknown server name, another proxy with other names in its configuration took the epoch.
+// That proxy must not be fenced.
 func mustTakeEpoch(o, other Observation, acc Accepted) bool {
 	if !o.Extended {
 		return false
@@ -157,8 +157,9 @@ func mustTakeEpoch(o, other Observation, acc Accepted) bool {
 	return !unchanged || o.EpochServer == "" || n.isOther(o.EpochServer)
 }
 
-// claimsOverlap reports whether both partners claim at the same time. One switch can show two claims, one
-// before it and one after it. So each claim must have been made after the probe of the other began.
+// claimsOverlap reports whether both partners make their claims at the same time. Around a failover the two probes
+// can see two claims, one made before it and one after it. So each claim must be older than the last probe of the
+// other partner.
 func claimsOverlap(obs [2]Observation) bool {
 	return obs[0].Since.Before(obs[1].Began) && obs[1].Since.Before(obs[0].Began)
 }

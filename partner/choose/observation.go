@@ -21,7 +21,7 @@ type Observation struct {
 	Address          string        // as configured
 	Began            time.Time     // when the probe began, on our clock
 	ValidUntil       time.Time     // after that time the observation is too old to use
-	Since            time.Time     // since when every probe has found that the partner claims to be principal
+	Since            time.Time     // when the partner's claim to be principal was first seen; every probe since has seen it
 	Request          uint64        // number of the newest probe request when the probe began
 	Fresh            bool          // the probe used a new connection, not one kept from an earlier probe
 	Reachable        bool          // the server answered, possibly with an error

@@ -16,13 +16,13 @@ type View struct {
 	Decision Decision         // what followed from Observed and Accepted
 	Serving  bool             // the chosen partner was accepted and may get calls
 
-	reachableSince   [2]time.Time // since when each partner has answered every probe; zero if it does not answer
-	UnreachableSince [2]time.Time // since when no probe was answered, counted from the first new connection; zero if probes are answered
+	reachableSince   [2]time.Time // when each partner began to answer every probe; zero if it does not answer
+	UnreachableSince [2]time.Time // when the first new connection failed after the last answer; zero if probes are answered
 	Claims           [2]Claim     // both claims during a split brain
 	Fenced           [2]string    // why each partner's claim is ignored, as the counters name it; empty if it is not ignored
 
 	mirroring    [2]mirroringReport // what each partner last reported about the mirroring session
-	Synchronized bool               // the mirror had everything acknowledged when the principal last answered
+	Synchronized bool               // the mirror had every acknowledged commit when the principal last answered
 }
 
 // With returns the view after the observation o of partner i. It keeps the decision and the accepted principal.
@@ -76,8 +76,8 @@ func (v View) confirmed(i int, o Observation, now time.Time) View {
 	return v
 }
 
-// Since returns since when partner i has been reachable, or unreachable. It returns the zero time if that is
-// unknown, or the last observation is too old.
+// Since returns the time at which partner i became reachable, or unreachable. It returns the zero time if that
+// time is unknown, or the last observation is too old.
 func (v *View) Since(i int) time.Time {
 	if time.Now().After(v.Observed[i].ValidUntil) {
 		return time.Time{}

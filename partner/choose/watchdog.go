@@ -28,10 +28,10 @@ const SightingMaxAge = 500 * time.Millisecond
 type Situation struct {
 	Config           WatchdogConfig
 	Observed         [2]Observation // the last observation of each partner
-	UnreachableSince [2]time.Time   // since when each partner does not answer new connections; zero if it does
+	UnreachableSince [2]time.Time   // when each partner stopped answering new connections; zero if it answers
 	Accepted         Accepted       // the last accepted principal
 	serving          bool
-	Synchronized     bool       // the mirror had everything acknowledged when the principal last answered
+	Synchronized     bool       // the mirror had every acknowledged commit when the principal last answered
 	Witness          bool       // the mirroring session has a witness
 	Sightings        []Sighting // the answers of Config.Observers, in that order
 	NotBefore        time.Time  // service is not forced before this time
@@ -57,7 +57,7 @@ func (in Situation) Sides() (principal, mirror int) {
 //
 // Service is forced only if all of these hold:
 //
-//   - For Config.After the principal has not answered this proxy on new connections, nor any observer.
+//   - For Config.After the principal has answered neither this proxy, on new connections, nor any observer.
 //   - The mirror reports that it lost its partner.
 //   - The mirroring session has no witness; a witness would decide itself.
 //   - No acknowledged write can be lost, or Config.AllowDataLoss is set.
@@ -85,7 +85,7 @@ func DecideWatchdog(now time.Time, in Situation) (WatchdogAction, string) {
 	return WatchdogForce, reason
 }
 
-// principalUnreachable returns an action while this proxy has not missed the principal on a new connection.
+// principalUnreachable returns an action unless the principal does not answer, not even on a new connection.
 func principalUnreachable(now time.Time, in Situation) (WatchdogAction, string) {
 	p, _ := in.Sides()
 	switch o := in.Observed[p]; {

@@ -44,8 +44,8 @@ const (
 // says nothing about the health of the server.
 var ErrPoolBusy = errors.New("no connection of the pool became free")
 
-// sqlClasses are the error numbers of SQL Server that mean more than a failed statement. Sources: SQL Server's
-// list of messages, and which numbers appear on which side of a mirrored pair and of an availability group.
+// sqlClasses has the class of each error number of SQL Server that is not Permanent. Sources: SQL Server's list of
+// messages, and observations of both servers of a mirrored pair and of an availability group.
 //
 // A full file group or log (1101, 1105, 9002) is not in the list, so it is Permanent: the other partner cannot
 // take writes either, and only an administrator can make room. Nothing was done, and the caller gets the error
@@ -77,8 +77,8 @@ var priority = [...]int{Again: 5, Moved: 4, Wait: 3, Ambiguous: 2, Permanent: 1,
 // Classify returns the class of err, which must not be nil. It is pure: it looks only at the error and the
 // phase.
 //
-// A context error alone is CallerGone if it is Canceled; a DeadlineExceeded counts as no answer. Do knows whose
-// context ended, and corrects the former. An unknown error is Permanent: the op made it from an answer that it
+// A context.Canceled is CallerGone, and a context.DeadlineExceeded counts as no answer. partner.Pair.Do knows whose
+// context ended, and corrects CallerGone. An unknown error is Permanent: the op made it from an answer that it
 // read.
 func Classify(err error, phase Phase) Class {
 	switch {

@@ -15,8 +15,8 @@ const (
 	drainInterval = 2 * time.Millisecond
 )
 
-// settleTime is the longest time that the hold waits for interrupted calls to come back, before it releases
-// others.
+// settleTime is the longest time that the hold waits for interrupted calls to come back before it releases other
+// calls.
 const settleTime = 250 * time.Millisecond
 
 // interrupted are the calls that had an attempt on a term when the hold opened again. They may have been
@@ -45,8 +45,8 @@ func (h *Hold[T]) startDrainLocked() {
 	}
 }
 
-// advanceLocked releases as many calls as the state and the tokens allow, and changes the state when no call is
-// left to wait for.
+// advanceLocked releases as many calls as the state and the tokens allow. It changes the state when no call is
+// left that the state waits for.
 func (h *Hold[T]) advanceLocked() {
 	if h.state == settling {
 		h.releaseLocked(&h.lanes[rankSent])
@@ -70,7 +70,7 @@ func (h *Hold[T]) advanceLocked() {
 	}
 }
 
-// releaseLocked releases calls of one rank while there are tokens. Separate writes are released only if the
+// releaseLocked releases calls of one rank while there are tokens. It releases separate writes only if the
 // principal is not exposed.
 func (h *Hold[T]) releaseLocked(l *lanes[T]) {
 	h.releaseLaneLocked(&l.reads)

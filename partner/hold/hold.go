@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/fairshare"
 )
 
-// Hold is where calls wait for a principal. All methods may be called concurrently. A call in the state open
-// reads one atomic pointer and nothing else.
+// Hold is where calls wait for a principal. All methods may be called concurrently. If the hold is open, a call
+// only reads one atomic pointer.
 //
 // Calls are released by rank, and in order of arrival within a rank. They are released a few at a time, so that
 // a server that has just become principal is not overloaded.
@@ -45,22 +45,6 @@ type Hold[T any] struct {
 	stats       Stats           // Held and Bytes are computed when read
 	closed      bool
 }
-
-// state is what the hold does with calls. It changes in this order: shut, settling, draining, open. It can change
-// to shut from every state. SetExposed makes it settle and drain again.
-type state int
-
-const (
-	// shut means that no principal is known. Every call waits.
-	shut state = iota
-	// settling means that a principal is known, and interrupted calls may still come back. Only calls that may
-	// have been executed already are released.
-	settling
-	// draining means that waiting calls are released, a few at a time. New calls wait behind them.
-	draining
-	// open means that no call waits. New calls start at once.
-	open
-)
 
 // lanes are the queues of one rank. If writes are not separate, reads holds every call.
 type lanes[T any] struct{ reads, writes lane[T] }
@@ -176,7 +160,7 @@ func (h *Hold[T]) enter(cs *CallState[T], sent bool) (*waiter[T], *Term[T], erro
 	return w, nil, nil
 }
 
-// leave removes a waiter and returns the error for its call. That is ErrBusy if the time is over and calls are
+// leave removes a waiter and returns the error for its call: why, or ErrBusy if the time is over while calls are
 // being released. left is false if the waiter was released before.
 func (h *Hold[T]) leave(w *waiter[T], c *Call, why error) (err error, left bool) {
 	h.mu.Lock()

@@ -47,7 +47,7 @@ type Place struct {
 }
 
 // Enter returns the Place of a call, or a *FullError. The call gives the Place back with Leave when it has a
-// connection. Every Enter is followed by one Done, whatever Enter returns.
+// connection. The caller must call Done once for every Enter, even if Enter returns an error.
 //
 // If the queue is full, the newest calls of the caller with the most places are refused, and cancel ends their
 // waits. A call that was sent before is never refused: there are never more of these than connections.

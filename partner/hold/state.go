@@ -2,11 +2,27 @@ package hold
 
 import "time"
 
-// Open begins to release calls to t. It reports whether the hold was shut or released calls to another term.
+// state is what the hold does with calls. It changes in this order: shut, settling, draining, open. It can change
+// to shut from every state. SetExposed makes it settle and drain again.
+type state int
+
+const (
+	// shut means that no principal is known. Every call waits.
+	shut state = iota
+	// settling means that a principal is known, and interrupted calls may still come back. Only calls that may
+	// have been executed already are released.
+	settling
+	// draining means that waiting calls are released, a few at a time. New calls wait behind them.
+	draining
+	// open means that no call waits. New calls start at once.
+	open
+)
+
+// Open begins to release calls to t. It returns false if the hold releases calls to t already, or must not open.
 //
-// It does nothing if t was doubted after the probe with the given request number began. Calls that were
-// interrupted on the term before are released first. If before is nil and t was used before, these are the
-// calls interrupted on t.
+// request is the number of the probe that found t. If a call doubted t after that probe began, Open does nothing.
+// Calls that were interrupted on the term before are released first. If before is nil and the hold was open to t
+// earlier, these are the calls interrupted on t.
 func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -22,9 +38,9 @@ func (h *Hold[T]) Open(t, before *Term[T], request uint64) bool {
 	return true
 }
 
-// Doubt shuts the hold to t after a call failed there. Only a probe that begins later can open it to t again;
-// next returns the request number of that probe. Doubt returns false and does nothing if the hold opened to t
-// again after the caller saw the given number of openings.
+// Doubt shuts the hold after a call on t failed. Only a probe that begins later can open it to t again; next
+// returns the request number of that probe. openings is the number of openings of t that the caller saw before its
+// attempt. If the hold has opened to t again since, Doubt does nothing and returns false.
 func (h *Hold[T]) Doubt(t *Term[T], openings uint64, next func() uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

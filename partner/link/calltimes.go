@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// CallTimes records when calls to one partner were sent and succeeded. A probe that waits for its answer uses
-// it: a successful call proves that the partner was principal after the call was sent, and nothing about other
-// times. Safe for concurrent use. A call costs three atomic operations. A nil *CallTimes has no calls.
+// CallTimes records when calls to one partner were sent and succeeded. A probe that waits for its answer uses it:
+// a successful call proves that the partner was still principal after the call was sent. Safe for concurrent use.
+// A call costs three atomic operations. A nil *CallTimes has no calls.
 type CallTimes struct {
 	start        time.Time    // the times below count from here, so that a change of the system clock does not matter
 	lastSent     atomic.Int64 // when the newest successful call was sent; 0 if there was none
@@ -41,7 +41,8 @@ func (e *CallTimes) Reset() {
 	e.waitingSince.Store(0)
 }
 
-// LastSuccess returns when the newest successful call was sent, or the zero time if there was none.
+// LastSuccess returns the time at which the newest successful call was sent, or the zero time if no call
+// succeeded.
 func (e *CallTimes) LastSuccess() time.Time {
 	if s := e.lastSent.Load(); s != 0 {
 		return e.start.Add(time.Duration(s))

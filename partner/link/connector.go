@@ -17,7 +17,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
-// connector makes connections of one partner to one database. It is a driver.Connector for database/sql.
+// connector makes connections to one database on one partner. It is a driver.Connector for database/sql.
 //
 // It bounds the login. The driver ignores the context between the dial and the reply to the login, so a server
 // that accepts and does not answer would block the caller forever. The connector closes the sockets of a login
@@ -129,9 +129,9 @@ type conn struct {
 	aborted error                   // guarded by mu; why abort was called, or nil
 }
 
-// Close implements driver.Conn. For a broken or aborted connection it closes only the socket. The driver's
-// Close would give the buffer to the next connection while its reader may still use it. One caller could then
-// see another caller's bytes.
+// Close implements driver.Conn. For a broken or aborted connection it closes only the socket. The driver's Close
+// would give the connection's buffer to the next connection, although a reader may still use it. One caller could
+// then see another caller's bytes.
 func (c *conn) Close() error {
 	c.owner.unregister(c)
 	if c.sockets.isClosed() || !c.Conn.IsValid() {
@@ -194,8 +194,8 @@ type sockets struct {
 	closed bool       // guarded by mu
 }
 
-// watchedSocket records failures and counts received bytes. The driver's errors do not always show a broken
-// socket: if a connection ends within a long item, the driver returns an error that is only a text.
+// watchedSocket records failures and counts received bytes. The driver's errors do not always show that the socket
+// is broken: if a connection ends within a long item, the driver returns an error without a type.
 type watchedSocket struct {
 	net.Conn
 	sockets *sockets

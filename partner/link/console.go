@@ -70,9 +70,9 @@ func (c *Console) Exec(ctx context.Context, statement string) error {
 	})
 }
 
-// firstError returns a reply with several errors under the number and text of the first. SQL Server sends the
-// cause first and its consequence later: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is
-// terminating). The driver's error shows the last. The severity is the highest of all, because it tells whether
+// firstError returns the first error of a reply with several errors. SQL Server sends the cause first and its
+// consequence later: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is terminating). The
+// driver's error is the last one. The result has the highest severity of all, because the severity shows whether
 // the connection still works.
 func firstError(err error) error {
 	e, ok := errors.AsType[mssql.Error](err)
@@ -137,7 +137,7 @@ func asText(v any) string {
 		}
 		return "0"
 	case []byte:
-		return string(v) // the driver returns numeric(25,0) so
+		return string(v) // such as a numeric(25,0)
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano)
 	case int64:

@@ -23,15 +23,15 @@ const (
 
 // Probe implements Endpoint.
 //
-// A broken connection kept from an earlier probe proves nothing about the server, so the probe tries one new
-// connection. A probe without an answer ends with the time-out, but stays pending for a while: if the answer
-// comes later, a later probe returns it.
+// If the connection kept from an earlier probe is broken, this proves nothing about the server, so Probe tries one
+// new connection. A probe without an answer ends with the time-out, but stays pending for a while: if the answer
+// comes later, a later call of Probe returns it.
 func (s *Server) Probe(ctx context.Context, a ProbeRequest) ProbeResult {
 	if s.pending.answered() && s.pending.broken {
 		s.dropPending() // a broken connection proves nothing about the server
 	}
 	if q := s.pending; q != nil && (q.answered() || a.Calls.SucceededSince(q.sent, time.Now(), s.budgets.Probe)) && !a.Fresh {
-		return s.await(ctx, q, a) // while calls succeed, a new connection would not tell more
+		return s.await(ctx, q, a) // while calls succeed, a new connection would show nothing more
 	}
 	if q := s.pending; q != nil && time.Since(q.sent) >= s.budgets.SlowProbe {
 		s.dropPending()
@@ -78,8 +78,7 @@ func (s *Server) dialUnlessAnswered(ctx context.Context) (*masterConn, error) {
 	return s.dialMaster(ctx)
 }
 
-// timeoutChecks is into how many parts the probe budget is divided when a probe waits longer. After each part
-// it checks CallTimes.
+// timeoutChecks is the number of checks of CallTimes in one probe budget, while a probe waits longer than that.
 const timeoutChecks = 10
 
 // await waits for the answer to q, or for the late answer to the pending probe before it. It waits for the
@@ -136,9 +135,9 @@ func (s *Server) result(q *pendingProbe) ProbeResult {
 	return o
 }
 
-// timedOut returns the result of a probe without an answer. The probe becomes the pending one, unless an
-// earlier probe already is: a slow server must not be dialled again and again. A server that accepted a
-// connection and did not answer gets more time on the next one.
+// timedOut returns the result of a probe without an answer. The probe becomes the pending one, unless an earlier
+// probe is pending already: a slow server must not be dialled again and again. If the server accepted a new
+// connection and did not answer on it, the next probe gets more time.
 func (s *Server) timedOut(q *pendingProbe) ProbeResult {
 	o := ProbeResult{Observation: choose.Observation{Partner: s.name, Role: choose.RoleUnknown, Fresh: q.fresh && q != s.pending, PendingSince: q.sent, Err: errProbeTimeout}}
 	if q.fresh && q != s.pending {

@@ -159,11 +159,13 @@ type Budgets struct {
 	Login time.Duration // dial, prelogin, TLS and login together; at least Dial; default 3 s
 	Probe time.Duration // the queries of one probe; default 1 s
 	// SlowProbe is the longest time that a probe waits for a server that is known to be slow. A late answer is
-	// also accepted for so long. At least Probe; default 10 s.
+	// accepted for the same time. At least Probe; default 10 s.
 	SlowProbe time.Duration
-	Attempt   time.Duration // one attempt of one call, including the wait for a connection, but not the time to transfer its item; between Probe and MaxAttempt; default 5 s
-	Admin     time.Duration // an operator's statement, until both partners report the result; default 30 s
-	Grace     time.Duration // the driver's wait for the answer to its cancel request; default 200 ms
+	// Attempt is one attempt of one call, including the wait for a connection, but not the time to transfer its
+	// item. At least Probe and Login, at most MaxAttempt; default 5 s.
+	Attempt time.Duration
+	Admin   time.Duration // an operator's statement, until both partners report the result; default 30 s
+	Grace   time.Duration // the driver's wait for the answer to its cancel request; default 200 ms
 }
 
 // WithDefaults returns a copy in which every zero budget has its default.

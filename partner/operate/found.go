@@ -30,7 +30,7 @@ type Found struct {
 	Group     *FoundGroup     `json:"group,omitempty"`     // nil: in no group
 	Endpoint  *FoundEndpoint  `json:"endpoint,omitempty"`  // nil: no endpoint
 
-	// Unread has the errors of the parts that LookPast could not read, because a right or a view is missing. The fields of
+	// Unread has the errors of the parts that LookPartly could not read, because a right or a view is missing. The fields of
 	// such a part mean nothing.
 	Unread map[Part]error `json:"-"`
 }
@@ -78,7 +78,7 @@ type FoundMirroring struct {
 // FoundGroup is the group as this replica sees it.
 type FoundGroup struct {
 	Name          string         `json:"name"`         // empty: the login may not see it
-	Lacks         string         `json:"lacks"`        // the right that the login lacks for that; empty: no right is known to be missing
+	Lacks         string         `json:"lacks"`        // the right that the login lacks to see the whole group; empty: no right is known to be missing
 	Cluster       string         `json:"cluster_type"` // NONE, WSFC or EXTERNAL
 	Role          string         `json:"role"`
 	Operational   string         `json:"operational_state"`
@@ -162,9 +162,9 @@ func Look(ctx context.Context, on Side, addr string, s Server, database string) 
 	return look(ctx, on, addr, s, database, false)
 }
 
-// LookPast is Look for callers that accept incomplete facts. If the server refuses a query, its error is in Found.Unread, and
+// LookPartly is Look for callers that accept incomplete facts. If the server refuses a query, its error is in Found.Unread, and
 // the next query is sent. Found.Error is set only if the server stops answering.
-func LookPast(ctx context.Context, on Side, addr string, s Server, database string) *Found {
+func LookPartly(ctx context.Context, on Side, addr string, s Server, database string) *Found {
 	return look(ctx, on, addr, s, database, true)
 }
 
@@ -183,7 +183,8 @@ func look(ctx context.Context, on Side, addr string, s Server, database string, 
 	return f
 }
 
-// refused records in Unread that the server refused a query, if this is LookPast. Otherwise it returns the error.
+// refused returns the error of a query. In LookPartly, if the server refused the query, it records the error in Unread and
+// returns nil.
 func (f *Found) refused(part Part, err error) error {
 	if n := numbered(nil); f.Unread == nil || !errors.As(err, &n) {
 		return err
@@ -356,7 +357,7 @@ func (f *Found) Lines() []string {
 	}
 	f.groupLines(add)
 	if e := f.Endpoint; e != nil {
-		add("endpoint %s, port %d: %s, role %s, %s", e.Name, e.Port, e.State, e.Role, e.by())
+		add("endpoint %s, port %d: %s, role %s, %s", e.Name, e.Port, e.State, e.Role, e.authentication())
 	} else {
 		add("no endpoint for mirroring")
 	}
@@ -393,7 +394,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-func (e *FoundEndpoint) by() string {
+// authentication describes how the endpoint authenticates other servers.
+func (e *FoundEndpoint) authentication() string {
 	if e.Certificate != "" {
 		return "certificate " + e.Certificate
 	}

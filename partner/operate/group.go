@@ -53,8 +53,8 @@ const (
 var (
 	alreadyThere = []int32{alreadyPrimary}
 	notSuspended = []int32{35239, 35242}
-	// busyGroup are the errors of a group while its roles change. notYetSecondary adds errors that other projects got from an
-	// old primary after SET (ROLE = SECONDARY).
+	// busyGroup are the errors of a group while its roles change. notYetSecondary adds errors that were seen on an old primary
+	// after SET (ROLE = SECONDARY).
 	busyGroup       = []int32{41138, 41165, 41166}
 	notYetSecondary = []int32{41104, 41131, 41138, 41165, 41166}
 )
@@ -72,7 +72,7 @@ func (s *situation) mustBe(on Side, title, query string, number int32, message s
 
 func (s *situation) waitFor(on Side, title, query string) Step {
 	return Step{On: on, Kind: Wait, Title: title, Text: query, Within: s.o.Patience,
-		Refusal: &Refusal{Message: "it did not come about: " + title, Advice: "see pair status and both servers' error logs"}}
+		Refusal: &Refusal{Message: "state not reached: " + title, Advice: "check pair status and the error logs of both servers"}}
 }
 
 func (s *situation) groupFailover() {

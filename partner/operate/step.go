@@ -67,7 +67,7 @@ type Step struct {
 	Shows *Step `json:"-"`
 	// Undo are the steps to run if this step fails.
 	Undo []Step `json:"undo,omitempty"`
-	// Out tells a person how to recover if this step fails: the statements, each with its server.
+	// Out says how to recover if this step fails: the statements, each with its server.
 	Out string `json:"out,omitempty"`
 	// Repeat is a Do that a Wait sends repeatedly, whenever its Unless returns no row. Its
 	// errors do not end the Wait; only its deadline does.

@@ -16,9 +16,9 @@ type situation struct {
 	plan    *Plan
 }
 
-// NewPlan makes the plan of a verb from the facts about both servers. It returns a *Refusal
-// if the facts rule out the verb, also for conditions that no check in the plan could test,
-// such as properties that must be equal on both servers. It does no I/O.
+// NewPlan makes the plan of a verb from the facts about both servers. It returns a *Refusal if the facts rule out the
+// verb. This includes conditions that no check in the plan could test, such as properties that must be equal on both
+// servers. It does no I/O.
 func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	o = o.withDefaults()
 	if err := o.validate(verb); err != nil {
@@ -27,7 +27,7 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	if err := cmp.Or(seen[0].badName(), seen[1].badName()); err != nil {
 		return nil, err
 	}
-	topology, err := recognise(verb, o, seen)
+	topology, err := chooseTopology(verb, o, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,9 @@ func Topology(seen [2]*Found) string {
 	return ""
 }
 
-// recognise chooses the topology.
-func recognise(verb string, o Options, seen [2]*Found) (string, error) {
+// chooseTopology returns the topology that the servers show. For setup, whose servers show none, it returns that of
+// the options, or else the one that the servers support.
+func chooseTopology(verb string, o Options, seen [2]*Found) (string, error) {
 	found := Topology(seen)
 	switch {
 	case found != "" && verb == Setup:
@@ -171,6 +172,7 @@ func (s *situation) findSides(verb string) error {
 	return nil
 }
 
+// also returns text as a further part of a message.
 func also(text string) string {
 	if text == "" {
 		return ""
@@ -308,7 +310,7 @@ func (s *situation) forbidSetup() error {
 func (s *situation) otherAuthentication() string {
 	for i, f := range s.seen {
 		if e := f.Endpoint; e != nil && (e.Certificate == "") != (s.o.Accounts[i] != "") {
-			return fmt.Sprintf("the endpoint %s on %s authenticates by %s", e.Name, f.On, e.by())
+			return fmt.Sprintf("the endpoint %s on %s authenticates by %s", e.Name, f.On, e.authentication())
 		}
 	}
 	return ""

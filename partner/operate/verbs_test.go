@@ -212,7 +212,7 @@ func TestScripts_PercentAndNames(t *testing.T) {
 }
 
 // After the primary stopped serving, each step says how to recover, also in the script.
-func TestFailover_TellsTheWayOut(t *testing.T) {
+func TestFailover_SaysHowToRecover(t *testing.T) {
 	p, err := NewPlan(Failover, Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}}, recordedGroup(t))
 	if err != nil {
 		t.Fatal(err)

@@ -4,9 +4,8 @@
 // a store works over HTTP. A call is one request. It is retried only where a
 // retry is safe: every mutation has an Idempotency-Key.
 //
-// HTTP does not transmit an item of no bytes (an empty body means
-// "uninitialized"), fractions of a second in expiry times, and the client's settings
-// for an application (the server has its own).
+// HTTP does not transmit an item of no bytes: an empty body means "uninitialized". Nor does it transmit fractions of a
+// second in expiry times, or the client's rules for an application: the server uses its own.
 package client
 
 import (

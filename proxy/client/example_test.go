@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// A session over HTTP: make it, take its lock, store and release, read.
+// A session over HTTP: create it, lock it, store and release, read it.
 func ExampleClient() {
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)}) // in your program: a server at a URL
 	if err != nil {
@@ -48,7 +48,7 @@ func ExampleClient() {
 	s, err = c.Get(ctx, ref, session.GetOptions{})
 	fmt.Printf("%s, %v\n", s.Item, err)
 
-	// The lock is released: its handle is valid no more.
+	// The lock was released, so its handle is no longer valid.
 	_, err = c.Update(ctx, ref, lock, next, false, session.NewOperation())
 	fmt.Println(errors.Is(err, session.ErrLockLost), session.OutcomeOf(err))
 	// Output:

@@ -24,7 +24,7 @@ const (
 	resultMade         = 8
 )
 
-// answer is the one row with which a procedure of the extended schema answers.
+// answer is the row that a procedure of the extended schema returns.
 type answer struct {
 	result      int64
 	lockCookie  sql.Null[int64]
@@ -47,7 +47,7 @@ func callExtended(ctx context.Context, c *call, procedure string, args ...driver
 	return a, a.err(c.Partner)
 }
 
-// readAnswer reads the one row of those procedures.
+// readAnswer reads an answer from its row.
 func readAnswer(r *row) answer {
 	return answer{
 		result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
@@ -56,8 +56,8 @@ func readAnswer(r *row) answer {
 	}
 }
 
-// earlierVersion adds advice to the error of an extension without a procedure (2812), a parameter (8144, 8145) or a
-// default (201): an earlier version of mirrorstate installed it.
+// earlierVersion adds advice to an error that means that an earlier version of mirrorstate installed the extension: a
+// procedure (2812), a parameter (8144, 8145) or a default (201) is missing.
 func earlierVersion(err error) error {
 	switch errorNumber(err) {
 	case 201, 2812, 8144, 8145:
@@ -66,7 +66,8 @@ func earlierVersion(err error) error {
 	return err
 }
 
-// err returns the result as an error for the caller, or for the pair.
+// err returns the error that the result means: one of package session for the caller, or one that makes the pair send
+// the call again.
 func (a *answer) err(p partner.Name) error {
 	switch a.result {
 	case resultDone, resultMade:
@@ -115,9 +116,9 @@ func (a *answer) tag() session.Tag {
 	return version{created: a.created.V, cookie: int32(a.lockCookie.V), locked: a.locked.V, newest: a.newest}.tag()
 }
 
-// stored returns the answer to a write of operation op. In its version this write is the newest operation. When an
-// attempt is sent again, others may have stored since, and with the tag of their version the caller would overwrite
-// what it never saw.
+// stored returns the answer to a write of operation op. Its tag is made with op as the newest operation. If an attempt
+// is sent again, other callers may have stored since. With the tag of their version, this caller could overwrite an item
+// that it never saw.
 func (a *answer) stored(op session.OperationID) session.Session {
 	a.newest = op[:]
 	return a.session()

@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// appIDs caches the ids of applications. An id is looked up again when the principal or its epoch changes: after a
-// forced failover the registration may be lost, or belong to another application.
+// appIDs caches the ids of applications. It looks an id up again when the principal or its epoch changes: after a forced
+// failover the registration may be lost, or the id may belong to another application.
 type appIDs struct {
 	known sync.Map // name → knownApp
 	seen  lastSeen
@@ -26,11 +26,11 @@ type knownApp struct {
 	partner partner.Name
 }
 
-// resolve returns the id of an application by its lower-cased name. An unknown application is registered, or has no
-// sessions: ErrNotFound.
+// resolve returns the id of an application by its lower-cased name. If the application is not registered, resolve
+// registers it, or without register returns ErrNotFound.
 //
-// An application that this process does not know is registered only if the call may register it. On a stock schema,
-// which registers every application that is looked up, this is checked first.
+// To register an application that this process does not know, the call needs the permission. A stock schema registers
+// every application that is looked up, so there the permission is checked before any look-up.
 func (k *appIDs) resolve(ctx context.Context, what partner.Call, a *partner.Attempt, name string, register bool) (session.AppID, error) {
 	k.seen.note(a)
 	v, met := k.known.Load(name)
@@ -47,7 +47,7 @@ func (k *appIDs) resolve(ctx context.Context, what partner.Call, a *partner.Atte
 	return id, nil
 }
 
-// ask asks the database. met says that the application was registered before.
+// ask asks the database. met means that this process knows that the application was registered.
 func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt, name string, register, met bool) (session.AppID, error) {
 	p := session.PermissionOf(ctx)
 	asks := p != nil && !met
@@ -68,7 +68,7 @@ func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt,
 	return tempGetAppID(ctx, a, name)
 }
 
-// getAppID asks the extended schema, which registers only if told to.
+// getAppID asks the extended schema, which registers an application only with register.
 func getAppID(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
 	type appRow struct {
 		result int64
@@ -102,9 +102,9 @@ func tempGetAppID(ctx context.Context, a *partner.Attempt, name string) (session
 	return session.AppID(id.Int32), nil
 }
 
-// collision recognizes the error of TempGetAppID for two names with one hash (2627 on the table of applications,
-// which has the text of 50000 beside it). Two calls that register the same name do not cause it: the procedure looks
-// up and inserts under TABLOCKX.
+// collision adds session.ErrCollision to the error of TempGetAppID for two names with the same hash: 2627 on the table of
+// applications, followed by 50000. Two calls that register the same name do not cause it, because the procedure looks up
+// and inserts under TABLOCKX.
 func collision(err error) error {
 	if slices.Contains(errorNumbers(err), 2627) {
 		return fmt.Errorf("%w: %w", session.ErrCollision, err)

@@ -25,9 +25,9 @@ func (r *renamed) Do(ctx context.Context, c partner.Call, op func(ctx context.Co
 	})
 }
 
-// TestApplications_AskedAnewOnAnotherPrincipal: after a forced service the registration
-// may be gone, or the id be somebody else's.
-func TestApplications_AskedAnewOnAnotherPrincipal(t *testing.T) {
+// TestApplications_LookedUpAgainOnAnotherPrincipal: after a forced failover the registration may be lost, or the id may
+// belong to another application. So the id is looked up again.
+func TestApplications_LookedUpAgainOnAnotherPrincipal(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := &renamed{openPair(t, servers), partner.A}
 	store := openStore(t, pair)

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// askedFor is a pair that remembers who calls are for, and serves none.
+// askedFor is a pair that records the callers of its calls, and executes none.
 type askedFor struct{ callers map[string]string }
 
 var errNotServed = errors.New("not served")
@@ -20,7 +20,7 @@ func (a *askedFor) Do(_ context.Context, c partner.Call, _ func(context.Context,
 	return errNotServed
 }
 
-// Every call tells the pair who it is for, so that each has its share of the hold.
+// Every call names its caller to the pair, which shares the hold between callers.
 func TestStore_TellsTheCaller(t *testing.T) {
 	pair := &askedFor{callers: make(map[string]string)}
 	store := aspstate.New(pair, nil)

@@ -2,19 +2,19 @@ package aspstate
 
 import "sync"
 
-// cleanups are the calls that a store makes in the background, for callers that have left. The zero value is ready. A
-// WaitGroup would not do: the first call may begin while close waits, which a WaitGroup forbids.
+// cleanups are the calls that a store makes in the background, for callers that have left. The zero value is ready to
+// use. It is not a sync.WaitGroup, because the first call may begin while close waits, which a WaitGroup forbids.
 //
 // Safe for concurrent use.
 type cleanups struct {
 	mu      sync.Mutex
 	running int
-	idle    chan struct{} // closed when none is running any more; made with the first
+	idle    chan struct{} // closed when the last one ends; made when the first one begins
 	closed  bool
 }
 
-// Go runs work in the background. Once close has been called, it runs work in the caller's goroutine, because close
-// may have returned and nothing may run after it.
+// Go runs work in the background. After close was called, it runs work in the caller's goroutine: close may have
+// returned, and then nothing may run in the background.
 func (c *cleanups) Go(work func()) {
 	if !c.begin() {
 		work()
@@ -26,7 +26,7 @@ func (c *cleanups) Go(work func()) {
 	}()
 }
 
-// begin counts one more; false: the store is closed.
+// begin counts one more. It returns false if the store is closed.
 func (c *cleanups) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,7 @@ func (c *cleanups) end() {
 	}
 }
 
-// Wait returns when none is running in the background. Others may begin meanwhile, unless close was called before.
+// Wait waits until no work runs in the background. New work may begin meanwhile, unless close was called before.
 func (c *cleanups) Wait() {
 	c.mu.Lock()
 	running, idle := c.running, c.idle
@@ -59,7 +59,7 @@ func (c *cleanups) Wait() {
 	}
 }
 
-// close prevents new background work, and waits for the work in progress.
+// close prevents new work in the background, and waits for the work in progress.
 func (c *cleanups) close() {
 	c.mu.Lock()
 	c.closed = true

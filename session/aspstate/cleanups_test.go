@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Clean-ups begin while the store is closed: each runs, and none in the background after
-// close has returned.
+// Cleanups begin while the store is closed. Each one runs, and none runs in the background after close has returned.
 func TestCleanups_beginWhileTheStoreIsClosed(t *testing.T) {
 	for range 200 {
 		var (

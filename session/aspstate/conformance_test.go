@@ -21,10 +21,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what a test waits for.
+// patience is the longest time that a test waits.
 const patience = 30 * time.Second
 
-// openPair is our view of an embedded pair, ended with the test.
+// openPair returns a Pair on an embedded pair. It ends with the test.
 func openPair(t testing.TB, servers *embedded.Pair) *partner.Pair {
 	t.Helper()
 	cfg := partner.Config{Database: "ASPState", Topology: "embedded"}
@@ -34,7 +34,7 @@ func openPair(t testing.TB, servers *embedded.Pair) *partner.Pair {
 	return runPair(t, cfg)
 }
 
-// runPair is a view of a pair, ended with the test. It has a principal.
+// runPair returns a running Pair that has a principal. It ends with the test.
 func runPair(t testing.TB, cfg partner.Config) *partner.Pair {
 	t.Helper()
 	pair, err := partner.New(cfg)
@@ -58,7 +58,7 @@ func runPair(t testing.TB, cfg partner.Config) *partner.Pair {
 	return pair
 }
 
-// openDB is a plain connection to a server, ended with the test.
+// openDB opens a connection to a server. It is closed when the test ends.
 func openDB(t testing.TB, connectionString string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlserver", connectionString)
@@ -69,7 +69,7 @@ func openDB(t testing.TB, connectionString string) *sql.DB {
 	return db
 }
 
-// openStore is a store on a pair, ended with the test.
+// openStore returns a store on a pair. It is closed when the test ends.
 func openStore(t testing.TB, pair aspstate.Pair) *aspstate.Store {
 	t.Helper()
 	store := aspstate.New(pair, nil)
@@ -77,7 +77,7 @@ func openStore(t testing.TB, pair aspstate.Pair) *aspstate.Store {
 	return store
 }
 
-// onStock shows a pair as if its database had no extension.
+// onStock is a pair that hides the extension of its database.
 type onStock struct{ aspstate.Pair }
 
 // Do implements aspstate.Pair.
@@ -89,7 +89,7 @@ func (s onStock) Do(ctx context.Context, c partner.Call, op func(ctx context.Con
 	})
 }
 
-// subject is a store on an embedded pair of its own, with .NET beside it.
+// subject returns a store on an embedded pair of its own, with a .NET application beside it.
 func subject(t *testing.T, extended bool) storetest.Subject {
 	servers := aspstatetest.Start(t)
 	var pair aspstate.Pair = openPair(t, servers)
@@ -105,7 +105,7 @@ func subject(t *testing.T, extended bool) storetest.Subject {
 	}
 }
 
-// sweepOnce is the expiry job, run by hand.
+// sweepOnce returns a function that runs the expiry job once.
 func sweepOnce(store *aspstate.Store) func(context.Context) (int64, error) {
 	sweeper := aspstate.NewSweeper(store, steady{}, aspstate.SweepConfig{}, nil)
 	return func(ctx context.Context) (int64, error) {
@@ -114,7 +114,7 @@ func sweepOnce(store *aspstate.Store) func(context.Context) (int64, error) {
 	}
 }
 
-// steady is a pair of which nothing is known that speaks against sweeping.
+// steady is a pair whose status does not forbid sweeping.
 type steady struct{}
 
 func (steady) Status() partner.Status { return partner.Status{} }
@@ -127,14 +127,14 @@ func TestStore_StockOnEmbeddedPair(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, false) })
 }
 
-// single runs calls on one database, for a real server named by MIRRORSTATE_TEST_DSN.
+// single runs calls on one database of a real server, which MIRRORSTATE_TEST_DSN names.
 type single struct {
 	db       *sql.DB
 	extended bool
 	epoch    int64
 }
 
-// Do implements aspstate.Pair. There is nowhere to move: what the database sends back is tried again.
+// Do implements aspstate.Pair. There is no other partner, so a call that gets ErrMoved or ErrLate is sent again here.
 func (s *single) Do(ctx context.Context, _ partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
 	for n := 1; ; n++ {
 		conn, err := s.db.Conn(ctx)
@@ -151,8 +151,8 @@ func (s *single) Do(ctx context.Context, _ partner.Call, op func(ctx context.Con
 	}
 }
 
-// realServer opens the database that MIRRORSTATE_TEST_DSN names, which is for
-// tests only, installing the schema first if MIRRORSTATE_TEST_INSTALL is 1.
+// realServer opens the database that MIRRORSTATE_TEST_DSN names. It must be a database for tests. If
+// MIRRORSTATE_TEST_INSTALL is 1, it installs the schema first.
 func realServer(t *testing.T) *sql.DB {
 	dsn := os.Getenv("MIRRORSTATE_TEST_DSN")
 	if dsn == "" {

@@ -3,21 +3,23 @@ package aspstate
 import (
 	"errors"
 
+	mssql "github.com/microsoft/go-mssqldb"
+
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// callError is a failed call as an error of the domain.
+// callError is the error of a failed call, in terms of package session.
 type callError struct {
 	kind    error // one of session's sentinels, or nil
 	outcome session.Outcome
-	cause   error // what the pair said
+	cause   error // the pair's error
 }
 
-// Error returns the cause's text, which says what failed and where.
+// Error returns the text of the cause.
 func (e *callError) Error() string { return e.cause.Error() }
 
-// Unwrap returns the domain's kind and the cause.
+// Unwrap returns the kind and the cause.
 func (e *callError) Unwrap() []error {
 	if e.kind == nil {
 		return []error{e.cause}
@@ -28,8 +30,8 @@ func (e *callError) Unwrap() []error {
 // Outcome returns the outcome of the call.
 func (e *callError) Outcome() session.Outcome { return e.outcome }
 
-// DomainError turns the errors of the pair into the domain's. Errors of the domain are returned as they are: the
-// database gave them as an answer.
+// DomainError turns an error of the pair into one of package session. Errors of package session, which are answers of
+// the database, are returned unchanged.
 func DomainError(err error) error {
 	if err == nil || isAnswer(err) {
 		return err
@@ -45,7 +47,7 @@ func DomainError(err error) error {
 	return e
 }
 
-// domainKind returns the domain's sentinel for what the pair says of a call, or nil.
+// domainKind returns the sentinel of package session for an error of the pair, or nil.
 func domainKind(err error) error {
 	switch kind, _ := errors.AsType[partner.Kind](err); kind {
 	case partner.OutcomeUnknown:
@@ -59,7 +61,7 @@ func domainKind(err error) error {
 		return session.ErrOverloaded
 	}
 	switch {
-	case errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done
+	case errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // after the last retry; nothing was done
 		return session.ErrNoPrincipal
 	case errors.Is(err, session.ErrCollision):
 		return session.ErrCollision
@@ -67,7 +69,7 @@ func domainKind(err error) error {
 	return nil
 }
 
-// answers are the errors that a procedure's answer becomes.
+// answers are the errors that mean an answer of the database.
 var answers = []error{session.ErrNotFound, session.ErrLocked, session.ErrLockLost, session.ErrPrecondition,
 	session.ErrOutcomeUnknown, session.ErrUnsupported}
 
@@ -78,4 +80,30 @@ func isAnswer(err error) bool {
 		}
 	}
 	return false
+}
+
+// errorNumbers returns SQL Server's error numbers in the order in which they arrived: first the cause, then its
+// consequences. The driver's error itself has only the last one.
+func errorNumbers(err error) (numbers []int32) {
+	if e, ok := errors.AsType[mssql.Error](err); ok && len(e.All) > 0 {
+		for _, one := range e.All {
+			numbers = append(numbers, one.Number)
+		}
+		return numbers
+	}
+	if n := errorNumber(err); n != 0 {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// errorNumber returns SQL Server's number of an error; 0 if SQL Server did not send the error.
+func errorNumber(err error) int32 {
+	if e, ok := errors.AsType[interface {
+		error
+		SQLErrorNumber() int32
+	}](err); ok {
+		return e.SQLErrorNumber()
+	}
+	return 0
 }

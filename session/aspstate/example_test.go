@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// A store on an embedded pair: what was stored before a failover is read after it.
+// A store on an embedded pair: an item that was stored before a failover is read after it.
 func ExampleStore() {
 	dir, err := os.MkdirTemp("", "pair")
 	if err != nil {
@@ -55,7 +55,7 @@ func ExampleStore() {
 	// Output: hello, <nil>; the principal is b
 }
 
-// runUntilReturn starts run, and returns what stops it and waits for its end.
+// runUntilReturn starts run. stop cancels it and waits until it has returned.
 func runUntilReturn(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -2,7 +2,7 @@ package aspstate
 
 import "time"
 
-// WaitForCleanups waits until the locks in progress have been given back.
+// WaitForCleanups waits until no lock is being given back.
 func (s *Store) WaitForCleanups() { s.cleanups.Wait() }
 
 // BeginCall begins a live call, which ends with end.

@@ -14,8 +14,8 @@ import (
 // extended is the dialect of the procedures MirrorState_…_1.
 type extended struct{}
 
-// items returns an item for its column: up to 7,000 bytes the short one, otherwise the long one. The other column is
-// NULL, as .NET expects. Source: facts, aspstate-schema §0 item 5.
+// items returns the values of the two item columns. An item of up to 7,000 bytes is in the short one, a longer item in
+// the long one. The other column is NULL, as .NET expects. Source: facts, aspstate-schema §0 item 5.
 func items(item []byte) (short, long []byte) {
 	if item == nil {
 		item = []byte{}
@@ -26,8 +26,8 @@ func items(item []byte) (short, long []byte) {
 	return nil, item
 }
 
-// withTimeout adds a timeout to the arguments, if there is one; without it the row keeps its own. Seconds are sent
-// only if they are set: an extension of an earlier version has no such parameter.
+// withTimeout adds a timeout to the arguments, if there is one. Without it the row keeps its timeout. Seconds are sent
+// only if they are set, because an extension of an earlier version has no such parameter.
 func withTimeout(args []driver.NamedValue, timeout, seconds int) []driver.NamedValue {
 	minutes, seconds := session.SplitTimeout(timeout, seconds)
 	if minutes != 0 {
@@ -39,7 +39,7 @@ func withTimeout(args []driver.NamedValue, timeout, seconds int) []driver.NamedV
 	return args
 }
 
-// withWrite adds those parts of a write that differ from the defaults: most writes have an item only.
+// withWrite adds the item of a write, and those of its other parts that differ from the defaults.
 func withWrite(args []driver.NamedValue, w session.Write) []driver.NamedValue {
 	if short, long := items(w.Item); long != nil {
 		args = append(args, arg("itemLong", long))
@@ -52,14 +52,14 @@ func withWrite(args []driver.NamedValue, w session.Write) []driver.NamedValue {
 	return withTimeout(args, w.Timeout, w.Seconds)
 }
 
-// everyLock, as the number of seconds after which a lock is abandoned, makes every lock abandoned: also one with a
-// date in the future, from a partner whose clock is ahead.
+// everyLock is a @lockTimeout, in seconds, by which every lock is abandoned. It is negative, so that a lock with a date
+// in the future is abandoned too: the clock of the partner that granted it may have been ahead.
 const everyLock = int32(-366 * 24 * 60 * 60)
 
 func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
 
-// mutation returns the arguments of a mutation: those that tell how it was sent, and its own. Most attempts are the
-// first one of the only call of their operation, and need few.
+// mutation returns the arguments of a mutation: those that all mutations have, and args. If the attempt is the first one
+// of the only call of its operation, as usual, few arguments are needed.
 func mutation(c *call, args ...driver.NamedValue) []driver.NamedValue {
 	all := make([]driver.NamedValue, 0, len(args)+10)
 	all = append(all, arg("id", c.key), arg("epoch", c.Epoch), arg("notAfter", c.NotAfter),
@@ -77,13 +77,13 @@ func mutation(c *call, args ...driver.NamedValue) []driver.NamedValue {
 	return append(all, args...)
 }
 
-// The @settle of the mutations: which refusals bind the operation's other calls.
+// The @settle of the mutations: which refusals are recorded as the answer of the operation's other calls too.
 const (
 	settleRefusals     = 1
 	settleUnlessLocked = 2
 )
 
-// firstSent adds when the first attempt was sent, for procedures that need it.
+// firstSent adds the time at which the first attempt was sent, for procedures that need it.
 func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	if c.Resent {
 		args = append(args, arg("firstSent", c.FirstSent))
@@ -91,7 +91,7 @@ func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	return args
 }
 
-// waited adds when the session was created that the call waited for, if it waited for one.
+// waited adds the creation time of the session for whose lock the call has waited, if it has.
 func (c *call) waited(args []driver.NamedValue) []driver.NamedValue {
 	if c.op.Waited == "" {
 		return args
@@ -181,7 +181,7 @@ func (extended) giveBack(ctx context.Context, c *call, _ session.Lock) error {
 	return err
 }
 
-// The @mode of MirrorState_Store_1; its default is to store unless somebody holds the lock.
+// The values of @mode of MirrorState_Store_1. The default is to store unless another caller holds the lock.
 const (
 	storeOnlyCreate = 1
 	storeOnlyMatch  = 2
@@ -211,8 +211,8 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 }
 
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
-	// Without a lock the call means "unless another caller holds the lock". A lock, even one without an operation id,
-	// means its holder.
+	// Without lock arguments the procedure removes the session unless another caller holds the lock. With them, even if
+	// the operation id is zero, it removes the session only if they match.
 	abandoned := lockSeconds(c.ref)
 	if lock.IsZero() && c.op.Break {
 		abandoned = everyLock
@@ -227,7 +227,7 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 	return err
 }
 
-// fleetSecret reads the fleet's secret. If there is none, the proposal becomes the secret.
+// fleetSecret reads the fleet's secret. If the database has none yet, it stores the proposal as the secret.
 func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) ([]byte, error) {
 	type secretRow struct {
 		result int64

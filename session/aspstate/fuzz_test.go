@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// A tag is read only if it is one that is made, and then is made again the same.
+// A tag that can be parsed is one that this package makes: making it again gives the same text.
 func FuzzTag(f *testing.F) {
 	f.Add(string(version{created: time.UnixMilli(1_700_000_000_003), cookie: 7, locked: true, newest: make([]byte, 16)}.tag()))
 	f.Add(string(version{newest: []byte("0123456789abcdef")}.tag()))

@@ -11,8 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// afterFirst runs a hook when the first call with that label has been executed, and
-// before its caller is told.
+// afterFirst calls a hook after the first call with that label was executed, and before the call returns.
 type afterFirst struct {
 	aspstate.Pair
 	label string
@@ -29,7 +28,7 @@ func (p *afterFirst) Do(ctx context.Context, c partner.Call, op func(ctx context
 	return err
 }
 
-// newSession makes a session on a store.
+// newSession creates a session in a store.
 func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 	t.Helper()
 	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root", Timeout: 20, LockTimeout: session.DefaultLockTimeout}, ID: session.NewID()}
@@ -39,7 +38,7 @@ func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 	return ref
 }
 
-// TestAcquire_callerLeft: a client gives up its acquire just as it is granted, and does not come again.
+// TestAcquire_callerLeft: a client cancels its acquire at the moment when it is granted, and does not call again.
 func TestAcquire_callerLeft(t *testing.T) {
 	pair := &afterFirst{Pair: openPair(t, aspstatetest.Start(t)), label: "acquire"}
 	store := openStore(t, pair)
@@ -61,10 +60,10 @@ func TestAcquire_callerLeft(t *testing.T) {
 	}
 }
 
-// TestAcquire_askedAgainWhileTheFirstIsGivenBack: a client gives up its acquire just as
-// it is granted, and sends it again with the same operation id, on this server or another. The
-// clean-up of the first call must not release the lock that the second was told of.
-func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
+// TestAcquire_sentAgainWhileTheFirstIsGivenBack: a client cancels its acquire at the moment when it is granted, and
+// sends it again with the same operation id, to this server or another. The cleanup of the first call must not
+// release the lock that the second call returned.
+func TestAcquire_sentAgainWhileTheFirstIsGivenBack(t *testing.T) {
 	shared := openPair(t, aspstatetest.Start(t))
 	pair := &afterFirst{Pair: shared, label: "acquire"}
 	store := openStore(t, pair)
@@ -95,10 +94,10 @@ func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestPut_sentAgainDoesNotTellOfAnothersVersion: the tag that a repeated put answers with
-// must not be that of what another client has stored since, or the next conditional put
-// overwrites what its caller has never seen.
-func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
+// TestPut_sentAgainDoesNotReturnAnothersTag: the answer of a put that is sent again must not have the tag of a
+// version that another client stored since. Otherwise the caller's next conditional put would overwrite an item that
+// it never saw.
+func TestPut_sentAgainDoesNotReturnAnothersTag(t *testing.T) {
 	store := openStore(t, openPair(t, aspstatetest.Start(t)))
 	ref, first := newSession(t, store), session.NewOperation()
 	put := func(item string, cond session.Condition, op session.Operation) (session.Session, error) {
@@ -115,13 +114,12 @@ func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := put("over it", session.Condition{Match: again.Tag}, session.NewOperation()); !errors.Is(err, session.ErrPrecondition) {
-		t.Errorf("a put on the version that the repeated put told of: got %v, want %v", err, session.ErrPrecondition)
+		t.Errorf("a put with the tag of the repeated put: got %v, want %v", err, session.ErrPrecondition)
 	}
 }
 
-// TestAcquire_leftWhileTheStoreIsClosed: a caller leaves just as its lock is granted, and
-// the store is closed meanwhile. The clean-up is over when the call is: nothing runs
-// behind Close.
+// TestAcquire_leftWhileTheStoreIsClosed: a caller leaves at the moment when its lock is granted, while the store is
+// closed. The cleanup ends before the call does, so nothing runs after Close.
 func TestAcquire_leftWhileTheStoreIsClosed(t *testing.T) {
 	pair := &countGiveBacks{Pair: openPair(t, aspstatetest.Start(t))}
 	closing := &afterFirst{Pair: pair, label: "acquire"}
@@ -140,8 +138,8 @@ func TestAcquire_leftWhileTheStoreIsClosed(t *testing.T) {
 	}
 }
 
-// countGiveBacks counts the calls labelled "give back" that have ended. It takes no
-// lock: under the race detector it sees to it that they end before they are counted.
+// countGiveBacks counts the calls labelled "give back" that have ended. It takes no lock. So under the race detector
+// the test fails if they are not ended before they are counted.
 type countGiveBacks struct {
 	aspstate.Pair
 	over int

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// torn is a server on which every write fails in its commit, when its row has been sent.
+// torn is a server on which the commit of every write fails after the row was sent.
 type torn struct{ tds.Session }
 
 // Login implements tds.Handler.
@@ -43,8 +43,8 @@ func (torn) Call(_ context.Context, c *tds.Call, w *tds.Response) error {
 	return &tds.Error{Number: 9002, Class: 17, Message: "The transaction log for database 'ASPState' is full."}
 }
 
-// TestStore_ARowIsNoCommit: OUTPUT rows are sent before the commit, and what counts is
-// the end of the answer.
+// TestStore_ARowIsNoCommit: OUTPUT rows are sent before the commit. So a call succeeds only if no error follows the
+// row.
 func TestStore_ARowIsNoCommit(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

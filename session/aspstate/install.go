@@ -10,19 +10,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
-// InstallRole is the database role with the least rights that a proxy needs.
+// InstallRole is the database role that has exactly the rights that a proxy needs.
 const InstallRole = "mirrorstate_proxy"
 
-// InstallOptions say what the database has to have in the end.
+// InstallOptions say what the database must have after the installation.
 type InstallOptions struct {
 	Database  string
-	StockOnly bool   // only what aspnet_regsql makes; an existing extension stays
+	StockOnly bool   // install only what aspnet_regsql makes; an existing extension stays
 	Grant     string // the login that becomes a member of InstallRole; empty: none
 	Recreate  bool   // drop both stock tables, with every session, and create them again
 }
 
-// Script is what an installation, or its removal, does: the batches that are sent. It is empty if there is nothing to
-// do.
+// Script has the batches of an installation, or of its removal. It is empty if there is nothing to do.
 type Script struct {
 	Database string
 	Steps    []Step
@@ -32,13 +31,13 @@ type Script struct {
 type Step struct {
 	Title   string
 	Batches []schema.Batch
-	// Transaction: between BEGIN TRANSACTION and COMMIT. A step without is one statement, or one that
-	// can't be in a transaction.
+	// Transaction means that the batches are sent between BEGIN TRANSACTION and COMMIT. A step without it has one
+	// statement, or a statement that can't be in a transaction.
 	Transaction bool
-	inMaster    bool // before USE of the database
+	inMaster    bool // the step runs in master, before USE of the database
 }
 
-// Refusal is the reason why an installation does not begin.
+// Refusal is the error of an installation that was refused before anything was sent.
 type Refusal struct{ Reason string }
 
 // Error returns the reason.
@@ -46,8 +45,8 @@ func (r *Refusal) Error() string { return r.Reason }
 
 func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
 
-// PlanInstall decides what to do to a database that is found as f. It refuses (with a *Refusal) a tempdb-type
-// install, an install by ASP.NET 1.x, and the system databases.
+// PlanInstall returns the script that installs into a database with the state f. It refuses, with a *Refusal, an install
+// of the tempdb type, an install by ASP.NET 1.x, and the system databases.
 func PlanInstall(f Found, o InstallOptions) (Script, error) {
 	s := Script{Database: o.Database}
 	if err := f.refuses(o); err != nil {
@@ -66,7 +65,7 @@ func PlanInstall(f Found, o InstallOptions) (Script, error) {
 	extended := !o.StockOnly || f.Tables["mirrorstateepoch"]
 	stock := stockStep(parts, f, o.Recreate)
 	if o.Recreate && f.Tables["mirrorstateepoch"] {
-		// To proxies it looks extended all the time: so it must be.
+		// Proxies treat the schema as extended throughout, so the columns must be there when the transaction ends.
 		stock.Batches = append(stock.Batches, parts.columns)
 		f.Columns = extensionColumns
 	}
@@ -100,11 +99,11 @@ func named(batches []schema.Batch, database, user, login string) []schema.Batch 
 	return out
 }
 
-// quoteName brackets a name as QUOTENAME does.
+// quoteName puts a name in brackets, as QUOTENAME does.
 func quoteName(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
-// refusesNames returns why a name cannot be in the script. The script that is printed is the script that is sent, so
-// both have the same limits.
+// refusesNames returns an error if a name cannot be in a printed script. The same script is sent, so it has the same
+// limits.
 func (f Found) refusesNames(o InstallOptions) error {
 	err := cmp.Or(sqlname.CheckAll("database", o.Database), sqlname.CheckAll("login", o.Grant), sqlname.CheckAll("user", f.User))
 	if err != nil {
@@ -113,7 +112,7 @@ func (f Found) refusesNames(o InstallOptions) error {
 	return nil
 }
 
-// refuses returns why nothing can be installed in the database.
+// refuses returns an error if nothing can be installed in the database.
 func (f Found) refuses(o InstallOptions) error {
 	if err := f.refusesNames(o); err != nil {
 		return err
@@ -122,7 +121,7 @@ func (f Found) refuses(o InstallOptions) error {
 	case name == "":
 		return errors.New("no database is named")
 	case name == "master" || name == "tempdb" || name == "model" || name == "msdb":
-		return refuse("%s is the system's: name a database of its own (initial catalog)", o.Database)
+		return refuse("%s is a system database: name another database (initial catalog)", o.Database)
 	case !f.Exists || o.Recreate:
 		return cmp.Or(f.refusesObstacles(o), f.refusesLogin(o))
 	case f.TempType():
@@ -130,19 +129,19 @@ func (f Found) refuses(o InstallOptions) error {
 		if f.TempTables {
 			reason = "its tables are in tempdb"
 		}
-		return refuse("%s was made by aspnet_regsql -sstype t: %s, so that sessions are neither mirrored nor kept over a restart, and the extension has no place. "+
-			"Make a persisted one beside it (another initial catalog), or make this one anew with --recreate %s: the sessions in tempdb are not carried over", o.Database, reason, o.Database)
+		return refuse("%s was made by aspnet_regsql -sstype t: %s, so sessions are neither mirrored nor kept across a restart, and it can't be extended. "+
+			"Create another database (another initial catalog), or create this one again with --recreate %s, which does not copy the sessions in tempdb", o.Database, reason, o.Database)
 	case f.Tables["aspstatetempsessions"] && !f.Flags:
-		return refuse("%s was made by ASP.NET 1.x: run aspnet_regsql of .NET Framework 2.0 or later, or make it anew with --recreate %s, which drops its sessions", o.Database, o.Database)
+		return refuse("%s was made by ASP.NET 1.x: run aspnet_regsql of .NET Framework 2.0 or later, or create it again with --recreate %s, which drops its sessions", o.Database, o.Database)
 	case len(f.Columns) != 0 && len(f.Columns) != len(extensionColumns) && !f.earlier():
-		return refuse("of the extension's columns only these are there: %s. An installation was taken apart by hand: drop them (ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN …), and install again",
+		return refuse("only these columns of the extension exist: %s. The others were dropped by hand: drop these too (ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN …), and install again",
 			strings.Join(f.Columns, ", "))
 	}
 	return cmp.Or(f.refusesObstacles(o), f.refusesLogin(o))
 }
 
-// refusesObstacles returns what was added to the tables that an installation does not support. Tables that are
-// dropped do not count.
+// refusesObstacles returns an error if the tables have an addition that an installation does not support. Tables that
+// will be dropped do not count.
 func (f Found) refusesObstacles(o InstallOptions) error {
 	for _, one := range f.Obstacles {
 		dropped := o.Recreate && strings.HasPrefix(strings.ToLower(one.Table), "aspstatetemp")
@@ -156,16 +155,16 @@ func (f Found) refusesObstacles(o InstallOptions) error {
 	return nil
 }
 
-// refusesLogin returns why the login cannot get access.
+// refusesLogin returns an error if the login cannot get access.
 func (f Found) refusesLogin(o InstallOptions) error {
 	if o.Grant == "" || f.Assumed {
 		return nil
 	}
 	switch {
 	case !f.Login:
-		return refuse("there is no login %s on this server. Make it here: CREATE LOGIN %s WITH PASSWORD = N'…', DEFAULT_DATABASE = [master]; pair logins carries it to the mirror with the same SID, pair setup where the servers are no pair yet", o.Grant, quoteName(o.Grant))
+		return refuse("there is no login %s on this server. Create it here: CREATE LOGIN %s WITH PASSWORD = N'…', DEFAULT_DATABASE = [master]. Then copy it to the mirror with the same SID: with pair logins, or with pair setup if the servers are not a pair yet", o.Grant, quoteName(o.Grant))
 	case f.Orphan && !o.Recreate:
-		return refuse("the database has a user %s that belongs to another login of that name (its SID differs). Mend it with ALTER USER %s WITH LOGIN = %s, and run this again",
+		return refuse("the database has a user %s that belongs to another login with that name (its SID differs). Run ALTER USER %s WITH LOGIN = %s, and run this again",
 			o.Grant, quoteName(o.Grant), quoteName(o.Grant))
 	}
 	return nil
@@ -189,8 +188,8 @@ type ownTable struct {
 	schema.Batch
 }
 
-// readParts sorts the batches of the schema. It leaves out the DROP PROCEDURE before each CREATE: dropping a
-// procedure drops the rights on it.
+// readParts sorts the batches of the schema into parts. It leaves out the DROP PROCEDURE before each CREATE, because
+// dropping a procedure would drop the rights on it.
 func readParts() (*parts, error) {
 	all, err := schema.All()
 	if err != nil {
@@ -241,19 +240,20 @@ func procedureName(text string) (string, bool) {
 	return name, ok && name != ""
 }
 
-// stockStep creates the missing stock objects. Existing ones are .NET's own: their text and rights stay as they are.
+// stockStep returns the step that creates the missing stock objects. Existing objects belong to .NET: their texts and
+// rights are not changed.
 func stockStep(p *parts, f Found, recreate bool) Step {
-	step := Step{Title: "make the stock objects that are missing", Transaction: true}
+	step := Step{Title: "create the missing stock objects", Transaction: true}
 	if recreate {
-		step.Title = "drop every session, and make the stock objects anew"
+		step.Title = "drop every session, and create the stock objects again"
 		step.Batches = append(step.Batches, schema.Install("recreate.sql")...)
 	}
 	for _, name := range p.stock {
 		b := p.create[strings.ToLower(name)]
-		switch text, stands := f.Procedures[strings.ToLower(name)]; {
-		case !stands:
+		switch text, exists := f.Procedures[strings.ToLower(name)]; {
+		case !exists:
 			step.Batches = append(step.Batches, b)
-		case recreate && !sameText(text, b.Text): // those of a tempdb install, or of ASP.NET 1.x, are for other tables
+		case recreate && !sameText(text, b.Text): // the procedures of a tempdb install, or of ASP.NET 1.x, use other tables
 			step.Batches = append(step.Batches, altered(b))
 		}
 	}
@@ -263,13 +263,13 @@ func stockStep(p *parts, f Found, recreate bool) Step {
 	return step
 }
 
-// altered changes a batch that creates a procedure to one that alters it, so that its rights stay.
+// altered returns a batch that alters the procedure which b creates, so that the rights on it stay.
 func altered(b schema.Batch) schema.Batch {
 	b.Text = strings.Replace(b.Text, "CREATE PROCEDURE", "ALTER PROCEDURE", 1)
 	return b
 }
 
-// columnsStep adds the columns: one statement, which changes no row.
+// columnsStep returns the step that adds the columns. It is one statement, which changes no row.
 func columnsStep(p *parts, f Found) Step {
 	step := Step{Title: "add the extension's columns to ASPStateTempSessions"}
 	switch {
@@ -281,10 +281,10 @@ func columnsStep(p *parts, f Found) Step {
 	return step
 }
 
-// extensionStep creates the extension's tables, rows and procedures. Until it has been applied as a whole, every
-// proxy treats the schema as a stock one.
+// extensionStep returns the step that creates the extension's tables, rows and procedures. Until the whole step is
+// applied, every proxy treats the schema as a stock one.
 func extensionStep(p *parts, f Found) Step {
-	step := Step{Title: "make the extension's tables and procedures", Transaction: true}
+	step := Step{Title: "create the extension's tables and procedures", Transaction: true}
 	for _, t := range p.ownTables {
 		if !f.Tables[strings.ToLower(t.name)] {
 			step.Batches = append(step.Batches, t.Batch)
@@ -297,8 +297,8 @@ func extensionStep(p *parts, f Found) Step {
 	}
 	for _, name := range p.extended {
 		b := p.create[strings.ToLower(name)]
-		switch text, stands := f.Procedures[strings.ToLower(name)]; {
-		case !stands:
+		switch text, exists := f.Procedures[strings.ToLower(name)]; {
+		case !exists:
 			step.Batches = append(step.Batches, b)
 		case !sameText(text, b.Text):
 			step.Batches = append(step.Batches, altered(b))
@@ -307,8 +307,8 @@ func extensionStep(p *parts, f Found) Step {
 	return step
 }
 
-// sameText compares two texts of a procedure, except for spaces at the ends of lines, comments before it, and whether
-// it says CREATE or ALTER.
+// sameText reports whether two texts of a procedure are equal. It ignores spaces at the ends of lines, comments before
+// the statement, and the difference between CREATE and ALTER.
 func sameText(a, b string) bool { return plainText(a) == plainText(b) }
 
 func plainText(text string) string {
@@ -326,10 +326,10 @@ func plainText(text string) string {
 	return text
 }
 
-// roleStep creates the role, grants it its rights, and adds the login. Without a login it repairs the rights of an
-// existing role.
+// roleStep returns the step that creates the role, grants its rights, and adds the login to it. Without a login it only
+// repairs the rights of an existing role.
 func roleStep(f Found, o InstallOptions, extended bool) Step {
-	step := Step{Title: "give the role " + InstallRole + " its rights", Transaction: true}
+	step := Step{Title: "grant the role " + InstallRole + " its rights", Transaction: true}
 	if !f.Role && o.Grant == "" {
 		return step
 	}
@@ -357,7 +357,7 @@ func roleStep(f Found, o InstallOptions, extended bool) Step {
 	return step
 }
 
-// PlanUninstall decides how to remove the extension. Sessions, applications and stock objects stay.
+// PlanUninstall returns the script that removes the extension. Sessions, applications and stock objects stay.
 func PlanUninstall(f Found, database string) (Script, error) {
 	s := Script{Database: database}
 	if err := f.refusesNames(InstallOptions{Database: database}); err != nil {
@@ -375,8 +375,8 @@ func PlanUninstall(f Found, database string) (Script, error) {
 		there = there || f.Tables[strings.ToLower(t.name)]
 	}
 	for _, name := range p.extended {
-		_, stands := f.Procedures[strings.ToLower(name)]
-		there = there || stands
+		_, exists := f.Procedures[strings.ToLower(name)]
+		there = there || exists
 	}
 	if there {
 		s.add(Step{Title: "drop the extension's tables and procedures", Batches: schema.Install("uninstall.sql"), Transaction: true})

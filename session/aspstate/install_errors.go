@@ -1,40 +1,9 @@
 package aspstate
 
-import (
-	"errors"
-	"fmt"
+import "fmt"
 
-	mssql "github.com/microsoft/go-mssqldb"
-)
-
-// errorNumbers returns SQL Server's numbers of an error in the order in which they arrived: first the cause, then its
-// consequences. The driver's error itself has the last one.
-func errorNumbers(err error) (numbers []int32) {
-	if e, ok := errors.AsType[mssql.Error](err); ok && len(e.All) > 0 {
-		for _, one := range e.All {
-			numbers = append(numbers, one.Number)
-		}
-		return numbers
-	}
-	if n := errorNumber(err); n != 0 {
-		numbers = append(numbers, n)
-	}
-	return numbers
-}
-
-// errorNumber returns SQL Server's number of an error; 0: it is not SQL Server's.
-func errorNumber(err error) int32 {
-	if e, ok := errors.AsType[interface {
-		error
-		SQLErrorNumber() int32
-	}](err); ok {
-		return e.SQLErrorNumber()
-	}
-	return 0
-}
-
-// sentences say what to do about the refusals of SQL Server that an installation can meet. Source of the numbers: its
-// list of engine events.
+// sentences have the advice for the errors of SQL Server that an installation can get. Source of the numbers: SQL
+// Server's list of engine events.
 var sentences = map[int32]string{
 	229:   "the login may read this database but not change it: use a member of db_owner there",
 	262:   "the login may not create that: it needs the server role dbcreator for a database, and db_owner in an existing database",
@@ -76,10 +45,10 @@ var sentences = map[int32]string{
 	18456: "the login failed: see user and password, and the server's error log for the reason",
 }
 
-// ExplainInstall adds to an error of SQL Server during an installation its number and what to do about it.
+// ExplainInstall adds the number and advice to an error of SQL Server during an installation.
 func ExplainInstall(err error) error { return explain(err) }
 
-// explain adds to an error of SQL Server what to do about it.
+// explain adds the number and advice to an error of SQL Server.
 func explain(err error) error {
 	if err == nil {
 		return nil

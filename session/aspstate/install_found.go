@@ -16,26 +16,26 @@ import (
 type Found struct {
 	Server  string // @@SERVERNAME
 	Version string // ProductVersion
-	Exists  bool   // the database
-	Assumed bool   // nobody looked: for a dry run
+	Exists  bool   // the database exists
+	Assumed bool   // for a dry run: no server was asked
 
 	Tables     map[string]bool
-	Procedures map[string]string // with their texts; "" where they may not be seen
+	Procedures map[string]string // with their texts; "" if the login may not see the text
 	Flags      bool              // ASPStateTempSessions has the column Flags: ASP.NET 2.0 or later
-	Columns    []string          // those of the extension's that are there
+	Columns    []string          // the columns of the extension that exist
 	TempTables bool              // tempdb has ASPStateTempSessions
 	EpochRow   bool
 	SweepRow   bool
-	Obstacles  []Obstacle // what somebody added to these tables
+	Obstacles  []Obstacle // additions to these tables that are not supported
 
-	Role    bool            // InstallRole
-	Granted map[string]bool // to it: "EXECUTE dbo.name", in lower case
-	Login   bool            // the one to grant to is there
-	User    string          // its user here; empty: none
-	Orphan  bool            // there is a user of its name that is another login's
-	Member  bool            // its user is a member of InstallRole
+	Role    bool            // InstallRole exists
+	Granted map[string]bool // the rights of InstallRole: "EXECUTE dbo.name", in lower case
+	Login   bool            // InstallOptions.Grant exists as a login
+	User    string          // the login's user in this database; empty: it has none
+	Orphan  bool            // a user with the login's name belongs to another login
+	Member  bool            // the login's user is a member of InstallRole
 
-	Unread []error // of LookPast: what the server refused to show, each with what it was about
+	Unread []error // of LookPartly: the errors of what the server refused to show
 }
 
 // Obstacle is something that was added to a table of ASPState, or of the extension, and that is not supported.
@@ -46,15 +46,15 @@ type Obstacle struct {
 	Other string // the other table of a foreign key
 }
 
-// String says what is wrong, and how to repair it.
+// String returns a text that says what is wrong, and how to repair it.
 func (o Obstacle) String() string {
 	switch o.Kind {
 	case obstacleTrigger:
-		return fmt.Sprintf("dbo.%s has an enabled trigger %s: statements with OUTPUT, which an acquire is, fail there (334). DISABLE TRIGGER %s ON dbo.%s, or drop it", o.Table, o.Name, quoteName(o.Name), quoteName(o.Table))
+		return fmt.Sprintf("dbo.%s has an enabled trigger %s: statements with OUTPUT, such as an acquire, fail there (334). DISABLE TRIGGER %s ON dbo.%s, or drop it", o.Table, o.Name, quoteName(o.Name), quoteName(o.Table))
 	case obstacleKey:
 		return fmt.Sprintf("the foreign key %s ties dbo.%s to %s: removals, the sweep or new sessions fail (547). ALTER TABLE … DROP CONSTRAINT %s", o.Name, o.Table, o.Other, quoteName(o.Name))
 	}
-	return fmt.Sprintf("dbo.%s is memory-optimized: it knows no such lock hints, and a database with such tables can't be mirrored. Keep it as a table on disk", o.Table)
+	return fmt.Sprintf("dbo.%s is memory-optimized: it does not support the lock hints, and a database with such tables can't be mirrored. Use a table on disk", o.Table)
 }
 
 const (
@@ -78,7 +78,7 @@ func (f Found) earlier() bool {
 	})
 }
 
-// TempType reports whether it is a tempdb-type install: procedures without their tables.
+// TempType reports whether the install is of the tempdb type: it has the procedures without their tables.
 func (f Found) TempType() bool {
 	_, reads := f.Procedures["tempgetstateitem"]
 	return reads && !f.Tables["aspstatetempsessions"]
@@ -103,8 +103,8 @@ func (f Found) Extended() bool {
 	return len(f.Columns) == len(extensionColumns) && f.EpochRow && f.SweepRow
 }
 
-// Kind says in a word what stands there: nothing (no database), empty, stock, extended, partial (an extension that
-// is not complete), or tempdb.
+// Kind returns one word for what was found: nothing (no database), empty, stock, extended, partial (an incomplete
+// extension), or tempdb.
 func (f Found) Kind() string {
 	own := len(f.Columns) > 0
 	for name := range f.Tables {
@@ -146,7 +146,7 @@ func Assume(what string) (Found, error) {
 	f.Exists, f.Flags = true, true
 	f.Tables["aspstatetempsessions"], f.Tables["aspstatetempapplications"] = true, true
 	for _, name := range p.stock {
-		f.Procedures[strings.ToLower(name)] = "" // Microsoft's, or ours: nobody looked
+		f.Procedures[strings.ToLower(name)] = "" // unknown: Microsoft's text, or ours
 	}
 	if what == "extended" {
 		for _, t := range p.ownTables {
@@ -160,7 +160,7 @@ func Assume(what string) (Found, error) {
 	return f, nil
 }
 
-// withoutSessions returns what is left when both stock tables are dropped.
+// withoutSessions returns f after both stock tables were dropped.
 func (f Found) withoutSessions() Found {
 	tables := map[string]bool{}
 	for name := range f.Tables {
@@ -170,7 +170,7 @@ func (f Found) withoutSessions() Found {
 	return f
 }
 
-// grantLine finds what a GRANT gives.
+// grantLine matches a GRANT: the permission, and the object.
 var grantLine = regexp.MustCompile(`(?m)^GRANT (\w+) ON (\S+) TO `)
 
 // grantedAll reports whether the role has all the rights that the script grants.
@@ -187,8 +187,8 @@ func (f Found) grantedAll(script []schema.Batch) bool {
 
 // The queries of an installation. lookServer is asked in master, the others in the database.
 //
-// SUSER_SID finds a Windows account that is no login here too, for which CREATE USER then fails (15007). So a login counts by its
-// row in sys.server_principals. Who may not see the rows of others takes SUSER_SID's word.
+// SUSER_SID also finds a Windows account that is not a login here; CREATE USER would fail for it (15007). So a login exists
+// if it has a row in sys.server_principals. If this login may not see other logins' rows, the result of SUSER_SID is used.
 const (
 	lookServer = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, ` +
 		`CASE WHEN DB_ID(@db) IS NULL THEN 0 ELSE 1 END AS there, ` +
@@ -197,7 +197,7 @@ const (
 		`WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW ANY DEFINITION') = 1 THEN 0 ` +
 		`WHEN SUSER_SID(@login) IS NULL THEN 0 ELSE 1 END AS login`
 
-	// Where the logins can't be read, and none is asked for.
+	// For a server whose logins cannot be read, if no login is needed.
 	lookServerAlone = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, ` +
 		`CASE WHEN DB_ID(@db) IS NULL THEN 0 ELSE 1 END AS there, ` +
 		`CASE WHEN OBJECT_ID(N'tempdb.dbo.ASPStateTempSessions', N'U') IS NULL THEN 0 ELSE 1 END AS in_tempdb, 0 AS login`
@@ -208,13 +208,13 @@ const (
 	lookRole = `SELECT p.permission_name, o.name FROM sys.database_permissions AS p JOIN sys.objects AS o ON o.object_id = p.major_id ` +
 		`JOIN sys.database_principals AS r ON r.principal_id = p.grantee_principal_id WHERE r.name = N'` + InstallRole + `' AND p.state IN ('G', 'W') AND p.class = 1 AND p.minor_id = 0 AND o.schema_id = 1`
 
-	// Only tables of these names matter; what is not ours has others.
+	// Only tables with these names matter; other tables are not ours.
 	lookTriggers = `SELECT o.name, t.name, N'' AS other FROM sys.triggers AS t JOIN sys.objects AS o ON o.object_id = t.parent_id ` +
 		`WHERE t.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name, t.name`
 	lookKeys = `SELECT o.name, k.name, x.name AS other FROM sys.foreign_keys AS k JOIN sys.objects AS o ON o.object_id = k.referenced_object_id OR o.object_id = k.parent_object_id ` +
 		`JOIN sys.objects AS x ON (x.object_id = k.referenced_object_id OR x.object_id = k.parent_object_id) AND (x.object_id <> o.object_id OR k.referenced_object_id = k.parent_object_id) ` +
 		`WHERE k.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY k.name, o.name`
-	// The column came with SQL Server 2014.
+	// The column is_memory_optimized exists since SQL Server 2014.
 	lookMemory = `SELECT o.name, N'' AS name, N'' AS other FROM sys.tables AS o ` +
 		`WHERE o.is_memory_optimized = 1 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name`
 
@@ -224,19 +224,19 @@ const (
 		`FROM sys.database_principals AS u WHERE u.sid = SUSER_SID(@login) OR u.name = @login`
 )
 
-// Look finds out what stands in a database of the server at the other end of conn, which is in master and is
-// left in the database, if that is there. login is the one to be granted to; empty: none.
+// Look reads the state of a database. conn must be in master; afterwards it is in the database, if that exists. login is
+// the login that is to get access; empty: no login.
 func Look(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
-	f, err := LookPast(ctx, conn, database, login)
+	f, err := LookPartly(ctx, conn, database, login)
 	if err == nil && len(f.Unread) > 0 {
 		err = fmt.Errorf("look at %s: %w", database, f.Unread[0])
 	}
 	return f, err
 }
 
-// LookPast is Look for who would rather know a part than nothing: rows, rights and obstacles that the server refuses to show stand
-// in Found.Unread. Rows that can't be read count as there.
-func LookPast(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
+// LookPartly is Look for callers that accept incomplete results. If the server refuses to show rows, rights or obstacles, the
+// errors are in Found.Unread. Rows that can't be read count as existing.
+func LookPartly(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
 	f := Found{Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
 	server := func(query string, args ...any) error {
 		return conn.QueryRowContext(ctx, query, append(args, sql.Named("db", database))...).Scan(&f.Server, &f.Version, &f.Exists, &f.TempTables, &f.Login)
@@ -300,7 +300,7 @@ func (f *Found) lookObjects(ctx context.Context, conn *sql.Conn) error {
 	}, lookObjects)
 }
 
-// lookObstacles finds what was added to the tables.
+// lookObstacles finds additions to the tables that are not supported.
 func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 	major, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
 	for _, look := range []struct {
@@ -314,7 +314,7 @@ func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 			o := Obstacle{Kind: look.kind}
 			err := rows.Scan(&o.Table, &o.Name, &o.Other)
 			if last := len(f.Obstacles) - 1; last >= 0 && o.Kind == obstacleKey && f.Obstacles[last].Table == o.Other && f.Obstacles[last].Name == o.Name {
-				return err // seen from its other table
+				return err // the same key, found from its other table
 			}
 			f.Obstacles = append(f.Obstacles, o)
 			return err
@@ -326,7 +326,7 @@ func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// refused records that the server refused to show something; it returns any other error.
+// refused returns err, unless the server refused to show something: then it records err in Unread and returns nil.
 func (f *Found) refused(what string, err error) error {
 	if err == nil || errorNumber(err) == 0 {
 		return err
@@ -353,7 +353,7 @@ func (f *Found) lookColumns(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// lookRows finds the one row of two tables of the extension.
+// lookRows checks whether the two tables of the extension that have one row have it.
 func (f *Found) lookRows(ctx context.Context, conn *sql.Conn) error {
 	for table, there := range map[string]*bool{"MirrorStateEpoch": &f.EpochRow, "MirrorStateSweep": &f.SweepRow} {
 		if !f.Tables[strings.ToLower(table)] {
@@ -361,7 +361,7 @@ func (f *Found) lookRows(ctx context.Context, conn *sql.Conn) error {
 		}
 		err := eachRow(ctx, conn, func(*sql.Rows) error { *there = true; return nil }, "SELECT Id FROM dbo."+table+" WHERE Id = 1")
 		if err != nil {
-			*there = true // nobody knows
+			*there = true // unknown, so it counts as existing
 		}
 		if err := f.refused("the row of "+table, err); err != nil {
 			return err

@@ -10,9 +10,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// A server that runs on a stock ASPState takes the extension as soon as it is there, and no call
-// fails. Taken away it is noticed within a look at the pair; and installed again it is used again,
-// though its epochs begin anew.
+// A server that runs on a stock ASPState uses the extension as soon as it is installed, and no call fails. After the
+// extension is removed, this is noticed at the next probe. After it is installed again, it is used again, although
+// its epochs begin again.
 func TestInstall_UnderLiveCalls(t *testing.T) {
 	servers, db := emptyServers(t)
 	whole := aspstate.InstallOptions{Database: "ASPState"}
@@ -29,7 +29,8 @@ func TestInstall_UnderLiveCalls(t *testing.T) {
 		_, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.Operation{})
 		return err
 	}
-	// until calls until the schema is noticed and a call after that is done: the first may still be of the term before.
+	// until makes calls until the schema is noticed, and one more: the first of them may still belong to the previous
+	// term.
 	until := func(schema string) (failed int) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

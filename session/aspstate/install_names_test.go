@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// No name that sqlcmd would read as its own is put into a script, whether somebody gives it or the database has it.
+// No name that sqlcmd would interpret is put into a script, whether it comes from an option or from the database.
 func TestPlanInstall_RefusesNames(t *testing.T) {
 	for _, bad := range []string{"web\nGO\n:!! touch x", "a$(b)", ":r x.sql", "!!dir", "GO", "a\u2028b", "a\x1b[2J"} {
 		for _, onto := range []string{"nothing", "stock", "extended"} {

@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// How long an installation waits for locks: a statement gives up after a second (install/session.sql). Its step is
-// then repeated after a rest that grows, so that live calls always go first.
+// How long an installation waits for locks. A statement that gets no lock within a second fails (install/session.sql).
+// Its step is then repeated after a rest, which grows, so that live calls are served first.
 const (
 	firstRest = 200 * time.Millisecond
 	longRest  = 5 * time.Second
-	// batchTime bounds one batch; an ALTER TABLE of nullable columns changes no row, and a DROP TABLE frees pages.
+	// batchTime bounds one batch. Batches are short: an ALTER TABLE of nullable columns changes no row, and a DROP TABLE
+	// only frees pages.
 	batchTime = 60 * time.Second
 )
 
-// SQL Server's numbers for a lock that was not granted in time, for the victim of a deadlock, and for CREATE DATABASE
-// while the database model is in use (it comes before 1802).
+// SQL Server's error numbers for a step that is repeated.
 const (
-	errLockTimeout = 1222
-	errDeadlock    = 1205
-	errModelInUse  = 1807
+	errLockTimeout = 1222 // a lock was not granted in time
+	errDeadlock    = 1205 // the victim of a deadlock
+	errModelInUse  = 1807 // CREATE DATABASE while the database model is in use; 1802 follows
 )
 
-// Run sends the script over conn. A step that meets a lock, or is the victim of a deadlock, is rolled back and
-// repeated until ctx ends, and progress is called. After an error all steps before the failed one have been applied.
-// A step is applied as a whole or not at all, and the script may be planned and run again.
+// Run sends the script over conn. If a step gets no lock, or is the victim of a deadlock, it is rolled back and repeated
+// until ctx ends. Run reports each step and each repetition to progress. A step is applied as a whole or not at all.
+// After an error, the steps before the failed one have been applied, and the script may be planned and run again.
 func (s Script) Run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
 	for _, sec := range s.sections() {
 		if sec.title != "" {
@@ -50,7 +50,7 @@ func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text s
 		if number == 0 {
 			return err
 		}
-		progress(fmt.Sprintf("others hold a lock (%d); nothing was changed, trying again in %s", number, rest))
+		progress(fmt.Sprintf("other sessions hold a lock (%d); nothing was changed, trying again in %s", number, rest))
 		wait := time.NewTimer(rest)
 		select {
 		case <-wait.C:
@@ -61,7 +61,7 @@ func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text s
 	}
 }
 
-// passing returns the number of an error that passes by itself; 0: it is another error.
+// passing returns the number of a temporary error; 0 for another error.
 func passing(err error) int32 {
 	for _, number := range errorNumbers(err) {
 		if number == errLockTimeout || number == errDeadlock || number == errModelInUse {

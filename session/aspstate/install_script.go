@@ -17,13 +17,13 @@ func marked(script string) string {
 	return script
 }
 
-// section is a list of batches that are sent in order, and again from the first one after a lock.
+// section is a list of batches that are sent in order. If one of them gets no lock, all are sent again.
 type section struct {
 	title   string
 	batches []string
 }
 
-// sections returns all that is sent, in order. Both Run and WriteScript use it: the script that is printed is the
+// sections returns everything that is sent, in order. Both Run and WriteScript use it, so the printed script is the
 // script that is run.
 func (s Script) sections() []section {
 	if s.Empty() {
@@ -54,9 +54,9 @@ func texts(batches []schema.Batch) []string {
 	return out
 }
 
-// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio: head as comments, the commands that
-// have these clients stop at the first error (install/sqlcmd.sql), and then what Run sends. A script that is not all
-// ASCII, because of a name in it, begins with a byte order mark: sqlcmd reads a file without one in the code page of
+// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio. It consists of head as comments, the
+// commands that make these clients stop at the first error (install/sqlcmd.sql), and what Run sends. If a name in the
+// script is not ASCII, the script begins with a byte order mark: without one, sqlcmd reads the file in the code page of
 // its machine.
 func (s Script) WriteScript(w io.Writer, head ...string) error {
 	var b strings.Builder

@@ -19,20 +19,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// emptyServers are two embedded servers without databases, and a connection to a's master.
+// emptyServers returns two embedded servers without databases, and a connection to master on a.
 func emptyServers(t *testing.T) (*embedded.Pair, *sql.DB) {
 	t.Helper()
 	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true})
 	return servers, openDB(t, servers.Partner("a").ConnectionString(""))
 }
 
-// install installs, and gives the titles of what was done.
+// install installs, and returns the titles of the steps.
 func install(t *testing.T, db *sql.DB, o aspstate.InstallOptions) (done []string, err error) {
 	t.Helper()
 	return planned(t, db, o.Database, o.Grant, func(f aspstate.Found) (aspstate.Script, error) { return aspstate.PlanInstall(f, o) }, t.Context(), func(string) {})
 }
 
-// uninstall takes the extension away.
+// uninstall removes the extension.
 func uninstall(t *testing.T, db *sql.DB, database string) []string {
 	t.Helper()
 	done, err := planned(t, db, database, "", func(f aspstate.Found) (aspstate.Script, error) { return aspstate.PlanUninstall(f, database) }, t.Context(), func(string) {})
@@ -42,7 +42,7 @@ func uninstall(t *testing.T, db *sql.DB, database string) []string {
 	return done
 }
 
-// planned looks, plans and runs.
+// planned looks at the database, plans, and runs the script.
 func planned(t *testing.T, db *sql.DB, database, login string, plan func(aspstate.Found) (aspstate.Script, error), ctx context.Context, progress func(string)) (done []string, err error) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
@@ -67,7 +67,7 @@ func planned(t *testing.T, db *sql.DB, database, login string, plan func(aspstat
 	return done, script.Run(ctx, conn, progress)
 }
 
-// mustInstall installs, and wants these steps.
+// mustInstall installs, and checks the titles of the steps.
 func mustInstall(t *testing.T, db *sql.DB, o aspstate.InstallOptions, want ...string) {
 	t.Helper()
 	done, err := install(t, db, o)
@@ -81,14 +81,14 @@ func mustInstall(t *testing.T, db *sql.DB, o aspstate.InstallOptions, want ...st
 
 const (
 	stepCreate    = "create the database"
-	stepStock     = "make the stock objects that are missing"
+	stepStock     = "create the missing stock objects"
 	stepColumns   = "add the extension's columns to ASPStateTempSessions"
-	stepExtension = "make the extension's tables and procedures"
-	stepRole      = "give the role mirrorstate_proxy its rights"
-	stepRecreate  = "drop every session, and make the stock objects anew"
+	stepExtension = "create the extension's tables and procedures"
+	stepRole      = "grant the role mirrorstate_proxy its rights"
+	stepRecreate  = "drop every session, and create the stock objects again"
 )
 
-// pairAs is our view of two servers with a login of its own, ended with the test.
+// pairAs returns a Pair on two servers with a login of its own. It ends with the test.
 func pairAs(t *testing.T, servers *embedded.Pair, database, user, password string) *partner.Pair {
 	t.Helper()
 	cfg := partner.Config{Database: database}
@@ -140,7 +140,7 @@ func reads(t *testing.T, store session.Store, ref session.Ref, want string) {
 	}
 }
 
-// From nothing to stock, to extended, and back; a session lives through all of it.
+// From no database to stock, to extended, and back to stock. A session stays throughout.
 func TestInstall(t *testing.T) {
 	servers, db := emptyServers(t)
 	stock := aspstate.InstallOptions{Database: "ASPState", StockOnly: true}
@@ -150,7 +150,7 @@ func TestInstall(t *testing.T) {
 	smoke(t, servers, "ASPState", false, "aaaaaaaaaaaaaaaaaaaaaaaa")
 	mustInstall(t, db, whole, stepColumns, stepExtension)
 	mustInstall(t, db, whole)
-	mustInstall(t, db, stock) // takes nothing away
+	mustInstall(t, db, stock) // removes nothing
 	smoke(t, servers, "ASPState", true, "bbbbbbbbbbbbbbbbbbbbbbbb")
 	sessions := func() (n int) {
 		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM ASPState.dbo.ASPStateTempSessions").Scan(&n); err != nil {
@@ -178,7 +178,7 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// A name of one's own, in one go; two databases do not meet.
+// A database with another name is installed in one run. Two databases are independent.
 func TestInstall_CustomName(t *testing.T) {
 	servers, db := emptyServers(t)
 	mustInstall(t, db, aspstate.InstallOptions{Database: "Shop]State"}, stepCreate, stepStock, stepColumns, stepExtension)
@@ -190,8 +190,8 @@ func TestInstall_CustomName(t *testing.T) {
 	}
 }
 
-// What somebody took away by hand is made again, and nothing else.
-func TestInstall_Mends(t *testing.T) {
+// What was removed by hand is created again, and nothing else is changed.
+func TestInstall_CreatesWhatIsMissing(t *testing.T) {
 	_, db := emptyServers(t)
 	whole := aspstate.InstallOptions{Database: "ASPState"}
 	mustInstall(t, db, whole, stepCreate, stepStock, stepColumns, stepExtension)
@@ -226,7 +226,7 @@ func TestInstall_Recreate(t *testing.T) {
 	smoke(t, servers, "ASPState", true, "bbbbbbbbbbbbbbbbbbbbbbbb")
 }
 
-// A tempdb install has the procedures, and its tables elsewhere.
+// A tempdb install has the procedures, but its tables are in tempdb.
 func TestInstall_TempType(t *testing.T) {
 	servers, db := emptyServers(t)
 	stock := aspstate.InstallOptions{Database: "ASPState", StockOnly: true}
@@ -243,7 +243,7 @@ func TestInstall_TempType(t *testing.T) {
 	smoke(t, servers, "ASPState", false, "aaaaaaaaaaaaaaaaaaaaaaaa")
 }
 
-// The role is all that a proxy needs: the whole suite passes, the sweep and the listing too.
+// The role has all rights that a proxy needs: the whole suite passes, including the sweep and the list.
 func TestInstall_TheLeastRights(t *testing.T) {
 	servers, db := emptyServers(t)
 	whole := aspstate.InstallOptions{Database: "ASPState", Grant: "web"}
@@ -266,13 +266,13 @@ func TestInstall_TheLeastRights(t *testing.T) {
 		return storetest.Subject{Store: store, Extended: true, Age: storetest.NewAge(admin, true), Sweep: sweepOnce(store),
 			Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(admin) }}
 	})
-	// On stock, too: the batches want SELECT and DELETE.
+	// On the stock schema too: deleting in batches needs SELECT and DELETE.
 	uninstall(t, db, "ASPState")
 	stock := openStore(t, onStock{pairAs(t, servers, "ASPState", "web", "secret")})
 	if st, err := aspstate.NewSweeper(stock, steady{}, aspstate.SweepConfig{}, nil).Sweep(t.Context()); err != nil || st.Method != "DELETE in batches" {
 		t.Errorf("sweep on stock: %+v, %v", st, err)
 	}
-	t.Run("installing is not among them", func(t *testing.T) {
+	t.Run("the role may not install", func(t *testing.T) {
 		host, port, _ := net.SplitHostPort(servers.Partner("a").Addr())
 		web := openDB(t, fmt.Sprintf("server=%s;port=%s;user id=web;password=secret;encrypt=disable", host, port))
 		_, err := install(t, web, aspstate.InstallOptions{Database: "ASPState"})
@@ -286,7 +286,7 @@ func TestInstall_TheLeastRights(t *testing.T) {
 	})
 }
 
-// A user of the login's name that is another's is the trap of a database that came from another server.
+// A database that was copied from another server may have a user with the login's name that belongs to another login.
 func TestInstall_OrphanedUser(t *testing.T) {
 	_, db := emptyServers(t)
 	mustInstall(t, db, aspstate.InstallOptions{Database: "ASPState"}, stepCreate, stepStock, stepColumns, stepExtension)
@@ -306,7 +306,7 @@ func TestInstall_OrphanedUser(t *testing.T) {
 	mustInstall(t, db, grant, stepRole)
 }
 
-// A lock that somebody holds keeps the installation waiting, and not the other way round.
+// The installation waits for locks of other sessions, and they do not wait for the installation.
 func TestInstall_WaitsForLocks(t *testing.T) {
 	_, db := emptyServers(t)
 	mustInstall(t, db, aspstate.InstallOptions{Database: "ASPState", StockOnly: true}, stepCreate, stepStock)
@@ -322,7 +322,7 @@ func TestInstall_WaitsForLocks(t *testing.T) {
 	}
 	whole := aspstate.InstallOptions{Database: "ASPState"}
 	plan := func(f aspstate.Found) (aspstate.Script, error) { return aspstate.PlanInstall(f, whole) }
-	t.Run("until it is free", func(t *testing.T) {
+	t.Run("until the lock is released", func(t *testing.T) {
 		holder, waited := begin(), 0
 		_, err := planned(t, db, "ASPState", "", plan, t.Context(), func(text string) {
 			if strings.Contains(text, "1222") {
@@ -336,7 +336,7 @@ func TestInstall_WaitsForLocks(t *testing.T) {
 		}
 	})
 	uninstall(t, db, "ASPState")
-	t.Run("not for ever", func(t *testing.T) {
+	t.Run("until its context ends", func(t *testing.T) {
 		holder := begin()
 		defer holder.Rollback()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -345,5 +345,5 @@ func TestInstall_WaitsForLocks(t *testing.T) {
 			t.Error("it was installed beside the lock")
 		}
 	})
-	mustInstall(t, db, whole, stepColumns, stepExtension) // half of nothing was done
+	mustInstall(t, db, whole, stepColumns, stepExtension) // nothing of the failed step was applied
 }

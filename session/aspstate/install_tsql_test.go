@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// plantViews puts rows in place of views at a, which has what install made.
+// plantViews makes a return these rows for views. The database has what install made.
 func plantViews(t *testing.T, servers *embedded.Pair, views map[string][]map[string]any) {
 	t.Helper()
 	if err := servers.Partner("a").Plant(embedded.Planted{Views: views}); err != nil {
@@ -19,8 +19,8 @@ func plantViews(t *testing.T, servers *embedded.Pair, views map[string][]map[str
 	}
 }
 
-// A trigger, a foreign key or a memory-optimized table of somebody's makes the extension's statements fail: it is refused with the
-// way to mend it, before anything is changed.
+// With an added trigger, foreign key or memory-optimized table, statements of the extension would fail. So the
+// installation is refused before anything is changed, and the error says how to repair it.
 func TestInstall_RefusesWhatWasAddedToTheTables(t *testing.T) {
 	servers, db := emptyServers(t)
 	mustInstall(t, db, aspstate.InstallOptions{Database: "ASPState", StockOnly: true}, stepCreate, stepStock)
@@ -39,12 +39,12 @@ func TestInstall_RefusesWhatWasAddedToTheTables(t *testing.T) {
 		name    string
 		views   map[string][]map[string]any
 		options aspstate.InstallOptions
-		want    string // in the refusal; empty: none
+		want    string // a part of the refusal; empty: not refused
 	}{
 		{"an enabled trigger", trigger(false), aspstate.InstallOptions{}, "DISABLE TRIGGER [audit]]] ON dbo.[ASPStateTempSessions]"},
 		{"a disabled one", trigger(true), aspstate.InstallOptions{}, ""},
 		{"an enabled one, and no extension", trigger(false), aspstate.InstallOptions{StockOnly: true}, ""},
-		{"an enabled one, on a table that is made anew", trigger(false), aspstate.InstallOptions{Recreate: true}, ""},
+		{"an enabled one, on a table that is created again", trigger(false), aspstate.InstallOptions{Recreate: true}, ""},
 		{"a foreign key", key, aspstate.InstallOptions{}, "ties dbo.ASPStateTempApplications to ASPStateTempSessions"},
 		{"a foreign key to a table that would be dropped", key, aspstate.InstallOptions{Recreate: true}, "FK_shop"},
 		{"a memory-optimized table", memory, aspstate.InstallOptions{}, "memory-optimized"},
@@ -69,8 +69,8 @@ func TestInstall_RefusesWhatWasAddedToTheTables(t *testing.T) {
 	}
 }
 
-// CREATE DATABASE copies model, and is refused while somebody uses that: 1807, and then 1802, which alone would mean that the files
-// can't be made.
+// CREATE DATABASE copies model. If another session uses model, it fails with 1807 and then 1802. 1802 alone would
+// mean that the files cannot be created.
 func TestInstall_WaitsForModel(t *testing.T) {
 	servers, db := emptyServers(t)
 	busy := tds.Errors{{Number: 1807, Class: 16, State: 3, Message: "Could not obtain exclusive lock on database 'model'. Retry the operation later."},
@@ -92,7 +92,7 @@ func TestInstall_WaitsForModel(t *testing.T) {
 	if tries != 3 {
 		t.Errorf("made with try %d, want 3", tries)
 	}
-	// But not for ever.
+	// It does not wait forever.
 	tries, most = 0, 1<<30
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -108,8 +108,9 @@ func TestInstall_WaitsForModel(t *testing.T) {
 	}
 }
 
-// SUSER_SID finds Windows accounts that are no logins. A login counts by its row in sys.server_principals, to who can see it.
-func TestLook_LoginIsOneThatStands(t *testing.T) {
+// SUSER_SID also finds Windows accounts that are not logins. A login exists if it has a row in sys.server_principals,
+// unless this login may not see the rows.
+func TestLook_LoginMustExist(t *testing.T) {
 	servers, db := emptyServers(t)
 	for _, text := range []string{"CREATE LOGIN web WITH PASSWORD = 'x'", "CREATE LOGIN cron WITH PASSWORD = 'x'"} {
 		if _, err := db.ExecContext(t.Context(), text); err != nil {
@@ -131,20 +132,20 @@ func TestLook_LoginIsOneThatStands(t *testing.T) {
 		return f.Login
 	}
 	if !look(servers.User(), servers.Password(), "cron") || look(servers.User(), servers.Password(), "nobody") {
-		t.Error("to a sysadmin cron is a login, and nobody is none")
+		t.Error("for a sysadmin, cron must be a login, and nobody must not")
 	}
 	if !look("web", "x", "cron") || !look("web", "x", "web") || look("web", "x", "nobody") {
 		t.Error("to a login that does not see the others, those that have a SID are logins")
 	}
-	// An account of Windows: SUSER_SID knows it, and no login stands.
+	// A Windows account: SUSER_SID knows it, but there is no login.
 	plantViews(t, servers, map[string][]map[string]any{"sys.server_principals": {{"name": "web", "principal_id": 256, "type": "S"}}})
 	if look(servers.User(), servers.Password(), "cron") {
 		t.Error("an account that is no login counts as one")
 	}
 }
 
-// A job of another database, whose name LIKE would take for this one's, does not hold the sweep.
-func TestAgentJob_NameIsNoPattern(t *testing.T) {
+// A job of another database does not hold the sweep, even if LIKE would match its name.
+func TestAgentJob_NameIsNotAPattern(t *testing.T) {
 	servers, db := emptyServers(t)
 	for _, text := range []string{"CREATE DATABASE shop_state", "CREATE DATABASE [state [a-z]]]"} {
 		if _, err := db.ExecContext(t.Context(), text); err != nil {
@@ -177,7 +178,7 @@ func TestAgentJob_NameIsNoPattern(t *testing.T) {
 	}
 }
 
-// A script that is not all ASCII begins with a byte order mark, and no other does.
+// A script begins with a byte order mark only if it is not all ASCII.
 func TestWriteScript_ByteOrderMark(t *testing.T) {
 	for name, want := range map[string]bool{"ASPState": false, "Größe": true} {
 		f, err := aspstate.Assume("nothing")

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Side is what one partner tells of the database before the installation.
+// Side is the state of the database on one partner before the installation.
 type Side struct {
 	Partner partner.Name
 	Address string
@@ -27,7 +27,7 @@ const lookSide = `SELECT d.state_desc, CONVERT(nvarchar(60), DATABASEPROPERTYEX(
 	`m.mirroring_role_desc, m.mirroring_state_desc ` +
 	`FROM sys.databases AS d LEFT JOIN sys.database_mirroring AS m ON m.database_id = d.database_id WHERE d.name = @db`
 
-// LookSide asks one partner. conn is in master.
+// LookSide reads the state of the database on one partner into s. conn must be in master.
 func LookSide(ctx context.Context, conn *sql.Conn, database string, s *Side) error {
 	var state, update, role, mirroring sql.NullString
 	switch err := conn.QueryRowContext(ctx, lookSide, sql.Named("db", database)).Scan(&state, &update, &role, &mirroring); {
@@ -59,9 +59,9 @@ func (s Side) describe(database string) string {
 	return name + " is writable"
 }
 
-// Choose decides on which partner to install: on the principal, or on the one that has the database, or, if neither
-// has it, on the first one. on, "a" or "b", names the partner to use, which must be able to. The error is the reason
-// of a refusal.
+// Choose returns the index of the partner to install on: the principal, or else the one that has the database, or the
+// first one if neither has it. If on is "a" or "b", it is that partner, or an error if nothing can be installed there.
+// The error is a *Refusal.
 func Choose(sides [2]Side, database string, on partner.Name) (int, error) {
 	both := sides[0].describe(database) + "; " + sides[1].describe(database)
 	var writable []int
@@ -83,16 +83,16 @@ func Choose(sides [2]Side, database string, on partner.Name) (int, error) {
 	case len(writable) == 1:
 		return writable[0], nil
 	case len(writable) == 2:
-		return -1, refuse("both partners have a writable database %s, which is not mirrored: say which one is meant with --on a or --on b", database)
+		return -1, refuse("both partners have a writable database %s, which is not mirrored: choose one with --on a or --on b", database)
 	case sides[0].Exists || sides[1].Exists:
 		return -1, refuse("no partner is the principal of %s, and on a mirror nothing can be installed: %s", database, both)
 	case sides[0].Err != nil || sides[1].Err != nil:
-		return -1, refuse("it can't be told where %s is: %s. Where there is none yet, say where to make it with --on a or --on b", database, both)
+		return -1, refuse("the partner that has %s is not known: %s. If there is no such database yet, choose where to create it with --on a or --on b", database, both)
 	}
 	return 0, nil
 }
 
-// insist returns the partner that was named, if it can be used.
+// insist returns the index of the partner that was named, or an error if it cannot be used.
 func insist(sides [2]Side, database string, on partner.Name, principal int) (int, error) {
 	for i, s := range sides {
 		switch {

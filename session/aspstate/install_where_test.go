@@ -18,7 +18,7 @@ func TestChoose(t *testing.T) {
 		plain     = Side{Exists: true, State: "ONLINE", Writable: true}
 		principal = Side{Exists: true, State: "ONLINE", Writable: true, Role: "PRINCIPAL", Mirroring: "SYNCHRONIZED"}
 		mirror    = Side{Exists: true, State: "RESTORING", Role: "MIRROR", Mirroring: "SYNCHRONIZED"}
-		unseen    = Side{Exists: true, State: "RESTORING"} // a mirror, to a login that is no sysadmin
+		unseen    = Side{Exists: true, State: "RESTORING"} // a mirror, as a login without sysadmin sees it
 		readOnly  = Side{Exists: true, State: "ONLINE"}
 		down      = Side{Err: errors.New("connection refused")}
 	)
@@ -44,9 +44,9 @@ func TestChoose(t *testing.T) {
 		{"two of them, b wanted", plain, plain, "b", "b"},
 		{"a principal and an old one", principal, plain, "", "a"},
 		{"a principal, and the old one wanted", principal, plain, "b", "b is not the principal"},
-		{"a second one of the name", plain, none, "b", "would be another database"},
-		{"nothing here, and nobody there", none, down, "", "it can't be told where"},
-		{"nothing here, and nobody there, a wanted", none, down, "a", "a"},
+		{"a second database of that name", plain, none, "b", "would be another database"},
+		{"nothing on a, and b does not answer", none, down, "", "the partner that has ASPState is not known"},
+		{"nothing on a, and b does not answer, a wanted", none, down, "a", "a"},
 	} {
 		c.a.Partner, c.a.Address, c.b.Partner, c.b.Address = partner.A, "A", partner.B, "B"
 		at, err := Choose([2]Side{c.a, c.b}, "ASPState", c.on)
@@ -82,7 +82,7 @@ func TestExplainInstall(t *testing.T) {
 	}
 }
 
-// What stands beside the schema's files says the same as they do.
+// The scripts beside the schema files name every procedure and table of these files.
 func TestInstallScripts_nameEverything(t *testing.T) {
 	p, err := readParts()
 	if err != nil {
@@ -97,7 +97,7 @@ func TestInstallScripts_nameEverything(t *testing.T) {
 		}
 		return text
 	}
-	inner := []string{"CreateTempTables", "MirrorState_Enter_1", "MirrorState_Settle_1"} // others call them, which have the same owner
+	inner := []string{"CreateTempTables", "MirrorState_Enter_1", "MirrorState_Settle_1"} // other procedures call these, which have the same owner
 	roles, gone := all("role-stock.sql", "role-extension.sql"), all("uninstall.sql")
 	for _, name := range append(append([]string{}, p.stock...), p.extended...) {
 		if granted := strings.Contains(roles, "GRANT EXECUTE ON dbo."+name+" TO mirrorstate_proxy\n"); granted == slices.Contains(inner, name) {
@@ -147,7 +147,7 @@ func TestPlanInstall_altersWhatDiffers(t *testing.T) {
 	}
 }
 
-// One that lacks the latest columns alone gets those.
+// An extension that lacks only the latest columns gets these.
 func TestPlanInstall_earlierVersionLatestColumns(t *testing.T) {
 	f, err := Assume("extended")
 	if err != nil {
@@ -202,7 +202,7 @@ func TestPlanInstall_earlierVersion(t *testing.T) {
 	}
 }
 
-// What fails because the extension is older than this program says what to do.
+// The error of a call that fails because the extension is older than this program says what to do.
 func TestEarlierVersion(t *testing.T) {
 	for number, want := range map[int32]bool{2812: true, 8144: true, 8145: true, 1205: false} {
 		err := earlierVersion(mssql.Error{Number: number, Message: "m"})
@@ -228,7 +228,7 @@ func TestPlanInstall_refuses(t *testing.T) {
 		database string
 		want     string
 	}{
-		{"a system database", stock, "tempDB", "the system's"},
+		{"a system database", stock, "tempDB", "a system database"},
 		{"ASP.NET 1.x", old, "ASPState", "ASP.NET 1.x"},
 		{"half an extension", half, "ASPState", "LockOperationId, LockOperationCookie, LockActionFlags"},
 		{"tempdb", temp, "ASPState", "its tables are in tempdb"},

@@ -9,13 +9,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// keepsBack is a pair on a bad network: where it is told to, the first attempt of a write is kept
-// back, the write is sent again, and the attempt comes when that is answered.
+// keepsBack is a pair on a bad network. If next was called, it delays the first attempt of a write, sends the write
+// again, and executes the delayed attempt after the write was answered.
 type keepsBack struct {
 	aspstate.Pair
 	armed  bool
-	leaves bool                                                   // the caller, and nothing is sent again
-	kept   func(ctx context.Context, conn *partner.Attempt) error // the attempt that is on its way
+	leaves bool                                                   // the caller leaves, and nothing is sent again
+	kept   func(ctx context.Context, conn *partner.Attempt) error // the delayed attempt
 }
 
 // next implements storetest.KeepBack.
@@ -28,7 +28,7 @@ func (k *keepsBack) next(t *testing.T, leaves bool) (deliver func()) {
 			t.Fatal("no attempt was kept back")
 		}
 		err := k.Pair.Do(t.Context(), partner.Call{Label: "late"}, func(ctx context.Context, a *partner.Attempt) error {
-			_ = k.kept(ctx, a) // nobody waits for its answer
+			_ = k.kept(ctx, a) // its answer is not used
 			return nil
 		})
 		if err != nil {

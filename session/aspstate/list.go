@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// listText lists an application's sessions in the order of their keys. It reads the table itself and needs SELECT on
-// it, which logins for the procedures may lack.
+// listText lists an application's sessions in the order of their keys. It reads the table itself, so the login needs
+// SELECT on it.
 const listText = `SELECT TOP (@limit) SessionId, Created, Expires, Timeout, Locked, ` +
 	`DATEDIFF(second, LockDate, GETUTCDATE()) AS LockAge, Flags, ` +
 	`CASE WHEN Expires <= GETUTCDATE() AND (Locked = 0 OR LockDate <= DATEADD(second, -@lockTimeout, GETUTCDATE())) THEN 1 ELSE 0 END AS Expired, ` +
@@ -56,7 +56,7 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 		}
 		return entries, err
 	})
-	if err == session.ErrNotFound { // an application that is not registered
+	if err == session.ErrNotFound { // the application is not registered, so it has no sessions
 		return nil, nil
 	}
 	return entries, err

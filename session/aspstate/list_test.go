@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// An extension of an earlier version has no column of the seconds (207): sessions are listed without them.
+// An extension of an earlier version has no column for seconds (207). Sessions are listed without them.
 func TestStore_ListEarlierVersion(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	store := openStore(t, openPair(t, servers))

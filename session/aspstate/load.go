@@ -9,8 +9,8 @@ import (
 
 // load measures how long live calls take, and whether one is in progress. A call costs three atomic additions.
 //
-// Times are counted in classes: each power of two of microseconds has sixteen, so a class is at most a sixteenth
-// wide.
+// Times are counted in classes. Each power of two, in microseconds, has sixteen classes, so the longest time of a class
+// is at most a sixteenth longer than its shortest.
 type load struct {
 	underWay atomic.Int64
 	classes  [loadClasses]atomic.Int64
@@ -42,7 +42,7 @@ func top(class int) time.Duration {
 	return time.Duration(least+1<<octave-1) * time.Microsecond
 }
 
-// begin begins a call to the database; end ends it.
+// begin counts a call that begins. The caller must call end when the call has ended.
 func (l *load) begin() (began time.Time) {
 	l.underWay.Add(1)
 	return time.Now()
@@ -53,10 +53,10 @@ func (l *load) end(began time.Time) {
 	l.note(time.Since(began))
 }
 
-// gap waits until no call is in progress, but not longer than most, nor than ctx. A batch that begins in a gap delays
-// only the calls that begin while it runs, and not the many that are about to commit. gap checks from time to time
-// and is not notified when the last call ends, because that moment is the worst: the caller's next call follows it.
-// It does not see the calls of other proxies.
+// gap waits until no call is in progress, but not longer than most, nor than ctx. A batch that begins in such a gap
+// delays only calls that begin while it runs, and not calls that are about to commit. gap checks from time to time. It
+// does not react at the moment when the last call ends, because the caller's next call often follows at once. It does
+// not see the calls of other proxies.
 func (l *load) gap(ctx context.Context, most time.Duration) {
 	for until := time.Now().Add(most); l.underWay.Load() > 0 && time.Now().Before(until); {
 		look := time.NewTimer(gapLook)
@@ -78,7 +78,7 @@ type latencies struct {
 	classes [loadClasses]int64
 }
 
-// take returns the calls since the last take, and resets them. One goroutine may call it.
+// take returns the calls since the last take, and resets the counts. Only one goroutine may call it.
 func (l *load) take() *latencies {
 	taken := new(latencies)
 	for i := range l.classes {
@@ -100,7 +100,7 @@ func (l *latencies) add(more *latencies) {
 	}
 }
 
-// beyond returns how many calls took longer than the class of d.
+// beyond returns the number of calls whose class is above that of d.
 func (l *latencies) beyond(d time.Duration) (n int64) {
 	for _, c := range l.classes[min(classOf(d)+1, loadClasses):] {
 		n += c
@@ -108,7 +108,7 @@ func (l *latencies) beyond(d time.Duration) (n int64) {
 	return n
 }
 
-// p99 returns how long 99 of 100 calls took at most, to a sixteenth; 0 without calls.
+// p99 returns the 99th percentile of the times, rounded up to the end of its class; 0 without calls.
 func (l *latencies) p99() time.Duration {
 	beyond := l.calls / 100
 	for i := loadClasses - 1; i >= 0; i-- {

@@ -15,15 +15,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// lossy loses the answer of the first attempt with its label: that was executed, others
-// come between, and then it is sent again.
+// lossy loses the answer of the first attempt with its label. It executes the attempt, then calls between, and then
+// sends the call again.
 type lossy struct {
 	aspstate.Pair
 	label   string
 	between func()
 }
 
-// unsent loses the first attempt itself.
+// unsent loses the first attempt instead of its answer.
 type unsent struct{ lossy }
 
 // Do implements aspstate.Pair.
@@ -49,7 +49,7 @@ func (l *lossy) Do(ctx context.Context, c partner.Call, op func(ctx context.Cont
 	})
 }
 
-// silent executes calls with its label, and answers with an error of its own.
+// silent executes calls with its label, and returns an error instead of the answer.
 type silent struct {
 	aspstate.Pair
 	label string
@@ -75,8 +75,8 @@ func hold(t *testing.T, store *aspstate.Store, ref session.Ref) session.Lock {
 	return lock
 }
 
-// TestUpdate_sentAgainWhenTheRowCannotTell: an update was applied, its answer was lost,
-// and what has come since hides it. Its caller must not be told that it was not applied.
+// TestUpdate_sentAgainWhenTheRowCannotTell: an update was applied, its answer was lost, and later operations hide it.
+// Its caller must not be told that it was not applied.
 func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	for _, schema := range []struct {
@@ -88,10 +88,10 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 	} {
 		t.Run(schema.name, func(t *testing.T) {
 			others := openStore(t, schema.pair)
-			for _, op := range []session.Operation{session.NewOperation(), {}} { // of one without a key only the pair can say that it was sent before
+			for _, op := range []session.Operation{session.NewOperation(), {}} { // without an id only the pair knows that the call was sent before
 				ref := newSession(t, others)
 				store := openStore(t, &lossy{schema.pair, "update", func() {
-					for range 3 { // acquires and releases, more than a session remembers
+					for range 3 { // more acquires and releases than a session remembers
 						if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperation()); err != nil {
 							t.Error(err)
 						}
@@ -114,8 +114,8 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 	}
 }
 
-// TestUpdate_sentAgainAfterARemoval: the session is removed before the call is sent again, and perhaps made
-// anew. What it remembered when it was removed tells whether the first attempt was executed.
+// TestUpdate_sentAgainAfterARemoval: the session is removed before the call is sent again, and perhaps created again.
+// The record of the removal has the session's operations, which show whether the first attempt was executed.
 func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
@@ -160,7 +160,8 @@ func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
 	}
 }
 
-// TestUpdate_sentAgainWithTheLockOfARemovedSession: the session had been removed, by its holder, before the call began.
+// TestUpdate_sentAgainWithTheLockOfARemovedSession: the holder of the lock had removed the session before the call
+// began.
 func TestUpdate_sentAgainWithTheLockOfARemovedSession(t *testing.T) {
 	pair := openPair(t, aspstatetest.Start(t))
 	others := openStore(t, pair)
@@ -182,12 +183,12 @@ func TestUpdate_sentAgainWithTheLockOfARemovedSession(t *testing.T) {
 	}
 }
 
-// TestUpdate_sentAgainDoesNotUndoALaterOne: under one lock that is kept.
+// TestUpdate_sentAgainDoesNotUndoALaterOne: two updates under one lock, which is kept.
 func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	store := openStore(t, openPair(t, servers))
 	ref := newSession(t, store)
-	// Older than the calls: nothing but the ring is in their way.
+	// The session is older than the calls, so only its remembered operations can stop the repetition.
 	storetest.NewOlder(openDB(t, servers.Partner("a").ConnectionString("ASPState")))(t, ref)
 	lock := hold(t, store, ref)
 	update := func(item string, op session.Operation) {
@@ -206,8 +207,8 @@ func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 	}
 }
 
-// TestPut_sentAgainToALockedSession: a put was applied, its answer was lost, and the session has seen more since than it
-// remembers, a lock that is held now at last. That lock is no reason to say that nothing was stored.
+// TestPut_sentAgainToALockedSession: a put was applied, its answer was lost, and later operations filled the
+// session's memory. Now another caller has the lock. That does not prove that the put was not applied.
 func TestPut_sentAgainToALockedSession(t *testing.T) {
 	pair := openPair(t, aspstatetest.Start(t))
 	for _, cond := range []session.Condition{{}, {OnlyCreate: true}} {
@@ -233,9 +234,9 @@ func TestPut_sentAgainToALockedSession(t *testing.T) {
 	}
 }
 
-// TestPut_sentAgainAfterDotNETRemoved: a put was applied, its answer was lost, .NET removed the session, which leaves no
-// tombstone, and perhaps somebody made another one. Nobody knows what became of the put then, and nobody's session is
-// overwritten with it.
+// TestPut_sentAgainAfterDotNETRemoved: a put was applied, and its answer was lost. Then .NET removed the session,
+// which leaves no record, and perhaps another caller created a new one. The outcome of the put is unknown, and no
+// other session is overwritten.
 func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
@@ -287,7 +288,8 @@ func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
 	}
 }
 
-// TestPut_sentAgainAndNotDone: where it is certain that the first attempt of a put with a tag was not executed, it is not unknown.
+// TestPut_sentAgainAndNotDone: if it is certain that the first attempt of a put with a tag was not executed, the
+// outcome is not unknown.
 func TestPut_sentAgainAndNotDone(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
@@ -316,7 +318,7 @@ func TestPut_sentAgainAndNotDone(t *testing.T) {
 	}
 }
 
-// tagOf is the session's tag.
+// tagOf returns the session's tag.
 func tagOf(t *testing.T, store *aspstate.Store, ref session.Ref) session.Tag {
 	t.Helper()
 	s, err := store.Get(t.Context(), ref, session.GetOptions{Peek: true})
@@ -326,7 +328,7 @@ func tagOf(t *testing.T, store *aspstate.Store, ref session.Ref) session.Tag {
 	return s.Tag
 }
 
-// netKey is the session's key as .NET writes it.
+// netKey returns the session's key as .NET writes it.
 func netKey(t *testing.T, net storetest.NetClient, ref session.Ref) string {
 	t.Helper()
 	id, err := net.AppID(t.Context(), ref.App.Name)
@@ -336,8 +338,8 @@ func netKey(t *testing.T, net storetest.NetClient, ref session.Ref) string {
 	return ref.ID.Key(id)
 }
 
-// TestAcquire_grantedAndNeverAnswered: its caller left before the answer could be asked
-// for again. Nobody knows of that lock, so that nobody else would release it.
+// TestAcquire_grantedAndNeverAnswered: the caller left before the call could be sent again. No caller knows the lock,
+// so the store must release it.
 func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
 	pair := openPair(t, aspstatetest.Start(t))
 	for _, lost := range []*partner.CallError{
@@ -360,7 +362,7 @@ func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
 	}
 }
 
-// TestDomainError: what the pair says of a call's outcome is what the caller is told.
+// TestDomainError: the outcome of the pair's error becomes the outcome of the store's error.
 func TestDomainError(t *testing.T) {
 	left := errors.New("the client left")
 	for _, c := range []struct {

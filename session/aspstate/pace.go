@@ -7,34 +7,37 @@ const (
 	batchFirst = 8                      // rows of the first batch
 	batchLeast = 4                      // rows
 	batchMost  = 2000                   // rows; below the 5,000 locks at which SQL Server takes the whole table instead
-	tookLive   = 2 * time.Millisecond   // how much longer than the shortest a batch may take during live calls: a write may wait for it
+	tookLive   = 2 * time.Millisecond   // during live calls a batch may take this much longer than the shortest one: a write may wait for it
 	tookIdle   = 10 * time.Millisecond  // the same with hardly any live calls
-	growLive   = 1.25                   // times as many rows, while live calls are not slower
+	growLive   = 1.25                   // factor by which batches grow while live calls are not slower
 	growIdle   = 2.0                    // the same with hardly any live calls
 	restLeast  = 1.0                    // rest as a multiple of the batch's time, with hardly any live calls
 	restLive   = 3.0                    // the same during live calls
-	restMost   = 24.0                   // the longest rest, however slow live calls are: a sweep that rests longer falls behind
+	restMost   = 24.0                   // the longest rest, as the same multiple: a sweep that rests longer falls behind
 	restLimit  = 2 * time.Second        // the longest pause
-	slowdown   = 1.15                   // live calls are too slow if their p99 is this much longer than before the sweep
-	judgeCalls = 1000                   // so many calls make a p99 meaningful
-	idleFor    = 250 * time.Millisecond // how often it is checked whether there are live calls
-	idleCalls  = 10                     // fewer in that time are hardly any
-	slowTurns  = 5                      // judgements at the slowest pace after which the time of calls without a sweep is measured again
-	listenFor  = 3 * time.Second        // how long that is measured
-	heardCalls = 100                    // so many calls make that measurement meaningful
+	slowdown   = 1.15                   // live calls are too slow if their p99 is above this multiple of the p99 before the sweep
+	judgeCalls = 1000                   // the fewest calls for a meaningful p99
+	idleFor    = 250 * time.Millisecond // how often the number of live calls is checked
+	idleCalls  = 10                     // fewer calls in that time are "hardly any"
+	slowTurns  = 5                      // after so many judgements at the slowest pace, the time of calls without a sweep is measured again
+	listenFor  = 3 * time.Second        // how long that measurement takes
+	heardCalls = 100                    // the fewest calls for a meaningful measurement
 )
 
-// pace decides how many rows the next batch deletes, and how long the sweep rests before it. It is pure: it is told
-// how long the last batch took and how long live calls took meanwhile.
+// pace decides how many rows the next batch deletes, and how long the sweep rests before it. It is pure: its input is
+// how long the last batch took, and how long live calls took meanwhile.
 //
 // If possible, a batch begins in a gap between live calls: see [load.gap].
 //
-// At the same rate, small batches with short rests disturb live calls less than large batches with long rests: a call
-// that meets a batch waits for its end. So a sweep begins with small batches. They grow slowly while the p99 of live
-// calls is what it was before the sweep. If the p99 is longer, they are halved, and when they cannot be smaller, the
-// rest is doubled. With hardly any live calls they grow fast, and the rest shrinks to the time of a batch. A sweep
-// that stays at its slowest stops for a moment and measures again: the p99 from before it began may be out of date,
-// and the sweep must not fall behind. So does a sweep that does not know that p99, as after a start.
+// At the same rate, small batches with short rests disturb live calls less than large batches with long rests, because
+// a call may have to wait for the end of a batch. So a sweep begins with small batches:
+//
+//   - While the p99 of live calls is the same as before the sweep, batches grow slowly.
+//   - If the p99 is longer, batches are halved. If they are as small as possible, the rest is doubled.
+//   - With hardly any live calls, batches grow fast, and the rest shrinks to the time of a batch.
+//   - After some time at the slowest pace, the sweep stops for a moment and measures the p99 again: the value from before
+//     the sweep may be out of date, and the sweep must not fall behind.
+//   - A sweep that does not know the p99 before it, for example after a start, measures it in the same way.
 type pace struct {
 	rows  int
 	rest  float64       // as a multiple of the batch's time
@@ -46,8 +49,8 @@ type pace struct {
 	since  time.Duration // the time since that check
 	idle   bool          // there were hardly any live calls
 
-	slow      int  // judgements in a row at the slowest pace
-	listening bool // nothing is swept until the next batch: the p99 of that time becomes quiet
+	slow      int  // number of judgements in a row at the slowest pace
+	listening bool // the sweep pauses until the next batch, and measures the p99 for quiet
 }
 
 // newPace returns the pace of a new sweep; before has the live calls without a sweep.
@@ -59,8 +62,8 @@ func newPace(before *latencies) *pace {
 	return p
 }
 
-// next is called after a batch. took is its time, round the time since the batch before it began, and live has the
-// live calls since then.
+// next returns the rows of the next batch, and the pause before it. took is the time of the last batch. round is the
+// time from the beginning of the batch before it to its own beginning. live has the live calls since the last call.
 func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
 	ran := p.rows
 	if p.listening {
@@ -92,7 +95,7 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 		p.rest = max(restLive, p.rest)
 	}
 	switch {
-	case took > longest && ran <= batchLeast: // the rows are not the cause: the mirror has returned, or the principal is farther away after a failover
+	case took > longest && ran <= batchLeast: // not because of the rows: the mirror has returned, or the principal is farther away after a failover
 		p.floor = took
 	case took > longest:
 		p.rows = max(batchLeast, min(p.rows/2, int(float64(p.rows)*float64(longest)/float64(took))))
@@ -104,8 +107,7 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 	return p.rows, min(restLimit, time.Duration(p.rest*float64(took)))
 }
 
-// hear takes the p99 of calls without a sweep from the measurement. If it has not changed, the sweep makes calls
-// slow, and nothing changes.
+// hear ends a measurement: quiet becomes the p99 of the calls during it.
 func (p *pace) hear(live *latencies) {
 	p.listening = false
 	if live.calls >= heardCalls {

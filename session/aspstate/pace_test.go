@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// called adds n live calls that took so long.
+// called adds n live calls that took this time.
 func (l *latencies) called(n int, took time.Duration) *latencies {
 	l.calls += int64(n)
 	l.classes[classOf(took)] += int64(n)
@@ -19,11 +19,11 @@ const (
 	aBatch   = time.Millisecond
 )
 
-// paced is a pace of live calls that took quietP99 before.
+// paced returns the pace of a sweep before which live calls took quietP99.
 func paced() *pace { return newPace(new(latencies).called(judgeCalls, quietP99)) }
 
-// batches runs so many batches that take perRow each and beside which live is seen, a judgement's
-// time apart.
+// batches runs n batches with this time for each row. live are the live calls between them. The batches are so far
+// apart that each is followed by a judgement.
 func (p *pace) batches(n int, perRow time.Duration, live *latencies) (took, pause time.Duration) {
 	for range n {
 		took = aBatch + time.Duration(p.rows)*perRow
@@ -44,7 +44,7 @@ func TestPace_Judges(t *testing.T) {
 		rows int
 		rest float64
 	}{
-		{"too few calls say nothing", paced(), new(latencies).called(judgeCalls-1, 9*quietP99), batchFirst, restLive},
+		{"too few calls are ignored", paced(), new(latencies).called(judgeCalls-1, 9*quietP99), batchFirst, restLive},
 		{"calls are as before", paced(), asBefore(), batchFirst * growLive, restLive},
 		{"one in a hundred is slow", paced(), mixed(judgeCalls / 100), batchFirst * growLive, restLive},
 		{"more are slow", paced(), mixed(judgeCalls/100 + 1), batchFirst / 2, restLive},
@@ -52,7 +52,7 @@ func TestPace_Judges(t *testing.T) {
 		{"a quarter longer is", paced(), new(latencies).called(judgeCalls, quietP99*5/4), batchFirst / 2, restLive},
 		{"the smallest batches are too much", &pace{rows: batchLeast, rest: restLive, quiet: quietP99}, mixed(judgeCalls / 2), batchLeast, 2 * restLive},
 		{"the rest shrinks before batches grow", &pace{rows: batchLeast, rest: 2 * restLive, quiet: quietP99}, asBefore(), batchLeast, 2 * restLive / growLive},
-		{"hardly anybody calls", paced(), new(latencies).called(idleCalls-1, 9*quietP99), batchFirst * growIdle, restLive / growIdle},
+		{"hardly any calls", paced(), new(latencies).called(idleCalls-1, 9*quietP99), batchFirst * growIdle, restLive / growIdle},
 	} {
 		rows, pause := c.p.next(aBatch, idleFor, c.seen)
 		if rows != c.rows || c.p.rest != c.rest || pause != time.Duration(c.rest*float64(aBatch)) {
@@ -74,7 +74,7 @@ func TestPace_CallsAreCountedTogether(t *testing.T) {
 	}
 }
 
-// TestPace_Listens: a pace that stays at its slowest takes a new measure of what calls take without a sweep.
+// TestPace_Listens: a sweep that stays at the slowest pace measures again how long calls take without a sweep.
 func TestPace_Listens(t *testing.T) {
 	busy := func() *latencies { return new(latencies).called(judgeCalls, 9*quietP99) }
 	slowest := func() *pace {
@@ -97,7 +97,7 @@ func TestPace_Listens(t *testing.T) {
 			t.Errorf("quiet p99 %v, rests %.1f batches: it does not get faster", p.quiet, p.rest)
 		}
 	})
-	t.Run("it is the sweep that makes them slow", func(t *testing.T) {
+	t.Run("calls are faster without a sweep", func(t *testing.T) {
 		p := slowest()
 		if p.next(aBatch, listenFor, new(latencies).called(judgeCalls, quietP99)); p.rest != restMost {
 			t.Errorf("rests %.1f batches after it has listened", p.rest)
@@ -106,13 +106,13 @@ func TestPace_Listens(t *testing.T) {
 			t.Errorf("quiet p99 %v, %d rows, rests %.1f batches", p.quiet, p.rows, p.rest)
 		}
 	})
-	t.Run("too few calls to say", func(t *testing.T) {
+	t.Run("too few calls for a measurement", func(t *testing.T) {
 		p := slowest()
 		if p.next(aBatch, listenFor, new(latencies).called(heardCalls-1, 9*quietP99)); p.quiet > quietP99*17/16 {
 			t.Errorf("quiet p99 %v", p.quiet)
 		}
 	})
-	t.Run("what calls took before is not known", func(t *testing.T) {
+	t.Run("the time before the sweep is not known", func(t *testing.T) {
 		p := newPace(new(latencies).called(judgeCalls-1, quietP99))
 		if rows, pause := p.next(aBatch, idleFor, busy()); rows != batchFirst || pause != listenFor {
 			t.Fatalf("%d rows, rests for %v instead of listening", rows, pause)
@@ -137,19 +137,19 @@ func TestPace_IsBounded(t *testing.T) {
 		name    string
 		perRow  time.Duration
 		live    *latencies
-		rows    int // 0: see longest
+		rows    int // 0: longest is checked instead
 		longest time.Duration
 		rest    float64
 	}{
 		{"by rows", time.Nanosecond, new(latencies), batchMost, 0, restLeast},
-		{"by time, where nobody calls", 20 * time.Microsecond, new(latencies), 0, aBatch + tookIdle, restLeast},
-		{"by time, beside live calls", 20 * time.Microsecond, new(latencies).called(judgeCalls, quietP99), 0, aBatch + tookLive, restLive},
-		{"by what live calls bear", time.Microsecond, new(latencies).called(judgeCalls, 9*quietP99), batchLeast, 0, restMost},
+		{"by time, without live calls", 20 * time.Microsecond, new(latencies), 0, aBatch + tookIdle, restLeast},
+		{"by time, during live calls", 20 * time.Microsecond, new(latencies).called(judgeCalls, quietP99), 0, aBatch + tookLive, restLive},
+		{"by the time of live calls", time.Microsecond, new(latencies).called(judgeCalls, 9*quietP99), batchLeast, 0, restMost},
 	} {
 		p := paced()
 		rounds := 200
 		if c.rest == restMost {
-			rounds = 7 // before it listens
+			rounds = 7 // fewer than before a new measurement
 		}
 		took, _ := p.batches(rounds, c.perRow, c.live)
 		if p.rest != c.rest || c.rows > 0 && p.rows != c.rows {
@@ -164,11 +164,11 @@ func TestPace_IsBounded(t *testing.T) {
 	}
 }
 
-// TestPace_FarAway: what every batch takes more than before, whatever its rows, is not the rows' fault.
+// TestPace_FarAway: if every batch takes longer than before, whatever its rows, the reason is not the rows.
 func TestPace_FarAway(t *testing.T) {
 	p := paced()
 	p.batches(3, 10*time.Microsecond, new(latencies).called(judgeCalls, quietP99))
-	for range 50 { // beside live calls; the way is longer by ten times what a batch took
+	for range 50 { // during live calls; the round trip is longer by ten times the time of a batch
 		took := 10*aBatch + time.Duration(p.rows)*10*time.Microsecond
 		p.next(took, idleFor, new(latencies).called(judgeCalls, quietP99))
 	}
@@ -177,7 +177,7 @@ func TestPace_FarAway(t *testing.T) {
 	}
 }
 
-// TestPace_CallersComeBack: what was taken because nobody called is given back at once.
+// TestPace_CallersComeBack: when live calls begin again, the pace becomes slower at once.
 func TestPace_CallersComeBack(t *testing.T) {
 	p := paced()
 	p.batches(50, 20*time.Microsecond, new(latencies))
@@ -201,7 +201,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestLoad_Gap: a batch waits for the end of the calls that are under way, but not forever.
+// TestLoad_Gap: a batch waits for the end of the calls in progress, but not forever.
 func TestLoad_Gap(t *testing.T) {
 	const most = 10 * time.Millisecond
 	for _, c := range []struct {
@@ -210,7 +210,7 @@ func TestLoad_Gap(t *testing.T) {
 		leaves      time.Duration   // when the sweeper's context ends; 0: never
 		least, most time.Duration
 	}{
-		{"nobody calls", nil, 0, 0, 0},
+		{"no calls", nil, 0, 0, 0},
 		{"a call ends", []time.Duration{3 * time.Millisecond}, 0, 3 * time.Millisecond, 3*time.Millisecond + gapLook},
 		{"the last of two ends", []time.Duration{time.Millisecond, 5 * time.Millisecond}, 0, 5 * time.Millisecond, 5*time.Millisecond + gapLook},
 		{"one never ends", []time.Duration{time.Millisecond, 0}, 0, most, most + gapLook},
@@ -239,7 +239,7 @@ func TestLoad_Gap(t *testing.T) {
 	}
 }
 
-// TestClassOf: every time falls into a class whose longest time is at most a sixteenth longer.
+// TestClassOf: the longest time of a class is at most a sixteenth longer than each of its times.
 func TestClassOf(t *testing.T) {
 	for us := int64(0); us < 60_000_000; us += 1 + us/50 {
 		d := time.Duration(us) * time.Microsecond

@@ -21,7 +21,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// overheard is a server that notes what it is called with, and answers nothing.
+// overheard is a server that records its calls, and returns nothing.
 type overheard struct {
 	mu    sync.Mutex
 	calls []*tds.Call
@@ -50,7 +50,7 @@ func (o *overheard) taken() []*tds.Call {
 	return slices.Clone(o.calls)
 }
 
-// overhear gives a connection to such a server.
+// overhear returns such a server, and a connection to it.
 func overhear(t *testing.T) (*overheard, *sql.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,7 +80,7 @@ func overhear(t *testing.T) (*overheard, *sql.Conn) {
 	return o, conn
 }
 
-// family is what types may stand for each other without a word: a parameter of one is made the other by every engine.
+// family returns the types that every engine converts to each other implicitly.
 func family(typ string) string {
 	switch typ {
 	case "int", "bigint", "smallint", "tinyint":
@@ -95,7 +95,7 @@ func family(typ string) string {
 	return typ
 }
 
-// declarations are the parameters of every procedure, by "procedure/parameter" in lower case.
+// declarations returns the type of each parameter of every procedure, by "procedure/parameter" in lower case.
 func declarations(t *testing.T) map[string]string {
 	t.Helper()
 	batches, err := schema.All()
@@ -115,7 +115,7 @@ func declarations(t *testing.T) map[string]string {
 	return all
 }
 
-// Every parameter goes out with a type that is its own, NULL or not: engines that infer the type of an untyped NULL take it for text.
+// Every parameter is sent with its own type, even if it is NULL. Some engines would treat an untyped NULL as text.
 func TestParameters_AreTyped(t *testing.T) {
 	o, conn := overhear(t)
 	ctx := t.Context()
@@ -133,7 +133,7 @@ func TestParameters_AreTyped(t *testing.T) {
 	lock := session.Lock{Operation: session.NewOperationID(), Cookie: 1}
 	for _, d := range []dialect{extended{}, stock{}} {
 		for _, c := range []*call{newCall(false, false), newCall(true, true)} {
-			// The answers are missing, and every call fails; only what was sent counts.
+			// The server returns nothing, so every call fails. Only the sent parameters are checked.
 			_, _ = d.get(ctx, c, session.GetOptions{})
 			_, _ = d.get(ctx, c, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
 			_, _, _ = d.acquire(ctx, c)
@@ -172,7 +172,7 @@ func TestParameters_AreTyped(t *testing.T) {
 	for _, c := range o.taken() {
 		for _, p := range c.Params {
 			if c.Name == "" {
-				continue // a text, by sp_executesql
+				continue // a query through sp_executesql
 			}
 			key := strings.ToLower(c.Name + "/" + strings.TrimPrefix(p.Name, "@"))
 			seen[key] = true
@@ -192,7 +192,8 @@ func TestParameters_AreTyped(t *testing.T) {
 	}
 }
 
-// calledByStore reports whether this package calls the procedure: Enter is called by the others, the epoch's by package partner.
+// calledByStore reports whether this package calls the procedure. Other procedures call Enter, and package partner
+// calls those for the epoch.
 func calledByStore(procedure string) bool {
 	for _, other := range []string{"enter", "settle", "takeepoch", "raiseepoch"} {
 		if strings.HasPrefix(procedure, "dbo.mirrorstate_"+other) {

@@ -7,11 +7,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// refusedError is the refusal of a call's permission during the call. It passes to the caller as it is.
+// refusedError is the error of a call whose permission was refused before one of its attempts.
 //
-// An earlier attempt that was sent and never answered is not sent again: if it was not executed, the second attempt
-// would execute it for a caller who has no permission any more. So its outcome stays unknown, and the error says so.
-// If the caller regains the permission and repeats the operation id, it is answered as usual.
+// If an earlier attempt was sent and not answered, it is not sent again: that could execute it for a caller that no
+// longer has the permission. So its outcome stays unknown. If the caller gets the permission again and repeats the
+// operation id, it is answered as usual.
 type refusedError struct {
 	cause   error
 	outcome session.Outcome

@@ -14,11 +14,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// rights is a permission that ends.
+// rights is a permission that can end.
 type rights struct {
 	over        atomic.Bool
-	registering atomic.Int32 // how many applications it may register
-	asked       atomic.Int32 // how often it was asked for that
+	registering atomic.Int32 // the number of applications that it may register
+	asked       atomic.Int32 // the number of calls of MayRegister
 }
 
 var (
@@ -41,8 +41,8 @@ func (r *rights) MayRegister(string) error {
 	return nil
 }
 
-// TestStore_RevokedBetweenAttempts: an attempt was sent and not answered, or was held before it was sent, and its caller
-// loses the right to call meanwhile. Nothing is sent for him any more, and he is told what is known.
+// TestStore_RevokedBetweenAttempts: an attempt was sent and not answered, or was held before it was sent. Then the
+// caller loses its right. Nothing more is sent, and the error has the known outcome.
 func TestStore_RevokedBetweenAttempts(t *testing.T) {
 	pair := openPair(t, aspstatetest.Start(t))
 	others := openStore(t, pair)
@@ -95,7 +95,7 @@ func putRevoked(ctx context.Context, s *aspstate.Store, ref session.Ref, _ sessi
 	return err
 }
 
-// TestStore_RevokedWhileHeld: a put waits for a principal while its caller loses the right to call.
+// TestStore_RevokedWhileHeld: a put waits for a principal, and its caller loses its right meanwhile.
 func TestStore_RevokedWhileHeld(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
@@ -131,17 +131,17 @@ func TestStore_RevokedWhileHeld(t *testing.T) {
 	}
 }
 
-// TestApplications_Registering: who registers an application that nobody has met is asked for the right to.
+// TestApplications_Registering: a call that registers an unknown application needs the permission for it.
 func TestApplications_Registering(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
 	for _, schema := range []struct {
 		name  string
 		pair  aspstate.Pair
-		known int32 // how often one is asked for an application that somebody else has registered
+		known int32 // calls of MayRegister for an application that another caller has registered
 	}{
 		{"extended", pair, 0},
-		{"stock", onStock{pair}, 1}, // where nobody finds out without registering it
+		{"stock", onStock{pair}, 1}, // where looking an application up registers it
 	} {
 		t.Run(schema.name, func(t *testing.T) {
 			way := &renamed{schema.pair, partner.A}
@@ -158,7 +158,7 @@ func TestApplications_Registering(t *testing.T) {
 			if err := put(&one, "/two"); !errors.Is(err, errMany) || session.OutcomeOf(err) != session.NotApplied {
 				t.Errorf("a second application: got %v, want %v", err, errMany)
 			}
-			way.name = partner.B // the ids are asked for anew
+			way.name = partner.B // so that the ids are looked up again
 			if err := put(&one, "/one"); err != nil {
 				t.Errorf("after a failover: %v", err)
 			}
@@ -175,7 +175,7 @@ func TestApplications_Registering(t *testing.T) {
 	}
 }
 
-// TestApplications_Collision: two names that make one id are told apart from a fault of the server.
+// TestApplications_Collision: the error of two names with the same id differs from a fault of the server.
 func TestApplications_Collision(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
@@ -203,7 +203,8 @@ func TestApplications_Collision(t *testing.T) {
 	}
 }
 
-// colliding gives two names that make one id: h·33 XOR the last byte leaves room for it in two bytes.
+// colliding returns two names with the same id. They differ in the last two bytes: h·33 XOR the last byte can be
+// equal.
 func colliding(t *testing.T, prefix string) (a, b string) {
 	t.Helper()
 	seen := make(map[session.AppID]string)

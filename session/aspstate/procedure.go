@@ -15,8 +15,8 @@ func arg(name string, value any) driver.NamedValue {
 	return driver.NamedValue{Name: name, Value: value}
 }
 
-// lastRow calls a procedure of the extended schema, reads every row, and returns the last one. The row is the answer
-// only after everything has been read, because OUTPUT rows are sent before the commit.
+// lastRow calls a procedure of the extended schema, reads every row, and returns the last one. It reads to the end of the
+// reply, because OUTPUT rows are sent before the commit: the row counts only if no error follows.
 //
 // It uses the driver directly: database/sql would start a goroutine for each call, and copy each item once more.
 func lastRow[T any](ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, read func(row *row) T) (T, error) {
@@ -33,7 +33,7 @@ func lastRow[T any](ctx context.Context, a *partner.Attempt, procedure string, a
 		return none, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	if !got {
-		return none, fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
+		return none, fmt.Errorf("%s on %s returned no row", procedure, a.Partner)
 	}
 	return last, nil
 }
@@ -98,7 +98,7 @@ func readRows(rows driver.Rows, read func(*row) error) error {
 	}
 }
 
-// row is a row that is read column by column. Its bytes belong to the reader.
+// row is a row that is read column by column. The reader may keep its bytes.
 type row struct {
 	values []driver.Value
 	at     int

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// scripted is a connection, a statement and its rows, of a driver that answers result sets as told.
+// scripted is a connection, a statement and its rows. The driver returns the result sets that the test gives.
 type scripted struct {
 	sets   [][][]driver.Value
-	failed error // of the rows, after the last one
-	late   error // of Close
+	failed error // the error of the rows, after the last one
+	late   error // the error of Close
 	sent   []driver.NamedValue
 	closed bool
 }
@@ -63,18 +63,18 @@ func (s *scripted) Close() error {
 	return s.late
 }
 
-// statement is what a statement must be beside its query.
+// statement has the other methods of a statement.
 type statement struct{ driver.Stmt }
 
 func (statement) Close() error { return nil }
 
-// Every row of every result set is read, to the end; what is not as it was asked for is an error, and so is what comes late.
+// Every row of every result set is read. A wrong column is an error, and so is an error after the last row.
 func TestQuery_ReadsAll(t *testing.T) {
 	broken := errors.New("broken")
 	one := func(values ...driver.Value) [][]driver.Value { return [][]driver.Value{values} }
 	for name, c := range map[string]struct {
 		scripted
-		want string // the numbers that were read, or else the error
+		want string // the numbers that were read, or the error
 	}{
 		"one row":                {scripted{sets: [][][]driver.Value{one(int64(7), []byte("x"))}}, "7"},
 		"rows and result sets":   {scripted{sets: [][][]driver.Value{{{int64(1), nil}, {int64(2), nil}}, one(int64(3), nil)}}, "123"},

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// resends is a pair whose every so manieth write is sent twice, as if its first answer had been lost.
+// resends is a pair that executes every n-th write twice, as if its first answer had been lost.
 type resends struct {
 	aspstate.Pair
 	every, n int
@@ -32,8 +32,8 @@ func (r *resends) Do(ctx context.Context, c partner.Call, op func(ctx context.Co
 	})
 }
 
-// BenchmarkStore_resends is a lock–store cycle where no write is sent again, and where one in a hundred is;
-// with operations of the store's own, and with ids that others may have too.
+// BenchmarkStore_resends measures a cycle of lock and store: without repetitions, and with one write in a hundred
+// sent again; with operation ids of the store, and with ids that other calls may have too.
 //
 //	go test -run '^$' -bench Store_resends -benchtime 3s ./session/aspstate
 func BenchmarkStore_resends(b *testing.B) {

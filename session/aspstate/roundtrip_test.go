@@ -13,15 +13,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// exactClock knows the server's clock exactly: it is this machine's. Otherwise a call that follows upon another one within
-// the error of what a pair knows of it, milliseconds on a busy machine, may be sent once more.
+// exactClock is a pair that knows the server's clock exactly, because it is this machine's. With the usual
+// uncertainty, some milliseconds on a busy machine, a call that follows soon after another may need a second attempt.
 type exactClock struct{ aspstate.Pair }
 
 // Do implements aspstate.Pair.
 func (p exactClock) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
 	return p.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
 		exact := *a
-		exact.Sent = time.Now().UTC().Add(20 * time.Millisecond) // as if no session had been made just now: that costs a second attempt
+		exact.Sent = time.Now().UTC().Add(20 * time.Millisecond) // as if the session were older: a session that was just created costs a second attempt
 		if !a.Resent {
 			exact.FirstSent = exact.Sent
 		}
@@ -29,13 +29,13 @@ func (p exactClock) Do(ctx context.Context, c partner.Call, op func(ctx context.
 	})
 }
 
-// TestStore_OneRoundTrip counts at the server: on the extended schema a call that
-// need not wait is exactly one request, short items and long ones alike.
+// TestStore_OneRoundTrip counts requests at the server. On the extended schema, a call that need not wait is exactly
+// one request, with short and with long items.
 func TestStore_OneRoundTrip(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	store := openStore(t, exactClock{openPair(t, servers)})
 	ctx := t.Context()
-	// The prober asks in batches, the store in procedure calls only.
+	// The prober sends batches; the store sends only procedure calls.
 	calls := func() (n int64) {
 		for calls := range maps.Values(servers.Partner("a").Counters().Calls) {
 			n += calls
@@ -52,7 +52,7 @@ func TestStore_OneRoundTrip(t *testing.T) {
 	long := session.Write{Item: bytes.Repeat([]byte("long"), 25_000)}
 	acquire := func() (err error) { _, lock, err = store.Acquire(ctx, ref, session.Operation{}); return err }
 
-	// The first call of an application asks for its id as well; it is no part of the promise.
+	// The first call of an application also asks for its id. This is not part of the promise.
 	if _, err := store.Put(ctx, session.Ref{App: &app, ID: session.NewID()}, write, session.Condition{}, session.Operation{}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,16 +11,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// How long the fleet's secret is used without reading it again. It lasts as long as the database, but a database can
-// be uninstalled and installed again while a process serves, and a forced failover can lose a secret that was just
-// made.
+// How long the fleet's secret is used before it is read again. It can change while a process runs: the extension can be
+// uninstalled and installed again, and a forced failover can lose a secret that was just made.
 const (
-	secretFresh = 10 * time.Second // then it is read again in the background
-	secretStale = time.Minute      // then calls wait until it has been read again: there were no calls meanwhile
+	secretFresh = 10 * time.Second // after this time it is read again in the background
+	secretStale = time.Minute      // after this time without calls, the next call waits until it has been read again
 )
 
-// lastSeen is what the newest attempt saw of the schema: 0 before the first attempt, stockSeen on the stock schema,
-// and otherwise the epoch, which is never 0.
+// lastSeen is the schema that the newest attempt saw: 0 before the first attempt, stockSeen for the stock schema, and
+// otherwise the epoch, which is never 0.
 type lastSeen struct{ atomic.Int64 }
 
 const stockSeen = -1
@@ -38,7 +37,7 @@ func seenBy(a *partner.Attempt) int64 {
 	return a.Epoch
 }
 
-// secretKeeper keeps the fleet's secret as it was last read.
+// secretKeeper keeps the result of the last reading of the fleet's secret.
 type secretKeeper struct {
 	held atomic.Pointer[heldSecret]
 
@@ -50,17 +49,17 @@ type secretKeeper struct {
 
 // heldSecret is the result of one reading. It never changes.
 type heldSecret struct {
-	value []byte // nil: the schema is stock and has no place for a secret
-	seen  int64  // the lastSeen of the reading
+	value []byte // nil: the stock schema, which has no place for a secret
+	seen  int64  // the schema that was read, as in lastSeen
 	at    time.Time
 }
 
-// FleetSecret returns the secret of all proxies of the fleet, 32 random bytes that the first one left in the
-// database. On a stock schema, which has no place for it, it is nil.
+// FleetSecret returns the secret that all proxies of the fleet share: 32 random bytes, which the first proxy stored in
+// the database. On a stock schema, which has no place for it, it is nil.
 //
-// It answers from memory, except for the first call, the first call after a minute without calls, and after the
-// database has got or lost the extension. The secret is checked in the background every ten seconds and after every
-// failover: so a process notices when the database was installed anew.
+// FleetSecret answers from memory, except at the first call, at the first call after a minute without calls, and after
+// the extension was installed or removed. During calls the secret is read again in the background every ten seconds and
+// after every failover, so that a process notices a change.
 func (s *Store) FleetSecret(ctx context.Context) ([]byte, error) {
 	held, seen := s.secret.held.Load(), s.apps.seen.Load()
 	if held == nil || seen != 0 && (held.seen == stockSeen) != (seen == stockSeen) {
@@ -83,7 +82,7 @@ func (s *Store) FleetSecret(ctx context.Context) ([]byte, error) {
 
 // readSecret asks the principal. Several callers may ask at once; the database returns the same secret to all.
 func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
-	// A caller may need it to store under its lock.
+	// HoldsLock: a caller that needs the secret may hold a session's lock.
 	read, err := do(ctx, s.pair, partner.Call{Label: "fleet secret", HoldsLock: true}, func(ctx context.Context, a *partner.Attempt) (*heldSecret, error) {
 		read := &heldSecret{seen: seenBy(a)}
 		if !a.Extended {
@@ -106,7 +105,7 @@ func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
 	return read.value, nil
 }
 
-// beside runs read in the background, unless it is running already or the store is closed.
+// beside runs read in the background, unless a read is running already or the store is closed.
 func (k *secretKeeper) beside(read func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -124,7 +123,7 @@ func (k *secretKeeper) beside(read func()) {
 	})
 }
 
-// close waits for the reading in progress; none begins after it.
+// close waits for the reading in progress, and prevents new ones.
 func (k *secretKeeper) close() {
 	k.mu.Lock()
 	k.closed = true

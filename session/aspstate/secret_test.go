@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
-// secretOf is what a store says the fleet's secret is.
+// secretOf returns the fleet's secret as a store reads it.
 func secretOf(t *testing.T, store *aspstate.Store) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -27,8 +27,8 @@ func secretOf(t *testing.T, store *aspstate.Store) []byte {
 	return secret
 }
 
-// All stores on a database have one secret. It is read once, and then beside the calls; a database that
-// has another one is noticed.
+// All stores on a database have the same secret. It is read once, and later in the background. A change of the secret
+// is noticed.
 func TestStore_FleetSecret(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
@@ -75,13 +75,13 @@ func TestStore_FleetSecret(t *testing.T) {
 	}
 	other.AgeSecret(2 * time.Minute)
 	if got := secretOf(t, other); !bytes.Equal(got, second) {
-		t.Errorf("a secret that nobody had looked at for a minute is %x", got)
+		t.Errorf("after a minute without calls the secret is %x", got)
 	}
 	asked(4)
 }
 
-// A stock schema has no secret, and nothing is made up in its place; with the extension there is one at once, and
-// after it was taken away and installed anew another one.
+// A stock schema has no secret, and the store makes none. After the extension is installed there is a secret at once.
+// After it is removed and installed again there is a new one.
 func TestStore_FleetSecretFollowsTheSchema(t *testing.T) {
 	servers, db := emptyServers(t)
 	whole := aspstate.InstallOptions{Database: "ASPState"}
@@ -90,7 +90,7 @@ func TestStore_FleetSecretFollowsTheSchema(t *testing.T) {
 	store := openStore(t, pair)
 	app := storetest.Applications()[0]
 	n := 0
-	// until calls until the schema is noticed, and once more.
+	// until makes calls until the schema is noticed, and one more.
 	until := func(schema string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -129,6 +129,6 @@ func TestStore_FleetSecretFollowsTheSchema(t *testing.T) {
 	uninstall(t, db, "ASPState")
 	none()
 	if bytes.Equal(one(), first) {
-		t.Error("the database that was installed anew has the old secret")
+		t.Error("the database that was installed again has the old secret")
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// TestSentTo: an attempt that the stock schema may have executed left nothing behind that the extension knows.
-// From the first attempt on that met the extension, it knows.
+// TestSentTo: an attempt that a stock schema may have executed left no record for the extension. The first attempt
+// that the extension saw, and all later ones, did.
 func TestSentTo(t *testing.T) {
 	at := time.Now()
 	var s sentTo

@@ -12,18 +12,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// TestStore_BigItemsOnASlowLink: an item that needs longer than an attempt without one
-// is written and read in one attempt, and not cut off and sent again whole.
+// TestStore_BigItemsOnASlowLink: an item that needs longer than the attempt budget is written and read in one
+// attempt. It is not cancelled and sent again.
 func TestStore_BigItemsOnASlowLink(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	wires := map[partner.Name]*wire{"a": openWire(t, servers.Partner("a")), "b": openWire(t, servers.Partner("b"))}
-	pair := &countAttempts{Pair: followWires(t, wires)} // an attempt has half a second
+	pair := &countAttempts{Pair: followWires(t, wires)} // the attempt budget is half a second
 	store := openStore(t, pair)
 	ref := newSession(t, store)
 	for _, stream := range []string{"upstream", "downstream"} {
 		wires["a"].add(t, toxic{"bandwidth", stream, map[string]any{"rate": 700}}) // KB/s
 	}
-	item := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB: a second and a half
+	item := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB, which takes a second and a half
 	steps := []struct {
 		verb string
 		do   func() ([]byte, error)

@@ -29,8 +29,8 @@ type stockItem struct {
 	actionFlags int32
 }
 
-// read calls TempGetStateItem3 or TempGetStateItemExclusive3. The long item is a result set and comes before the
-// outputs. If both columns have an item, the long one counts, as it does for .NET. Source: facts, aspstate-schema
+// read calls TempGetStateItem3 or TempGetStateItemExclusive3. The long item is a result set, which comes before the
+// output parameters. If both columns have an item, the long one is used, as in .NET. Source: facts, aspstate-schema
 // §3.2.
 func (stock) read(ctx context.Context, c *call, procedure string) (stockItem, error) {
 	var (
@@ -62,8 +62,8 @@ func (stock) read(ctx context.Context, c *call, procedure string) (stockItem, er
 	return it, nil
 }
 
-// exec calls a writing procedure and reports whether it changed a row. The stock procedures tell only by the count of
-// rows, which a server can be configured to leave out.
+// exec calls a writing procedure and reports whether it changed a row. The stock procedures show this only by the row
+// count, which a server can be configured not to send.
 func (stock) exec(ctx context.Context, c *call, procedure string, args ...any) (bool, error) {
 	res, err := c.Conn.ExecContext(ctx, procedure, args...)
 	if err != nil {
@@ -78,7 +78,7 @@ func (stock) exec(ctx context.Context, c *call, procedure string, args ...any) (
 		return false, fmt.Errorf("read the user options of %s: %w", c.Partner, err)
 	}
 	if options&noCount != 0 {
-		return false, fmt.Errorf("%w: partner %s has NOCOUNT among its user options, so it does not tell whether a write changed a row; "+
+		return false, fmt.Errorf("%w: partner %s has NOCOUNT among its user options, so it does not report whether a write changed a row; "+
 			"clear it with sp_configure 'user options'", session.ErrOutcomeUnknown, c.Partner)
 	}
 	return false, nil
@@ -93,7 +93,7 @@ func (it stockItem) session() session.Session {
 	}
 }
 
-// timeoutOf reads the timeout in an ASP.NET item, 0 for anything else. Source: facts, session-item-format §1 and §5.
+// timeoutOf returns the timeout in an ASP.NET item; 0 for other bytes. Source: facts, session-item-format §1 and §5.
 func timeoutOf(item []byte) int {
 	if len(item) < 7 || item[4] > 1 || item[5] > 1 || item[len(item)-1] != 0xFF {
 		return 0
@@ -105,8 +105,8 @@ func timeoutOf(item []byte) int {
 	return int(minutes)
 }
 
-// stockTag returns a version as the stock schema can tell it: the cookie, which every exclusive lock changes, and the
-// item itself.
+// stockTag returns a tag made of what the stock schema shows: the cookie, which every exclusive lock changes, and the
+// item.
 func stockTag(cookie int32, item []byte) session.Tag {
 	sum := sha256.Sum256(item)
 	b := binary.BigEndian.AppendUint32(nil, uint32(cookie))
@@ -152,9 +152,9 @@ func (d stock) lock(ctx context.Context, c *call) (stockItem, error) {
 	}
 }
 
-// acquire creates a missing session as .NET does: it inserts an uninitialized one, and locks the session that exists
-// then. These are three calls, and others may come between them: the session may be another caller's by then, and a
-// session that was created remains even if its lock is not granted. Source: facts, aspstate-schema §6.
+// acquire creates a missing session as .NET does: it inserts an uninitialized session, and then locks the session that
+// exists. These are three calls, and other clients may call between them. So another client may get the lock first, and
+// the created session stays even if its lock is not granted. Source: facts, aspstate-schema §6.
 func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
 	if setsTimeout(c.op) {
 		return session.Session{}, session.Lock{}, noTimeout("an acquire")
@@ -166,7 +166,7 @@ func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.L
 		switch {
 		case err == nil:
 			made = true
-		case !errors.Is(err, session.ErrPrecondition) && !errors.Is(err, session.ErrOutcomeUnknown): // another error than that it exists already
+		case !errors.Is(err, session.ErrPrecondition) && !errors.Is(err, session.ErrOutcomeUnknown): // these two mean that the session exists
 			return session.Session{}, session.Lock{}, err
 		}
 		it, err = d.lock(ctx, c)
@@ -192,16 +192,16 @@ func wholeMinutes(w session.Write) error {
 	return nil
 }
 
-// noRow is the error of a guarded write that changed no row.
+// noRow returns the error of a write with a lock cookie that changed no row.
 func noRow(c *call) error {
 	if c.Resent {
-		return fmt.Errorf("%w: it was sent twice, and the stock schema does not tell whether the first attempt was applied", session.ErrOutcomeUnknown)
+		return fmt.Errorf("%w: it was sent twice, and the stock schema does not show whether the first attempt was applied", session.ErrOutcomeUnknown)
 	}
 	return session.ErrLockLost
 }
 
-// timeoutFor returns the timeout that a write sets. The stock procedures require one, and do not tell the row's:
-// without a given timeout it is the item's own, or the application's.
+// timeoutFor returns the timeout that a write sets. The stock procedures require one, and do not return the row's. So it
+// is the given timeout, or else the one in the item, or else the application's.
 func timeoutFor(c *call, w session.Write) int32 {
 	given, _ := session.SplitTimeout(w.Timeout, w.Seconds)
 	for _, minutes := range []int{given, timeoutOf(w.Item)} {
@@ -212,7 +212,7 @@ func timeoutFor(c *call, w session.Write) int32 {
 	return int32(c.ref.App.Timeout)
 }
 
-// write updates and releases under a cookie, and always sets the other column to NULL.
+// write stores the item and releases the lock with that cookie. It always sets the other item column to NULL.
 func (d stock) write(ctx context.Context, c *call, cookie int32, w session.Write) (bool, error) {
 	procedure, name := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
 	item, long := items(w.Item)
@@ -239,7 +239,7 @@ func (d stock) update(ctx context.Context, c *call, lock session.Lock, w session
 	return written(c, lock.Cookie, w, false), nil
 }
 
-// written returns the session after a write of ours.
+// written returns the session after a write by this call.
 func written(c *call, cookie int32, w session.Write, made bool) session.Session {
 	return session.Session{Timeout: int(timeoutFor(c, w)), Uninitialized: w.Uninitialized && made, Made: made, Tag: stockTag(cookie, w.Item)}
 }
@@ -256,8 +256,8 @@ func (d stock) release(ctx context.Context, c *call, lock session.Lock) error {
 	return err
 }
 
-// giveBack releases a known lock: each grant changes the cookie, so the cookie tells the lock. For an unknown lock
-// the stock schema does not tell whose it is; it ends by its age.
+// giveBack releases the lock if its cookie is known: each grant changes the cookie, so the cookie identifies the grant.
+// A lock whose cookie is not known ends by its age.
 func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
 	if lock.IsZero() {
 		return session.ErrLockLost
@@ -265,7 +265,8 @@ func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
 	return d.release(ctx, c, lock)
 }
 
-// put has no procedure of its own. It locks, compares, and writes or releases; or it inserts if there is no session.
+// put takes the lock, compares the version, and writes or releases. If there is no session, it inserts one. There is no
+// stock procedure for this.
 func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
 	if err := wholeMinutes(w); err != nil {
 		return session.Session{}, err
@@ -312,7 +313,7 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 	_, err := d.exec(ctx, c, procedure, sql.Named("id", c.key), sql.Named(name, item), sql.Named("timeout", timeoutFor(c, w)))
 	switch {
 	case isDuplicateKey(err) && c.Resent:
-		return session.Session{}, fmt.Errorf("%w: it was sent twice, and the stock schema does not tell which attempt created the session", session.ErrOutcomeUnknown)
+		return session.Session{}, fmt.Errorf("%w: it was sent twice, and the stock schema does not show which attempt created the session", session.ErrOutcomeUnknown)
 	case isDuplicateKey(err):
 		return session.Session{}, session.ErrPrecondition
 	case err != nil:
@@ -326,7 +327,7 @@ func isDuplicateKey(err error) bool { return errorNumber(err) == 2627 }
 
 func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
 	switch {
-	case lock.IsZero() && c.op.Break: // whoever has locked it, the answer has the cookie that removes it
+	case lock.IsZero() && c.op.Break: // the answer has the cookie of the lock, even if another caller holds it
 		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
 		switch {
 		case err != nil:

@@ -10,8 +10,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// fakeStock is a stock server with so many expired rows, and a login with or without the right to
-// touch the table.
+// fakeStock is a stock server with this number of expired rows. If denied is set, the login may not delete rows.
 type fakeStock struct {
 	expired   int64
 	denied    bool
@@ -38,7 +37,7 @@ func (f *fakeStock) call(_ context.Context, procedure string) error {
 	return nil
 }
 
-// TestSweepOnStock: the login's rights decide how a stock schema is swept.
+// TestSweepOnStock: how a stock schema is swept depends on the login's rights.
 func TestSweepOnStock(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
@@ -46,16 +45,16 @@ func TestSweepOnStock(t *testing.T) {
 		server fakeStock
 		ask    sweepAsk
 		want   sweepAnswer
-		calls  int // of the procedure
+		calls  int // calls of the procedure
 	}{
 		{"with the right to delete", fakeStock{expired: 5}, sweepAsk{limit: 50},
 			sweepAnswer{method: sweepStatement, leads: true, deleted: 5, oldest: 77 * time.Second}, 0},
 		{"nothing to do", fakeStock{}, sweepAsk{limit: 50}, sweepAnswer{method: sweepStatement, leads: true}, 0},
-		{"with execute alone", fakeStock{expired: 5, denied: true}, sweepAsk{limit: 50},
+		{"with EXECUTE only", fakeStock{expired: 5, denied: true}, sweepAsk{limit: 50},
 			sweepAnswer{method: SweepProcedure, leads: true, all: true}, 1},
-		{"the right was granted since", fakeStock{expired: 5}, sweepAsk{limit: 50, method: SweepProcedure},
+		{"the right was granted later", fakeStock{expired: 5}, sweepAsk{limit: 50, method: SweepProcedure},
 			sweepAnswer{method: sweepStatement, leads: true, deleted: 5, oldest: 77 * time.Second}, 0},
-		{"a look alone", fakeStock{expired: 5}, sweepAsk{method: sweepStatement}, sweepAnswer{method: sweepStatement, leads: true}, 0},
+		{"a request without a limit", fakeStock{expired: 5}, sweepAsk{method: sweepStatement}, sweepAnswer{method: sweepStatement, leads: true}, 0},
 		{"another error", fakeStock{broken: broken}, sweepAsk{limit: 50}, sweepAnswer{method: sweepStatement, leads: true}, 0},
 	} {
 		got, err := sweepOnStock(t.Context(), &c.server, c.ask)

@@ -27,7 +27,7 @@ type Store struct {
 	logger *slog.Logger
 	apps   appIDs
 
-	live load // the calls in progress, which the sweeper must not slow down
+	live load // measures the calls, which the sweeper must not slow down
 
 	secret secretKeeper
 
@@ -97,7 +97,7 @@ func begun(op session.Operation) session.Operation {
 	return op
 }
 
-// do runs op on the pair and returns the last result of op. The error is the domain's.
+// do runs op on the pair and returns the last result of op. The error is one of package session.
 func do[T any](ctx context.Context, pair Pair, what partner.Call, op func(ctx context.Context, a *partner.Attempt) (T, error)) (result T, err error) {
 	err = pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
 		result, err = op(ctx, a)
@@ -106,17 +106,17 @@ func do[T any](ctx context.Context, pair Pair, what partner.Call, op func(ctx co
 	return result, DomainError(err)
 }
 
-// run sends one verb until it has an answer, while the call is permitted, and returns the verb's last result.
-// register says whether an unknown application is registered; otherwise it has no sessions.
+// run runs one verb on the pair until it has an answer, and returns the verb's last result. It asks for the permission
+// before each attempt. If the application is not registered, run registers it, or without register returns ErrNotFound.
 func run[T any](ctx context.Context, s *Store, what partner.Call, ref session.Ref, op session.Operation, register bool,
 	verb func(ctx context.Context, d dialect, c *call) (T, error)) (result T, err error) {
 	if what.Write {
 		op = begun(op)
 	}
 	what.Caller = session.CallerOf(ctx)
-	var attempts struct { // the state that attempts leave
+	var attempts struct { // state that is kept from one attempt to the next
 		sent    sentTo
-		settled time.Duration // how long the last attempt's refusal must wait to bind the operation's other calls
+		settled time.Duration // how long the answer of a refusal must be delayed; see pause
 	}
 	err = s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) (err error) {
 		a = attempts.sent.then(a)
@@ -140,11 +140,12 @@ func run[T any](ctx context.Context, s *Store, what partner.Call, ref session.Re
 	return result, DomainError(err)
 }
 
-// sentTo says to which schemas the attempts of a call were sent.
+// sentTo records to which schemas the attempts of a call were sent.
 type sentTo struct{ stock, extended bool }
 
-// then returns the attempt for the schema that it meets. The extension knows nothing of attempts that were sent to a
-// stock schema, before the extension was installed: for the extension, the first attempt after them is the first one.
+// then records an attempt, and returns it as the schema must see it. If earlier attempts were sent only to a stock
+// schema, before the extension was installed, the extension has no record of them. So then returns the attempt as a
+// first one.
 func (s *sentTo) then(a *partner.Attempt) *partner.Attempt {
 	if a.Extended && s.stock && !s.extended && a.Resent {
 		first := *a
@@ -158,9 +159,9 @@ func (s *sentTo) then(a *partner.Attempt) *partner.Attempt {
 // longestPause bounds how long the answer of a refusal is delayed.
 const longestPause = 20 * time.Millisecond
 
-// pause waits for d, which is about a millisecond. A refusal binds the calls of its operation that began before it.
-// It is answered when the database's clock is certain to be past it, so that the operation's next call is known to
-// have begun later.
+// pause waits for d, which is about a millisecond. A refusal is also the answer of the operation's calls that began
+// before it. So it is answered only when the database's clock has certainly passed its time: then the operation's next
+// call is known to have begun later.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -183,15 +184,15 @@ func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 		func(ctx context.Context, d dialect, c *call) (session.Session, error) { return d.get(ctx, c, opts) })
 }
 
-// grant is what an acquire is granted: the lock, and the session as it is then.
+// grant is the result of an acquire: the lock, and the session at that moment.
 type grant struct {
 	session session.Session
 	lock    session.Lock
 }
 
-// Acquire implements session.Store. The attempt itself does not end when the caller leaves: if it were cut off, it
-// might be granted a lock that nobody knows of. It runs to its own end, and a grant whose caller has left is given
-// back, if the pair answers within cleanupTime. Otherwise the lock ends by its age.
+// Acquire implements session.Store. An attempt is not cancelled when the caller leaves, because it could be granted a
+// lock whose answer is lost. It runs to its own end. If the caller has left by then, the lock is given back, if the pair
+// answers within cleanupTime. Otherwise the lock ends by its age.
 func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
 		return session.Session{}, session.Lock{}, err
@@ -217,8 +218,8 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	return granted.session, lock, err
 }
 
-// toItsOwnEnd returns the attempt's context without its caller. It ends with the attempt's own time, or with its
-// partner's, but not because the caller left: then it ends limit after the attempt began.
+// toItsOwnEnd returns a context for an attempt that does not end when the caller leaves. It ends when the attempt times
+// out or its term ends. If the caller has left, it ends limit after now at the latest.
 func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(attempt))
 	end := time.Now().Add(limit)
@@ -233,8 +234,8 @@ func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.
 	return ctx, func() { stop(); cancel() }
 }
 
-// clean gives back, in the background, the lock of an acquire whose caller has left: the given lock, or any lock that
-// the acquire turns out to have been granted. The work counts for that caller.
+// clean gives back, in the background, the lock of an acquire whose caller has left. If lock is zero, it gives back the
+// lock that the acquire may have been granted. The work counts towards that caller's bounds.
 func (s *Store) clean(left context.Context, ref session.Ref, op session.Operation, lock session.Lock) {
 	caller := session.CallerOf(left)
 	s.cleanups.Go(func() {
@@ -246,7 +247,7 @@ func (s *Store) clean(left context.Context, ref session.Ref, op session.Operatio
 	})
 }
 
-// giveBack undoes an acquire. A zero lock is not known.
+// giveBack undoes an acquire. A zero lock means that the lock is not known.
 func (s *Store) giveBack(ctx context.Context, ref session.Ref, op session.Operation, lock session.Lock) error {
 	what := partner.Call{Label: "give back", HoldsLock: true, Write: true}
 	_, err := run(ctx, s, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (struct{}, error) {
@@ -338,7 +339,7 @@ func checkWrite(ref session.Ref, w session.Write) error {
 // setsTimeout reports whether the operation sets the session's timeout.
 func setsTimeout(op session.Operation) bool { return op.Timeout != 0 || op.Seconds != 0 }
 
-// missingIsLost turns "no such session" into the answer for a lock's holder.
+// missingIsLost returns ErrLockLost for ErrNotFound: to the holder of a lock, a missing session is a lost lock.
 func missingIsLost(err error) error {
 	if errors.Is(err, session.ErrNotFound) {
 		return session.ErrLockLost

@@ -24,7 +24,7 @@ var (
 	benchFailover = flag.Bool("sweep.failover", false, "fail over in the middle of the sweep")
 )
 
-// fill makes n sessions of 1 KB, past .NET's procedure, which takes a timeout below zero for one that has expired.
+// fill creates n sessions of 1 KB with .NET's procedure. With a timeout below zero they have expired.
 func (g *sweepField) fill(b *testing.B, n, timeout int) []session.Ref {
 	b.Helper()
 	app, err := storetest.NewNetClient(g.db).AppID(b.Context(), sweptApp.Name)
@@ -52,8 +52,8 @@ func (g *sweepField) fill(b *testing.B, n, timeout int) []session.Ref {
 	return refs
 }
 
-// traffic calls at a fixed rate, half reads and half lock–store cycles, and gives how long each call
-// took from when it was due, until ctx ends.
+// traffic makes calls at a fixed rate until ctx ends, half of them reads and half cycles of lock and store. It
+// returns how long each call took, counted from the time when it was due.
 func (g *sweepField) traffic(ctx context.Context, b *testing.B, refs []session.Ref) []time.Duration {
 	began := time.Now()
 	var (
@@ -77,7 +77,7 @@ func (g *sweepField) traffic(ctx context.Context, b *testing.B, refs []session.R
 					return
 				case <-wait.C:
 				}
-				// The call runs to its end, whatever the time.
+				// A call runs to its end, even if ctx ends.
 				if err := g.visit(context.WithoutCancel(ctx), refs[rand.IntN(len(refs))]); err != nil {
 					b.Errorf("a live session: %v", err)
 					return
@@ -92,7 +92,7 @@ func (g *sweepField) traffic(ctx context.Context, b *testing.B, refs []session.R
 	return took
 }
 
-// visit is a read, or a lock–store cycle.
+// visit is a read, or a cycle of lock and store.
 func (g *sweepField) visit(ctx context.Context, ref session.Ref) error {
 	if rand.IntN(2) == 0 {
 		_, err := g.store.Get(ctx, ref, session.GetOptions{AllowLocked: true})
@@ -119,7 +119,7 @@ func p99(took []time.Duration) float64 {
 //	go test -run '^$' -bench Sweep_underLoad -benchtime 1x ./session/aspstate -sweep.expired 1000000 -sweep.live 100000 -sweep.rate 400 -sweep.quiet 60s -timeout 0
 func BenchmarkSweep_underLoad(b *testing.B) {
 	g := startSweepField(b)
-	live := g.fill(b, *benchLive, 600) // minutes: none of them expires meanwhile
+	live := g.fill(b, *benchLive, 600) // minutes; no session expires during the benchmark
 	g.fill(b, *benchExpired, -10)
 	b.Logf("%d sessions are there", g.rows(b))
 	for b.Loop() {

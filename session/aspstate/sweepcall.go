@@ -18,25 +18,25 @@ const resultOthers = 9
 const (
 	sweepExtended  = "MirrorState_Sweep_1"
 	sweepStatement = "DELETE in batches"
-	// SweepProcedure is .NET's own, which does not tell how many it deleted.
+	// SweepProcedure is .NET's own procedure, which does not return how many sessions it deleted.
 	SweepProcedure = "DeleteExpiredSessions"
 )
 
 // errNoPermission is SQL Server's number for a missing right.
 const errNoPermission = 229
 
-// sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1 does. It needs the
-// rights DELETE and SELECT; execute on the procedures does not include them.
+// sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1 does. It needs the rights
+// DELETE and SELECT on the table, which EXECUTE on the procedures does not include.
 //
-// Each hint, and what goes wrong without it:
+// The hints, and what would happen without them:
 //
 //	ROWLOCK            rows are locked one by one; a page lock would block live calls on the sessions beside them.
-//	                   Above some 5,000 locks in a statement SQL Server locks the table anyway: @limit is smaller.
+//	                   With more than about 5,000 locks SQL Server would lock the whole table, so @limit is smaller.
 //	READPAST           a row that a live call has locked is skipped; the sweep would wait for it and hold the rows that it
 //	                   has locked before, and other live calls would wait for those.
 //	READCOMMITTEDLOCK  with READ_COMMITTED_SNAPSHOT ON, READPAST is refused without it.
 //
-// The inner SELECT takes no update lock: a row may be renewed between it and the DELETE. So the DELETE checks Expires
+// A row may be renewed between the inner SELECT, which takes no update lock, and the DELETE. So the DELETE checks Expires
 // and the lock again, under its own row lock.
 const sweepText = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK) ` +
 	`WHERE SessionId IN (SELECT TOP (@limit) x.SessionId FROM dbo.ASPStateTempSessions AS x WITH (READPAST, READCOMMITTEDLOCK) ` +
@@ -49,9 +49,9 @@ const sweepText = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLO
 const oldestText = `SELECT DATEDIFF(second, MIN(Expires), GETUTCDATE()) AS Oldest FROM dbo.ASPStateTempSessions ` +
 	`WITH (READPAST, READCOMMITTEDLOCK) WHERE Expires < GETUTCDATE()`
 
-// sweepAsk is one batch.
+// sweepAsk describes one batch.
 type sweepAsk struct {
-	owner     session.OperationID // zero: without the lease
+	owner     session.OperationID // of the lease; zero: sweep without the lease
 	lease     time.Duration
 	limit     int // rows; 0: only the lease
 	abandoned time.Duration
@@ -63,12 +63,12 @@ type sweepAnswer struct {
 	method      string
 	leads       bool
 	deleted     int
-	all         bool          // the procedure deletes all expired rows in one call
+	all         bool          // the batch deleted all expired rows
 	abandoned   int           // deleted rows with an abandoned lock
-	oldest      time.Duration // how long ago the oldest session had expired, before the batch; 0: none
-	lastRun     time.Time     // of the fleet; zero: never, or not known
-	deletedEver int64         // by the fleet; 0 on a stock schema
-	sinceRun    time.Duration // since lastRun, by the database's clock; negative: that clock was set back
+	oldest      time.Duration // how long before the batch the oldest session had expired; 0: no session had
+	lastRun     time.Time     // when the fleet last swept; zero: never, or not known
+	deletedEver int64         // rows deleted by the fleet so far; 0 on a stock schema
+	sinceRun    time.Duration // time since lastRun, by the database's clock; negative: that clock was set back
 }
 
 // sweepBatch runs one batch on the principal.
@@ -102,7 +102,7 @@ type swept struct {
 	result int64
 }
 
-// readSwept reads the one row of MirrorState_Sweep_1.
+// readSwept reads the row of MirrorState_Sweep_1.
 func readSwept(r *row) (s swept) {
 	s.method, s.result = sweepExtended, next[int64](r).V
 	s.deleted, s.abandoned = int(next[int64](r).V), int(next[int64](r).V)
@@ -138,7 +138,8 @@ func (c stockConn) call(ctx context.Context, procedure string) error {
 	return wrap(err, "call %s on %s", procedure, c.Partner)
 }
 
-// sweepOnStock sweeps as far as the login's rights allow. There is no lease: every proxy sweeps, which does no harm.
+// sweepOnStock deletes a batch, or calls .NET's procedure if the login may not delete rows itself. A stock schema has no
+// lease: every proxy sweeps, which does no harm.
 func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAnswer, err error) {
 	out = sweepAnswer{method: ask.method, leads: true}
 	if ask.limit == 0 {
@@ -164,7 +165,7 @@ func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweep
 	return err
 }
 
-// wrap adds to an error what was being done.
+// wrap returns err with a description of what was being done; nil for nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

@@ -17,10 +17,10 @@ import (
 
 // SweepConfig configures the expiry job. Zero values have defaults.
 type SweepConfig struct {
-	// Interval is the time from the last batch of one sweep to the first batch of the next, by whichever proxy of the
-	// fleet. Default 1 min, as SQL Agent's job; at least a second.
+	// Interval is the time from the last batch of one sweep to the first batch of the next, whichever proxies of the
+	// fleet run them. Default 1 min, as for SQL Agent's job; at least a second.
 	Interval time.Duration
-	// AbandonedLockAfter is the age from which a lock no longer keeps an expired session. Default 110 s.
+	// AbandonedLockAfter is the age of a lock from which an expired session is deleted in spite of it. Default 110 s.
 	AbandonedLockAfter time.Duration
 	// MaxClockSkew is the greatest allowed difference of the partners' clocks. If it is exceeded, nothing is swept:
 	// after a failover sessions would be deleted too early. Default 5 s.
@@ -35,8 +35,8 @@ const (
 	sweepDefault = time.Minute
 )
 
-// The lease lasts half an interval and is requested four times in one. So another proxy leads within one interval if
-// the leader dies or freezes.
+// The lease lasts half an interval, and each proxy requests it four times in an interval. So if the leader stops or
+// freezes, another proxy leads within one interval.
 const (
 	leaseShare = 2
 	askShare   = 4
@@ -66,14 +66,14 @@ func (c SweepConfig) lease() time.Duration {
 
 // SweepStatus is the status of the expiry job.
 type SweepStatus struct {
-	// Leader says that this proxy has the fleet's lease. On a stock schema, which has no place for a lease, every
-	// proxy is the leader.
+	// Leader is true if this proxy has the fleet's lease. A stock schema has no place for a lease: there every proxy is
+	// the leader.
 	Leader bool `json:"leader"`
-	// LastRun is when the fleet last swept, by the database's clock. On a stock schema it is when this proxy did.
+	// LastRun is when the fleet last swept, by the database's clock. On a stock schema it is when this proxy last swept.
 	LastRun *time.Time `json:"last_run"` // nil: never
-	// Deleted is how many rows the last sweep of this proxy has deleted.
+	// Deleted is the number of rows that the last sweep of this proxy deleted.
 	Deleted int64 `json:"deleted"`
-	// OldestExpiredS is how long ago the oldest session of the last sweep had expired, in seconds: the job's lag.
+	// OldestExpiredS is how long before the last sweep its oldest session had expired, in seconds: the job's lag.
 	OldestExpiredS float64 `json:"oldest_expired_s"`
 
 	Running        bool    `json:"running"`
@@ -81,7 +81,7 @@ type SweepStatus struct {
 	AbandonedLocks int64   `json:"abandoned_locks"` // rows of the last sweep with an abandoned lock
 	DurationS      float64 `json:"duration_s"`      // of the last sweep, with its pauses
 	Method         string  `json:"method"`          // MirrorState_Sweep_1, DELETE in batches, or DeleteExpiredSessions
-	// Held says why nothing is swept; empty: sweeping is allowed.
+	// Held is the reason why nothing is swept; empty: sweeping is allowed.
 	Held string `json:"held"`
 	// AgentJob is what is known of SQL Agent's job on the principal: enabled, none, or unknown
 	// (the login may not read msdb).
@@ -92,39 +92,39 @@ type SweepStatus struct {
 	BatchesTotal int64 `json:"batches_total"`
 	DeletedFleet int64 `json:"deleted_fleet"`
 	Runs         int64 `json:"runs"`
-	// LastError says why the last sweep ended early, or why the lease could not be requested; empty: no error.
+	// LastError is the error of the last sweep, or of the last request for the lease; empty: no error.
 	LastError string `json:"last_error"`
 }
 
 // sweptPair is the pair as the sweeper needs it; *partner.Pair is one.
 type sweptPair interface{ Status() partner.Status }
 
-// Sweeper is the expiry job. It replaces SQL Agent's job for ASPState, wherever the principal is. Any number of
-// proxies may run one on the same database: by a lease, one of them does the work. Its methods are safe for
-// concurrent use.
+// Sweeper is the expiry job. It replaces SQL Agent's job for ASPState, and works on whichever partner is principal. Any
+// number of proxies may run a Sweeper on the same database: the one that has the lease does the work. Its methods are
+// safe for concurrent use.
 //
-// It locks no more than a batch of rows at a time, and rests between batches for longer when live calls become
-// slower. It costs an index seek if there is nothing to do.
+// It never locks more rows than one batch has, and rests longer between batches if live calls become slower. If there is
+// nothing to do, it costs an index seek.
 type Sweeper struct {
-	store  *Store
-	pair   sweptPair
-	cfg    atomic.Pointer[SweepConfig] // set by Reconfigure
-	mended chan struct{}               // has a token if Run has not seen the newest configuration
-	logger *slog.Logger
-	owner  session.OperationID
-	turn   chan struct{} // held by the goroutine that sweeps
+	store   *Store
+	pair    sweptPair
+	cfg     atomic.Pointer[SweepConfig] // set by Reconfigure
+	changed chan struct{}               // has a value if Run has not seen the newest configuration
+	logger  *slog.Logger
+	owner   session.OperationID
+	turn    chan struct{} // held by the goroutine that sweeps
 
-	fallTold atomic.Bool // it is logged that rows may not be deleted in batches
+	fallBackLogged atomic.Bool // it is logged that the login may not delete rows in batches
 
 	agent func(context.Context) string // looks for SQL Agent's job
 
 	mu     sync.Mutex
 	status SweepStatus
-	leads  time.Time // until then this proxy has the lease, if the status says so
-	told   string    // the last logged reason for not sweeping
+	leads  time.Time // when the lease ends, if status.Leader is set
+	logged string    // the last logged reason for not sweeping; empty: sweeping is allowed
 
 	lastFailure string // owned by Run; empty: the last run had no error
-	agentTold   bool   // owned by Run: it is logged that SQL Agent's job exists
+	agentLogged bool   // owned by Run: it is logged that SQL Agent's job exists
 	askFailed   bool   // owned by Run: the last request for the lease failed
 }
 
@@ -133,7 +133,7 @@ func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logg
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sweeper{store: store, pair: pair, mended: make(chan struct{}, 1), logger: logger, agent: store.agentJob,
+	s := &Sweeper{store: store, pair: pair, changed: make(chan struct{}, 1), logger: logger, agent: store.agentJob,
 		owner: session.NewOperationID(), turn: make(chan struct{}, 1), status: SweepStatus{AgentJob: agentUnknown}}
 	cfg = cfg.withDefaults()
 	s.cfg.Store(&cfg)
@@ -145,8 +145,8 @@ func (s *Sweeper) Reconfigure(cfg SweepConfig) {
 	cfg = cfg.withDefaults()
 	s.cfg.Store(&cfg)
 	select {
-	case s.mended <- struct{}{}:
-	default: // there is a token already
+	case s.changed <- struct{}{}:
+	default: // it has a value already
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *Sweeper) Status() SweepStatus {
 
 // Run sweeps while it has the lease, until ctx ends. It may be called again after it has returned.
 func (s *Sweeper) Run(ctx context.Context) error {
-	// Proxies that start together should not ask together.
+	// Proxies that start at the same time should not all request the lease at the same time.
 	timer := time.NewTimer(rand.N(s.cfg.Load().Interval / askShare))
 	defer timer.Stop()
 	defer s.note(func(st *SweepStatus) { st.Leader = false }) // a lease is not renewed
@@ -169,7 +169,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.mended:
+		case <-s.changed:
 		case <-timer.C:
 		}
 		next, err := s.look(ctx)
@@ -183,7 +183,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// look requests the lease and sweeps if a sweep is due. It returns when to look again.
+// look requests the lease and sweeps if a sweep is due. It returns the time until the next look.
 func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	next = s.cfg.Load().Interval / askShare
 	if heldByAgent(s.cfg.Load().AgentJob, s.Status().AgentJob) != "" {
@@ -239,15 +239,15 @@ func (s *Sweeper) ask(owner session.OperationID, limit int) sweepAsk {
 	return sweepAsk{owner: owner, lease: s.cfg.Load().lease(), limit: limit, abandoned: s.cfg.Load().AbandonedLockAfter, method: s.Status().Method}
 }
 
-// ErrNotLeader: another proxy of the fleet has the lease.
+// ErrNotLeader means that another proxy of the fleet has the lease.
 var ErrNotLeader = errors.New("another proxy has the lease of the sweeper")
 
-// ErrSweepHeld: sweeping is not allowed at present; the status says why.
+// ErrSweepHeld means that sweeping is not allowed at present. The status has the reason.
 var ErrSweepHeld = errors.New("nothing is swept")
 
-// Sweep deletes the expired sessions, whichever proxy has the lease: two sweeps at once do no harm. It returns when
-// no expired session is left, or with the first error: ErrSweepHeld, an error of the store, or ctx's. A failover
-// during the sweep delays it. The status says what it has deleted.
+// Sweep deletes the expired sessions, even if another proxy has the lease: two sweeps at once do no harm. It returns nil
+// when no expired session is left, or the first error: ErrSweepHeld, an error of the store, or ctx's. A failover during
+// the sweep delays it. The status shows what it has deleted.
 func (s *Sweeper) Sweep(ctx context.Context) (SweepStatus, error) {
 	return s.sweep(ctx, session.OperationID{})
 }
@@ -289,7 +289,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// batches deletes batch after batch until one deletes less than it may.
+// batches deletes batch after batch until a batch deletes less than half of its limit.
 func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
 	p, last, pause := newPace(s.store.live.take()), time.Now(), time.Duration(0)
 	rest := time.NewTimer(0)
@@ -320,7 +320,7 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		case a.all || 2*a.deleted < rows: // a few rows may have been locked at that moment
 			return nil
 		}
-		if s.held() { // the clock may be another after a failover
+		if s.held() { // after a failover the clock is that of the other partner
 			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
 		}
 		_, pause = p.next(time.Since(began), began.Sub(last), s.store.live.take())
@@ -331,20 +331,20 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 
 // fellBack logs, once, that the procedure is used because the login may not delete rows in batches.
 func (s *Sweeper) fellBack(a sweepAnswer) {
-	if a.method == SweepProcedure && !s.fallTold.Swap(true) {
+	if a.method == SweepProcedure && !s.fallBackLogged.Swap(true) {
 		s.logger.Warn("expired sessions are deleted all at once by "+SweepProcedure+", locked ones too: the login lacks a right to do it in batches",
-			"mend", "GRANT SELECT, DELETE ON dbo.ASPStateTempSessions TO [the login's user]")
+			"advice", "GRANT SELECT, DELETE ON dbo.ASPStateTempSessions TO [the login's user]")
 	}
 }
 
-// meetAgent finds out whether SQL Agent's job does the same, and logs it once.
+// meetAgent checks whether SQL Agent's job exists, and logs that once.
 func (s *Sweeper) meetAgent(ctx context.Context) {
 	job := s.agent(ctx)
 	s.note(func(st *SweepStatus) { st.AgentJob = job })
-	if job == agentEnabled && !s.agentTold {
-		s.agentTold = true
+	if job == agentEnabled && !s.agentLogged {
+		s.agentLogged = true
 		s.logger.Info("SQL Agent's job deletes expired sessions too", "rule", s.cfg.Load().AgentJob,
-			"mend", "disable the job on both servers, or set sweep.agent_job: yield; both at once do no harm")
+			"advice", "disable the job on both servers, or set sweep.agent_job: yield; both at once do no harm")
 	}
 }
 
@@ -356,8 +356,8 @@ func (s *Sweeper) held() bool {
 		why = heldByAgent(s.cfg.Load().AgentJob, s.status.AgentJob)
 	}
 	s.status.Held = why
-	was := s.told
-	s.told = why
+	was := s.logged
+	s.logged = why
 	s.mu.Unlock()
 	switch {
 	case why != "" && was == "":
@@ -368,8 +368,8 @@ func (s *Sweeper) held() bool {
 	return why != ""
 }
 
-// clocksApart returns an error text if the partners' clocks differ too much; empty: they do not, or one of them is
-// not known.
+// clocksApart returns a text if the partners' clocks differ too much. It returns "" if they do not, or if one of the
+// clocks is not known.
 func clocksApart(st partner.Status, most time.Duration) string {
 	if len(st.Partners) != 2 || st.Partners[0].Seen.IsZero() || st.Partners[1].Seen.IsZero() {
 		return ""
@@ -378,7 +378,7 @@ func clocksApart(st partner.Status, most time.Duration) string {
 	if apart <= most {
 		return ""
 	}
-	return fmt.Sprintf("the clocks of %s and %s are %s apart, and sweep.max_clock_skew is %s: set the servers' time right",
+	return fmt.Sprintf("the clocks of %s and %s are %s apart, and sweep.max_clock_skew is %s: correct the servers' clocks",
 		st.Partners[0].Name, st.Partners[1].Name, apart.Round(time.Millisecond), most)
 }
 
@@ -388,7 +388,7 @@ func (s *Sweeper) note(change func(*SweepStatus)) {
 	change(&s.status)
 }
 
-// failed logs why a look or a sweep failed, except for a missing principal.
+// failed logs the error of a look or a sweep, unless an equal one was logged last or there is no principal.
 func (s *Sweeper) failed(err error) {
 	was := s.lastFailure
 	s.lastFailure = err.Error()
@@ -400,7 +400,7 @@ func (s *Sweeper) failed(err error) {
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
 	case errorNumber(err) == errNoPermission:
 		s.logger.Error("expired sessions cannot be swept: the login lacks a right", "error", err,
-			"mend", "GRANT EXECUTE ON SCHEMA::dbo TO [the login's user]; on a stock schema, to sweep in batches, also GRANT SELECT, DELETE ON dbo.ASPStateTempSessions")
+			"advice", "GRANT EXECUTE ON SCHEMA::dbo TO [the login's user]; on a stock schema, to sweep in batches, also GRANT SELECT, DELETE ON dbo.ASPStateTempSessions")
 	default:
 		s.logger.Warn("expired sessions were not swept", "error", err)
 	}
@@ -417,7 +417,7 @@ func sameFailure(a, b string) bool {
 	return strings.Map(digits, a) == strings.Map(digits, b)
 }
 
-// read takes over what every answer tells, and, if leased, the state of the lease.
+// read copies the values of an answer to the status, and with leased also the state of the lease.
 func (st *SweepStatus) read(a sweepAnswer, leased bool) {
 	st.Method = a.method
 	if leased {

@@ -24,7 +24,7 @@ import (
 
 var sweptApp = session.Application{Name: "/lm/w3svc/1/root/swept", Timeout: 20, LockTimeout: 110 * time.Second}
 
-// sweepField is an embedded pair with a store on it.
+// sweepField is an embedded pair and a store on it.
 type sweepField struct {
 	servers *embedded.Pair
 	pair    *partner.Pair
@@ -40,7 +40,7 @@ func startSweepField(t testing.TB) *sweepField {
 	return g
 }
 
-// make makes n sessions, and has them expired for so long.
+// make creates n sessions that expired this long ago.
 func (g *sweepField) make(t testing.TB, n int, expired time.Duration) []session.Ref {
 	t.Helper()
 	refs := make([]session.Ref, n)
@@ -66,7 +66,7 @@ func (g *sweepField) make(t testing.TB, n int, expired time.Duration) []session.
 	return refs
 }
 
-// rows is how many sessions the partner that is principal has, swept or not.
+// rows returns the number of sessions on the principal, expired or not.
 func (g *sweepField) rows(t testing.TB) int {
 	t.Helper()
 	db := openDB(t, g.servers.Partner(g.servers.Principal()).ConnectionString("ASPState"))
@@ -77,7 +77,7 @@ func (g *sweepField) rows(t testing.TB) int {
 	return n
 }
 
-// await waits until something is so.
+// await waits until is returns true.
 func await(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	limit := time.After(patience)
@@ -109,7 +109,7 @@ func TestSweeper_Sweep(t *testing.T) {
 	}
 }
 
-// TestSweeper_NoGap: a call that does not end slows a sweep down, and no more.
+// TestSweeper_NoGap: a call that never ends only makes the sweep slower.
 func TestSweeper_NoGap(t *testing.T) {
 	g := startSweepField(t)
 	g.make(t, 40, 90*time.Second)
@@ -122,7 +122,8 @@ func TestSweeper_NoGap(t *testing.T) {
 	}
 }
 
-// TestSweeper_OneLeaderAFleet: two proxies' jobs share the work by the lease, and one that ends is replaced.
+// TestSweeper_OneLeaderAFleet: the jobs of two proxies share the work by the lease. If one ends, the other takes
+// over.
 func TestSweeper_OneLeaderAFleet(t *testing.T) {
 	g := startSweepField(t)
 	cfg := aspstate.SweepConfig{Interval: 2 * time.Second}
@@ -158,7 +159,7 @@ func TestSweeper_OneLeaderAFleet(t *testing.T) {
 	}
 }
 
-// TestSweeper_TwoAtOnce: without any lease, many at once take each row once and no live one.
+// TestSweeper_TwoAtOnce: sweeps without a lease at the same time delete each expired row once, and no live row.
 func TestSweeper_TwoAtOnce(t *testing.T) {
 	g := startSweepField(t)
 	const dead, alive = 300, 20
@@ -191,7 +192,8 @@ func TestSweeper_TwoAtOnce(t *testing.T) {
 	}
 }
 
-// TestSweeper_FailoverInItsMiddle: it goes on where the principal is, none is left over, and nothing live is lost.
+// TestSweeper_FailoverInItsMiddle: the sweep continues on the new principal. It deletes all expired sessions and no
+// live ones.
 func TestSweeper_FailoverInItsMiddle(t *testing.T) {
 	g := startSweepField(t)
 	g.make(t, 400, time.Minute)
@@ -236,7 +238,7 @@ func TestSweeper_Stock(t *testing.T) {
 	}
 }
 
-// clocks is a pair whose partners' clocks are so far apart.
+// clocks is a pair whose partners' clocks differ by this much.
 type clocks struct {
 	apart time.Duration
 	seen  time.Time
@@ -262,13 +264,13 @@ func TestSweeper_ClocksApart(t *testing.T) {
 		var log strings.Builder
 		s := aspstate.NewSweeper(g.store, c.clock, aspstate.SweepConfig{}, textLogger(&log))
 		_, err := s.Sweep(t.Context())
-		if held := errors.Is(err, aspstate.ErrSweepHeld); held != c.held || (s.Status().Held != "") != c.held || strings.Contains(log.String(), "set the servers' time right") != c.held {
+		if held := errors.Is(err, aspstate.ErrSweepHeld); held != c.held || (s.Status().Held != "") != c.held || strings.Contains(log.String(), "correct the servers' clocks") != c.held {
 			t.Errorf("%s: %v, %+v, and the log says %q", c.name, err, s.Status(), log.String())
 		}
 	}
 }
 
-// TestSweeper_MissingRights says once what is to be granted.
+// TestSweeper_MissingRights: the missing right is logged once, with the statement that grants it.
 func TestSweeper_MissingRights(t *testing.T) {
 	g := startSweepField(t)
 	var log lockedText
@@ -290,7 +292,7 @@ func TestSweeper_MissingRights(t *testing.T) {
 	}
 }
 
-// refusing is a pair whose server refuses everything.
+// refusing is a pair whose server refuses every statement.
 type refusing struct{ calls atomic.Int64 }
 
 func (r *refusing) Do(context.Context, partner.Call, func(context.Context, *partner.Attempt) error) error {
@@ -300,7 +302,7 @@ func (r *refusing) Do(context.Context, partner.Call, func(context.Context, *part
 
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
-// lockedText is a text that several goroutines write.
+// lockedText is a text that several goroutines may write.
 type lockedText struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -318,7 +320,7 @@ func (l *lockedText) String() string {
 	return l.b.String()
 }
 
-// BenchmarkSweep_nothing is what a look costs that finds nothing to do.
+// BenchmarkSweep_nothing measures a sweep without expired sessions.
 func BenchmarkSweep_nothing(b *testing.B) {
 	g := startSweepField(b)
 	g.make(b, 1000, 0)

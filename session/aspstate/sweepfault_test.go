@@ -15,11 +15,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// stepped calls a function of its own in a step of each batch. A batch whose answer is lost was executed.
+// stepped calls a function at a step of each batch. If the answer of a batch is lost, the batch was executed.
 type stepped struct {
 	aspstate.Pair
-	before   func()            // it has a connection, and an epoch; it is not sent yet
-	answered func() (got bool) // it was executed
+	before   func()            // called when the batch has a connection and an epoch, before it is sent
+	answered func() (got bool) // called after the batch was executed; got reports whether its answer arrives
 }
 
 // Do implements aspstate.Pair.
@@ -39,14 +39,14 @@ func (s *stepped) Do(ctx context.Context, c partner.Call, op func(ctx context.Co
 	})
 }
 
-// TestSweeper_FailoverInEachStep: before a batch is sent, after it was executed and before its answer is there, and
-// before the next. Each expired row goes once, which the database counts, and no live one does.
+// TestSweeper_FailoverInEachStep: a failover before a batch is sent, before its answer arrives, and before the next
+// batch. The database counts that each expired row is deleted once, and no live row is.
 func TestSweeper_FailoverInEachStep(t *testing.T) {
 	const dead, alive, failovers = 60, 5, 3
 	for _, c := range []struct {
 		name    string
 		step    func(pair *stepped, failover func() bool)
-		counted bool // no answer is lost, so the sweeper knows all it deleted
+		counted bool // no answer is lost, so the sweeper knows how many rows it deleted
 	}{
 		{"before it is sent", func(p *stepped, failover func() bool) { p.before = func() { failover() } }, true},
 		{"before its answer", func(p *stepped, failover func() bool) { p.answered = func() bool { return !failover() } }, false},
@@ -99,7 +99,7 @@ func (g *sweepField) run(t *testing.T, store *aspstate.Store, cfg aspstate.Sweep
 	return s
 }
 
-// agentJob are the rows of SQL Agent's job as aspnet_regsql makes it for a database.
+// agentJob returns the rows of SQL Agent's job, as aspnet_regsql makes it for a database.
 func agentJob(database string, enabled int) embedded.Planted {
 	return embedded.Planted{Views: map[string][]map[string]any{
 		"sys.sysjobs":     {{"job_id": "1", "name": "ASPState_Job_DeleteExpiredSessions", "enabled": enabled}},
@@ -107,8 +107,8 @@ func agentJob(database string, enabled int) embedded.Planted {
 	}}
 }
 
-// TestSweeper_AgentJob: beside the job it sweeps and says once that there are two; told to yield it leaves the work to the job,
-// but no longer than the job is enabled on the server that is principal: msdb is not mirrored.
+// TestSweeper_AgentJob: with the rule beside, it sweeps and logs once that the job exists. With yield, it leaves the
+// work to the job while the job is enabled on the principal. msdb is not mirrored.
 func TestSweeper_AgentJob(t *testing.T) {
 	g := startSweepField(t)
 	plant := func(partner, database string, enabled int) {
@@ -133,7 +133,7 @@ func TestSweeper_AgentJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "it yields again", is("enabled", true))
-	g.db = openDB(t, g.servers.Partner("a").ConnectionString("ASPState")) // the failovers cut off the other
+	g.db = openDB(t, g.servers.Partner("a").ConnectionString("ASPState")) // the failovers closed the other connection
 	g.make(t, 3, time.Minute)
 	plant("a", "ASPState", 0)
 	await(t, "it sweeps when the job is disabled", func() bool { return is("none", false)() && s.Status().DeletedTotal == 5 })
@@ -146,8 +146,8 @@ func TestSweeper_AgentJob(t *testing.T) {
 	}
 }
 
-// TestSweeper_FrozenInMidBatch: a leader that stands still in the middle of its sweep is replaced, the other one ends the
-// work, and the batch that the first had begun deletes nothing when it goes on.
+// TestSweeper_FrozenInMidBatch: a leader that freezes during its sweep is replaced, and the other proxy finishes the
+// work. When the first one continues, the batch that it had begun deletes nothing.
 func TestSweeper_FrozenInMidBatch(t *testing.T) {
 	g := startSweepField(t)
 	const dead = 40
@@ -155,7 +155,7 @@ func TestSweeper_FrozenInMidBatch(t *testing.T) {
 	frozen, thaw := make(chan struct{}), make(chan struct{})
 	batches := 0
 	pair := &stepped{Pair: g.pair, before: func() {
-		if batches++; batches == 3 { // the lease, a batch, and this one
+		if batches++; batches == 3 { // the first is the request for the lease, the second a batch
 			close(frozen)
 			<-thaw
 		}
@@ -180,7 +180,7 @@ func TestSweeper_FrozenInMidBatch(t *testing.T) {
 	await(t, "the second sweeps what has come", func() bool { return second.Status().DeletedTotal == dead-began+late })
 }
 
-// unreachable is a pair that can't be reached now and then.
+// unreachable is a pair that can be made unreachable.
 type unreachable struct {
 	aspstate.Pair
 	now atomic.Bool
@@ -194,8 +194,8 @@ func (u *unreachable) Do(ctx context.Context, c partner.Call, op func(ctx contex
 	return u.Pair.Do(ctx, c, op)
 }
 
-// TestSweeper_OutlivesItsLease: a leader that can't ask for its lease any more says so, and forgets that when it can
-// ask again.
+// TestSweeper_OutlivesItsLease: if a leader cannot request the lease any more, the status has the error. The error is
+// removed when it can request it again.
 func TestSweeper_OutlivesItsLease(t *testing.T) {
 	g := startSweepField(t)
 	pair := &unreachable{Pair: g.pair}
@@ -212,7 +212,8 @@ func TestSweeper_OutlivesItsLease(t *testing.T) {
 	await(t, "the first follows, and nothing is wrong", func() bool { st := first.Status(); return !st.Leader && st.LastError == "" })
 }
 
-// TestSweeper_ClockSetBack: what a clock that was ahead has left in the lease's row keeps nobody from sweeping.
+// TestSweeper_ClockSetBack: a date in the future in the row of the lease, from a clock that was ahead, does not stop
+// the sweep.
 func TestSweeper_ClockSetBack(t *testing.T) {
 	for what, row := range map[string]string{
 		"the last run": "LastRun = DATEADD(second, 86400, SYSUTCDATETIME())",

@@ -37,8 +37,8 @@ func (v version) tag() session.Tag {
 	return session.Tag(base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
-// parseVersion reads a tag; ok is false for a tag that this dialect did not make. datetime values are whole
-// milliseconds when they are read (…0, …3, …7), and each is converted back to itself.
+// parseVersion returns the version in a tag; ok is false for a tag that this dialect did not make. A datetime is read as
+// whole milliseconds (…0, …3, …7), and each of these is converted back to the same datetime.
 func parseVersion(tag session.Tag) (v version, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(tag))
 	if err != nil || len(b) != versionLength || b[12] > 1 {

@@ -19,14 +19,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// wire is what lies between us and one partner: a port on loopback behind which
-// toxiproxy does to the bytes what networks do.
+// wire is the connection to one partner: a port on loopback behind which toxiproxy disturbs the bytes like a bad
+// network.
 type wire struct {
-	dsn   msdsn.Config // of the partner, by way of the wire
+	dsn   msdsn.Config // of the partner, through the wire
 	proxy *toxiproxy.Proxy
 }
 
-// openWire lays a wire to a partner. It is cut at the end of the test.
+// openWire opens a wire to a partner. It is closed when the test ends.
 func openWire(t *testing.T, p *embedded.Partner) *wire {
 	t.Helper()
 	dsn, err := msdsn.Parse(p.ConnectionString(embedded.DatabaseName))
@@ -47,13 +47,13 @@ func openWire(t *testing.T, p *embedded.Partner) *wire {
 	return w
 }
 
-// toxiproxyServer is the rest of toxiproxy, of which we need nothing: it serves nobody, and says nothing.
+// toxiproxyServer is the part of toxiproxy that we do not use: it serves no API and logs nothing.
 var toxiproxyServer = sync.OnceValue(func() *toxiproxy.ApiServer {
 	zerolog.SetGlobalLevel(zerolog.Disabled)
 	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 })
 
-// close cuts the wire and waits for what moved bytes on it.
+// close closes the wire and waits for its goroutines.
 func (w *wire) close(t *testing.T) {
 	w.proxy.Toxics.ResetToxics(context.Background())
 	w.proxy.Stop()
@@ -68,8 +68,7 @@ func (w *wire) close(t *testing.T) {
 	}
 }
 
-// enable has the wire take connections. Somebody may have its port for a moment, as
-// the near end of a connection.
+// enable makes the wire accept connections. Another connection may use its port as its local port for a moment.
 func (w *wire) enable(t *testing.T) {
 	t.Helper()
 	limit := time.After(patience)
@@ -82,10 +81,10 @@ func (w *wire) enable(t *testing.T) {
 	}
 }
 
-// toxic is what toxiproxy does to one direction of a wire, in its own words.
+// toxic is a disturbance of one direction of a wire, in toxiproxy's terms.
 type toxic struct {
 	Type       string         `json:"type"`
-	Stream     string         `json:"stream"` // upstream: what we send; downstream: what the partner answers
+	Stream     string         `json:"stream"` // upstream: what we send; downstream: what the partner sends
 	Attributes map[string]any `json:"attributes"`
 }
 
@@ -100,7 +99,7 @@ func (w *wire) add(t *testing.T, x toxic) {
 	}
 }
 
-// remove takes a toxic away again.
+// remove removes a toxic.
 func (w *wire) remove(t *testing.T, x toxic) {
 	t.Helper()
 	if err := w.proxy.Toxics.RemoveToxic(t.Context(), x.Type+"_"+x.Stream); err != nil {
@@ -108,7 +107,7 @@ func (w *wire) remove(t *testing.T, x toxic) {
 	}
 }
 
-// guardAll puts our guards into toxiproxy's register, in place of the toxics that write.
+// guardAll replaces the writing toxics in toxiproxy's register by our guards.
 var guardAll = sync.OnceFunc(func() {
 	toxics.Register("pass", new(guard[toxics.NoopToxic, *toxics.NoopToxic]))
 	toxics.Register("latency", new(guard[toxics.LatencyToxic, *toxics.LatencyToxic]))
@@ -118,16 +117,15 @@ var guardAll = sync.OnceFunc(func() {
 	toxics.Register("limit_data", new(guard[toxics.LimitDataToxic, *toxics.LimitDataToxic]))
 })
 
-// guards counts the guards at work.
+// guards counts the running guards.
 var guards atomic.Int64
 
-// nobodyThere is how long a guard waits for somebody to take what it has. It is much
-// longer than any toxic of ours holds bytes back.
+// nobodyThere is how long a guard waits until its bytes are read. It is much longer than any of our toxics delays
+// bytes.
 const nobodyThere = time.Second
 
-// guard is one of toxiproxy's toxics that comes to an end with its connection. By
-// themselves they don't: where the end that they write to went away first, they wait
-// for it for ever, with the lock that every change of the wire needs if one comes just then.
+// guard is a toxic that ends with its connection. Without it, a toxic whose reader has gone waits forever. If a
+// change of the wire comes at that moment, it also keeps the lock that every change needs.
 type guard[T any, P interface {
 	*T
 	toxics.Toxic
@@ -170,18 +168,18 @@ func (g *guard[T, P]) Pipe(stub *toxics.ToxicStub) {
 			open = chunk != nil && stub.WriteOutput(chunk, nobodyThere) == nil
 		case <-over:
 			if !inner.Closed() {
-				return // interrupted: another toxic goes on with the stub
+				return // interrupted: another toxic continues with the stub
 			}
 		}
 	}
 	stub.Close()
 	for working := true; working; {
 		select {
-		case <-out: // nobody wants it
+		case <-out: // nothing reads it
 		case <-over:
 			working = false
 		}
 	}
-	for range stub.Input { // nor what still comes, until the other end is closed too
+	for range stub.Input { // drop what still arrives, until the other end is closed
 	}
 }

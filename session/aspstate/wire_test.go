@@ -19,26 +19,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// illness is what befalls the wire to the principal.
-type illness struct {
+// disturbance is a disturbance of the wire to the principal.
+type disturbance struct {
 	name   string
 	toxics []toxic
-	off    bool           // the wire takes no connections and ends those it has
-	also   embedded.Fault // a fault of the principal itself, so that the toxic shows
-	cuts   bool           // calls lose their answer by it
-	deaf   bool           // nothing gets through, an operator's word neither
-	mute   bool           // nothing comes back, not even the end of the connection
+	off    bool           // the wire accepts no connections and closes those that it has
+	also   embedded.Fault // a fault of the principal itself, without which the toxic would not show
+	cuts   bool           // calls lose their answers
+	deaf   bool           // nothing reaches the server, not even an operator's statement
+	mute   bool           // nothing comes back, not even the end of a connection
 }
 
-// illnesses are toxiproxy's toxics, in both directions where that makes a difference.
-func illnesses() []illness {
+// disturbances returns toxiproxy's toxics, in both directions if that makes a difference.
+func disturbances() []disturbance {
 	both := func(kind string, attributes map[string]any) []toxic {
 		return []toxic{{kind, "upstream", attributes}, {kind, "downstream", attributes}}
 	}
 	one := func(kind, direction string, attributes map[string]any) []toxic {
 		return []toxic{{kind, direction, attributes}}
 	}
-	return []illness{
+	return []disturbance{
 		{name: "latency with jitter", toxics: both("latency", map[string]any{"latency": 8, "jitter": 6})},
 		{name: "bandwidth", toxics: both("bandwidth", map[string]any{"rate": 400})},
 		{name: "slicer", toxics: both("slicer", map[string]any{"average_size": 900, "size_variation": 600, "delay": 200})},
@@ -53,29 +53,29 @@ func illnesses() []illness {
 	}
 }
 
-// TestWire is the promise on a wire that misbehaves: slow, never failed; nothing lost or
-// done twice; no lock held twice. The wire to the principal falls ill under load and gets
-// well; falls ill again, and the partners change roles meanwhile; and back.
+// TestWire: with a disturbed wire, calls are slow but do not fail. Nothing is lost or done twice, and no lock is held
+// twice. The wire to the principal is disturbed under load and repaired. Then it is disturbed again while the
+// partners exchange roles, and they change back.
 func TestWire(t *testing.T) {
 	servers := aspstatetest.Start(t)
 	wires := map[partner.Name]*wire{"a": openWire(t, servers.Partner("a")), "b": openWire(t, servers.Partner("b"))}
 	g := &ground{servers, wires["a"], followWires(t, wires)}
-	for _, ill := range illnesses() {
-		if !t.Run(ill.name, func(t *testing.T) { g.survive(t, ill) }) {
-			return // in the disorder of this one the next would show nothing
+	for _, ill := range disturbances() {
+		if !t.Run(ill.name, func(t *testing.T) { g.runThrough(t, ill) }) {
+			return // after this failure, the next disturbance would prove nothing
 		}
 	}
 }
 
-// ground is a pair of servers, on whose principal a we have a wire, and our view of it.
+// ground is a pair of servers with a wire to the principal a, and a Pair on them.
 type ground struct {
 	servers *embedded.Pair
 	wire    *wire
 	pair    *partner.Pair
 }
 
-// survive has the load go through an illness. It leaves everything as it was.
-func (g *ground) survive(t *testing.T, ill illness) {
+// runThrough runs the load through a disturbance, and then restores the first state.
+func (g *ground) runThrough(t *testing.T, ill disturbance) {
 	l := startLoad(t, g.pair)
 	l.goesOn()
 
@@ -109,8 +109,8 @@ func (g *ground) survive(t *testing.T, ill illness) {
 	}
 }
 
-// begin makes the wire ill.
-func (ill illness) begin(t *testing.T, w *wire) {
+// begin disturbs the wire.
+func (ill disturbance) begin(t *testing.T, w *wire) {
 	t.Helper()
 	for _, x := range ill.toxics {
 		w.add(t, x)
@@ -120,8 +120,8 @@ func (ill illness) begin(t *testing.T, w *wire) {
 	}
 }
 
-// end heals the wire. What toxiproxy let vanish does not come back: it closes such connections.
-func (ill illness) end(t *testing.T, w *wire) {
+// end repairs the wire. Bytes that toxiproxy dropped do not come back, so it closes these connections.
+func (ill disturbance) end(t *testing.T, w *wire) {
 	t.Helper()
 	for _, x := range ill.toxics {
 		w.remove(t, x)
@@ -131,7 +131,7 @@ func (ill illness) end(t *testing.T, w *wire) {
 	}
 }
 
-// followWires is our view of the pair, by way of the wires, with budgets for a test.
+// followWires returns a Pair that uses the wires, with budgets for a test.
 func followWires(t *testing.T, wires map[partner.Name]*wire) *partner.Pair {
 	t.Helper()
 	cfg := partner.Config{
@@ -173,17 +173,16 @@ func awaitPrincipal(t *testing.T, pair *partner.Pair, name partner.Name) {
 	}
 }
 
-// The load: few clients on many sessions, so that a session remembers every
-// operation that may still be sent again.
+// The load: few clients on many sessions, so that a session remembers every operation that may still be sent again.
 const (
 	loadClients  = 4
 	loadSessions = 3 * loadClients
-	callTime     = 10 * time.Second // each call's deadline
-	stretch      = 12               // cycles that show that the load goes on
+	callTime     = 10 * time.Second // the deadline of each call
+	stretch      = 12               // number of cycles that show that the load continues
 )
 
-// load is clients that lock a session, count in it and store it, again and again. Each
-// session's item is a counter: every cycle that was acknowledged adds exactly one.
+// load is a number of clients that lock a session, count in it and store it, again and again. The item of each
+// session is a counter: every acknowledged cycle adds exactly one.
 type load struct {
 	t        *testing.T
 	store    *aspstate.Store
@@ -191,13 +190,13 @@ type load struct {
 	stop     context.CancelFunc
 	clients  sync.WaitGroup
 
-	cycles  gauge // ended well
-	running gauge // attempts under way
+	cycles  gauge // cycles that succeeded
+	running gauge // attempts in progress
 	cut     gauge // attempts that ended without an answer
 	resent  gauge // attempts of calls that may have been executed before
 }
 
-// counter is a session and what is known of it.
+// counter is a session, and what the test knows of it.
 type counter struct {
 	ref          session.Ref
 	size         int // bytes of the item
@@ -212,7 +211,7 @@ func startLoad(t *testing.T, pair *partner.Pair) *load {
 	app := session.Application{Name: "/lm/w3svc/1/root", LockTimeout: time.Hour}.WithDefaults()
 	for i := range l.sessions {
 		c := &l.sessions[i]
-		c.ref, c.size = session.Ref{App: &app, ID: session.NewID()}, []int{100, 9000}[i%2] // of the short column, and of the long one
+		c.ref, c.size = session.Ref{App: &app, ID: session.NewID()}, []int{100, 9000}[i%2] // for the short column and the long one
 		if _, err := l.store.Put(t.Context(), c.ref, session.Write{Item: make([]byte, c.size)}, session.Condition{}, session.NewOperation()); err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +229,7 @@ func startLoad(t *testing.T, pair *partner.Pair) *load {
 	return l
 }
 
-// cycle is one client's turn at one session.
+// cycle is one cycle of a client on one session.
 func (l *load) cycle(client int64, c *counter) {
 	var item session.Session
 	var lock session.Lock
@@ -245,7 +244,7 @@ func (l *load) cycle(client int64, c *counter) {
 		return
 	}
 	binary.BigEndian.PutUint64(item.Item, binary.BigEndian.Uint64(item.Item)+1)
-	c.holder.Store(0) // its release may be done long before we hear of it
+	c.holder.Store(0) // the release may be executed long before its answer arrives
 	if l.call("update", func(ctx context.Context) error {
 		_, err := l.store.Update(ctx, c.ref, lock, session.Write{Item: item.Item}, false, session.NewOperation())
 		return err
@@ -255,7 +254,7 @@ func (l *load) cycle(client int64, c *counter) {
 	}
 }
 
-// call is one call with its deadline. Somebody else's lock is an answer too, and no failure.
+// call makes one call with its deadline. "Locked" is an answer, not a failure.
 func (l *load) call(what string, f func(ctx context.Context) error) (done bool) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
@@ -276,8 +275,8 @@ func (l *load) goesOn() {
 	l.cycles.reach(l.t, "cycles", l.cycles.count()+stretch)
 }
 
-// suffers makes the wire ill and waits until it shows.
-func (l *load) suffers(ill illness, g *ground) {
+// suffers disturbs the wire and waits until this shows.
+func (l *load) suffers(ill disturbance, g *ground) {
 	l.t.Helper()
 	before := l.cut.count()
 	ill.begin(l.t, g.wire)
@@ -289,7 +288,7 @@ func (l *load) suffers(ill illness, g *ground) {
 	switch {
 	case !ill.cuts:
 		l.goesOn()
-	case ill.mute: // every attempt is given up in time, and none begins on such a wire
+	case ill.mute: // every attempt on such a wire times out, and no new one begins
 		l.cut.reach(l.t, "attempts without an answer", before+1)
 		l.running.await(l.t, "attempts under way", func(n int) bool { return n == 0 })
 	default:
@@ -297,7 +296,7 @@ func (l *load) suffers(ill illness, g *ground) {
 	}
 }
 
-// end stops the load and compares.
+// end stops the load and compares the counters.
 func (l *load) end() {
 	l.t.Helper()
 	l.stop()
@@ -314,7 +313,7 @@ func (l *load) end() {
 	}
 }
 
-// observed counts what befalls the attempts of calls.
+// observed counts the results of attempts.
 type observed struct {
 	aspstate.Pair
 	load *load
@@ -336,17 +335,17 @@ func (o *observed) Do(ctx context.Context, c partner.Call, op func(ctx context.C
 	})
 }
 
-// answered says whether an attempt that failed had an answer, if only a refusal.
+// answered reports whether a failed attempt had an answer, such as a refusal.
 func answered(err error) bool {
 	_, refused := errors.AsType[mssql.Error](err)
 	return refused || errors.Is(err, session.ErrLocked) || errors.Is(err, partner.ErrMoved) || errors.Is(err, partner.ErrLate)
 }
 
-// gauge is a number that can be waited for. The zero value is ready to use.
+// gauge is a number whose changes a goroutine can wait for. The zero value is ready to use.
 type gauge struct {
 	mu      sync.Mutex
 	n       int
-	changed chan struct{} // closed and replaced at every change; nil: nobody waits
+	changed chan struct{} // closed and replaced at every change; nil: no goroutine waits
 }
 
 func (g *gauge) add(n int) {
@@ -359,7 +358,7 @@ func (g *gauge) add(n int) {
 	}
 }
 
-// read gives the number, and what is closed when it changes.
+// read returns the number, and a channel that is closed when it changes.
 func (g *gauge) read() (n int, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -374,13 +373,13 @@ func (g *gauge) count() int {
 	return n
 }
 
-// reach waits for at least so many.
+// reach waits until the number is at least want.
 func (g *gauge) reach(t *testing.T, what string, want int) {
 	t.Helper()
 	g.await(t, what, func(n int) bool { return n >= want })
 }
 
-// await waits until the number is as wanted.
+// await waits until ok returns true for the number.
 func (g *gauge) await(t *testing.T, what string, ok func(n int) bool) {
 	t.Helper()
 	limit := time.After(patience)

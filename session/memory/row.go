@@ -18,7 +18,7 @@ type row struct {
 	created  time.Time
 	expires  time.Time
 	timeout  int // minutes, rounded up
-	seconds  int // the timeout in seconds if it was given in seconds, else 0
+	seconds  int // the timeout in seconds if it was given in seconds; otherwise 0
 	lockDate time.Time
 	cookie   int32
 	locked   bool
@@ -26,9 +26,9 @@ type row struct {
 	item          []byte // never changed in place, so it may be read without the store's mutex
 	uninitialized bool
 
-	lockOp            session.OperationID // of the acquire that got the newest lock
-	lockCall          session.OperationID // the call of that acquire that may give the lock back; zero: none
-	lockUninitialized bool                // what that acquire reports: the flag when it was granted, or as the holder has stored it since
+	lockOp            session.OperationID // the operation id of the acquire that got the newest lock
+	lockCall          session.OperationID // the call of that acquire that may give the lock back; zero: no call may
+	lockUninitialized bool                // Uninitialized as that acquire returns it: the flag at the grant, or as the holder stored it later
 
 	ring   [ringSize]session.OperationID // newest first
 	madeBy session.OperationID           // the operation that made the session
@@ -40,25 +40,25 @@ func (r *row) live(c call) bool { return r.expires.After(c.now) }
 // held reports whether the row is locked and the lock is not abandoned.
 func (r *row) held(c call) bool { return r.locked && r.lockDate.After(c.abandoned) }
 
-// holder reports whether lock is the row's, abandoned or not. In memory, whoever changes the cookie also sets lockOp
-// or removes the lock.
+// holder reports whether lock is the row's lock, abandoned or not. In this package, code that changes the cookie also
+// sets lockOp or removes the lock.
 func (r *row) holder(lock session.Lock) bool {
 	return r.locked && r.cookie == lock.Cookie && r.lockOp == lock.Operation
 }
 
-// lockedError counts second boundaries, as DATEDIFF does.
+// lockedError returns the error for other callers. Like DATEDIFF, it counts second boundaries.
 func (r *row) lockedError(c call) error {
 	seconds := max(0, c.now.Unix()-r.lockDate.Unix())
 	return &session.LockedError{Age: time.Duration(seconds) * time.Second, Version: r.tag()}
 }
 
-// slide renews the expiry if less than the full timeout is left, and then adds five percent: the database does so
-// too, so that most reads write nothing.
+// slide renews the expiry if less than the full timeout is left. It then adds five percent, as the database does, so
+// that most reads write nothing.
 func (r *row) slide(c call) {
 	if !r.expires.Before(c.now.Add(r.life())) {
 		return
 	}
-	if r.expires = c.now.Add(time.Duration(r.timeout) * 63 * time.Second); r.seconds != 0 { // to the second
+	if r.expires = c.now.Add(time.Duration(r.timeout) * 63 * time.Second); r.seconds != 0 { // no five percent
 		r.expires = c.now.Add(r.life())
 	}
 }
@@ -89,7 +89,7 @@ func (r *row) grant(c call, op session.Operation) {
 	r.remember(op.ID)
 }
 
-// makeLocked creates the session, or an expired one anew, with op's lock on it.
+// makeLocked creates the session, or replaces an expired one, and gives the lock to op.
 func (r *row) makeLocked(c call, op session.Operation) {
 	w := session.Write{Timeout: op.Timeout, Seconds: op.Seconds, Uninitialized: true}
 	minutes, _ := session.SplitTimeout(op.Timeout, op.Seconds)
@@ -102,7 +102,7 @@ func (r *row) makeLocked(c call, op session.Operation) {
 	r.grant(c, op)
 }
 
-// forget replaces an operation that was undone by a new id.
+// forget replaces the id of an operation that was undone by a new id.
 func (r *row) forget(op session.OperationID) {
 	if i := slices.Index(r.ring[:], op); i >= 0 {
 		r.ring[i] = session.NewOperationID()
@@ -110,7 +110,7 @@ func (r *row) forget(op session.OperationID) {
 	r.lockOp = session.OperationID{}
 }
 
-// allows returns the error of a Put that may not store. r is nil if there is no row.
+// allows returns nil if a Put may store, and otherwise its error. r is nil if there is no row.
 func (r *row) allows(c call, cond session.Condition) error {
 	switch {
 	case r == nil && cond.Match != "":
@@ -159,15 +159,15 @@ func (r *row) session() session.Session {
 	}
 }
 
-// stored returns the answer to the write of operation op. In its version this write is the newest operation: when a
-// write is sent again, other writes may have followed, and its caller must not be told their version.
+// stored returns the answer to the write of operation op. Its tag is made with op as the newest operation. If the write
+// is sent again, other writes may have followed, and its caller must not get the tag of their version.
 func (r *row) stored(op session.OperationID) session.Session {
 	out := r.session()
 	out.Tag = r.tagOf(op)
 	return out
 }
 
-// createdOf returns when the session of a tag was created, in nanoseconds; ok is false for an invalid tag.
+// createdOf returns the time at which the session of a tag was created; ok is false for an invalid tag.
 func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(string(t))
 	if err != nil || len(b) < 8 {
@@ -179,7 +179,7 @@ func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 // tag returns the row's version.
 func (r *row) tag() session.Tag { return r.tagOf(r.ring[0]) }
 
-// tagOf returns the version made of Created, LockCookie, Locked and the newest operation.
+// tagOf returns the tag made of the creation time, the lock cookie, the lock and the newest operation.
 func (r *row) tagOf(newest session.OperationID) session.Tag {
 	b := make([]byte, 0, 8+4+1+len(session.OperationID{}))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.created.UnixNano()))

@@ -27,10 +27,9 @@ const (
 // settledLife is how long answers are remembered: longer than any call may take.
 const settledLife = 10 * time.Minute
 
-// decide runs one mutation under the store's mutex, unless another call of the same operation has been answered since
-// this one began: that answer is then this call's, too. The answer of a call that changed nothing is remembered for
-// the operation's other calls. known says that one of them found the operation done, even if the session does not
-// remember it.
+// decide runs one mutation under the store's mutex. If another call of the same operation was answered after this one
+// began, decide returns that answer instead. The answer of a call that changed nothing is remembered for the operation's
+// other calls. known means that one of them found the operation done, even if the session does not remember it.
 func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (outcome, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,8 +45,8 @@ func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (
 	return err
 }
 
-// settledLocked returns the latest answer that another call of the operation got since this one began, nil if there
-// is none, and whether any call found the operation done.
+// settledLocked returns the latest answer that another call of the operation got after this one began, or nil. known
+// reports whether any call found the operation done.
 func (s *Store) settledLocked(c call, op session.Operation) (earlier *answered, known bool) {
 	for i := len(s.settled) - 1; i >= 0; i-- {
 		a := &s.settled[i]

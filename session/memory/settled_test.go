@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// TestAcquire_answeredWhileItWaits: of two calls of an acquire that wait for the lock, one is told that there is no
-// such session. That is its answer, and so the other's: it is not granted the lock of a session that is made after.
+// TestAcquire_answeredWhileItWaits: two calls of one acquire wait for the lock, and one gets ErrNotFound. That is
+// also the answer of the other, which does not get the lock of a session that is created later.
 func TestAcquire_answeredWhileItWaits(t *testing.T) {
 	s := memory.New(nil)
 	ref := session.Ref{App: &session.Application{Name: "answered"}, ID: "a"}
@@ -30,7 +30,7 @@ func TestAcquire_answeredWhileItWaits(t *testing.T) {
 	}
 }
 
-// TestAcquire_refusedWhileItWaits: that somebody holds the lock is no answer to a call that waits for it.
+// TestAcquire_refusedWhileItWaits: "locked" is not a final answer for a call that waits.
 func TestAcquire_refusedWhileItWaits(t *testing.T) {
 	s := memory.New(nil)
 	ref := session.Ref{App: &session.Application{Name: "refused"}, ID: "a"}

@@ -41,7 +41,7 @@ type tombstone struct {
 	op  session.OperationID
 }
 
-// removal is what is remembered of a removed session.
+// removal has what the store remembers of a removed session.
 type removal struct {
 	at      time.Time
 	created time.Time
@@ -59,7 +59,7 @@ func New(now func() time.Time) *Store {
 	return &Store{now: now, rows: make(map[key]*row), tombstones: make(map[tombstone]removal)}
 }
 
-// call is what every method needs first: the rules, the key, the time.
+// call has what every method needs: the rules, the key and the time.
 type call struct {
 	key       key
 	app       session.Application
@@ -101,8 +101,8 @@ func (c call) check(w session.Write) error {
 	return nil
 }
 
-// Age moves the session's clock back, as if d had passed for it alone: its expiry and the date of its lock. A missing
-// session is ignored.
+// Age moves the session's expiry and the date of its lock back by d, as if d had passed for this session. It ignores a
+// missing session.
 func (s *Store) Age(ref session.Ref, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,7 +23,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// The clock is the one that New was given, and a removal is forgotten after ten minutes.
+// The store uses the clock that was given to New. A removal is forgotten after ten minutes.
 func TestStore_Clock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New(time.Now)
@@ -40,7 +40,7 @@ func TestStore_Clock(t *testing.T) {
 		}
 
 		put()
-		time.Sleep(59 * time.Second) // the bubble's time
+		time.Sleep(59 * time.Second) // time in the bubble
 		if !there() {
 			t.Error("a session of one minute is gone after 59 seconds")
 		}
@@ -65,7 +65,7 @@ func TestStore_Clock(t *testing.T) {
 		}
 		time.Sleep(11 * time.Minute)
 		put()
-		remove(session.NewOperation()) // forgets old removals
+		remove(session.NewOperation()) // removes the records of old removals
 		put()
 		remove(removal)
 		if there() {

@@ -246,7 +246,7 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 		case known, again:
 			return found, nil
 		case r == nil:
-			return nothing, nil // it is removed already, and a session that is created later is another one
+			return nothing, nil // removed already; a session that is created later is another one
 		case lock.IsZero() && s.waitedForRemovedLocked(c.key, op):
 			return nothing, nil // the session there is another one
 		case !lock.IsZero() && !r.holder(lock):
@@ -282,8 +282,8 @@ func (s *Store) removedLocked(k key, op session.OperationID) bool {
 	return false
 }
 
-// newRowLocked adds a row for a new session. Two sessions of one id never have the same creation time: the call's
-// time is advanced if it must be.
+// newRowLocked adds a row for a new session. Two sessions of one id must not have the same creation time, so it advances
+// c.created if necessary.
 func (s *Store) newRowLocked(c *call, id session.ID) *row {
 	r := &row{id: id}
 	s.rows[c.key] = r

@@ -7,10 +7,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// abandonedLocks: a lock older than the application's lock timeout stops nobody, and its holder is told that it is
-// lost.
+// abandonedLocks: a lock older than the application's lock timeout stops no other caller, and its holder gets
+// ErrLockLost.
 func abandonedLocks(t *testing.T, s Subject) {
-	run(t, s, "a waiter breaks an abandoned lock, and the old holder is told", func(s *scene) {
+	run(t, s, "another caller takes an abandoned lock, and the old holder gets ErrLockLost", func(s *scene) {
 		item := s.create()
 		_, old := s.acquire()
 		s.abandon()
@@ -39,14 +39,14 @@ func abandonedLocks(t *testing.T, s Subject) {
 		s.age(11 * time.Second)
 		s.acquire()
 	}, aged)
-	// On the stock schema a reader would have to release the lock in a call of its own.
-	run(t, s, "an abandoned lock hides nothing from readers", func(s *scene) {
+	// On the stock schema a reader would have to release the lock in a separate call.
+	run(t, s, "an abandoned lock does not stop readers", func(s *scene) {
 		item := s.create()
 		s.acquire()
 		s.abandon()
 		s.holds(item)
 	}, aged, extended)
-	run(t, s, "an abandoned lock does not stop a put, which breaks it", func(s *scene) {
+	run(t, s, "an abandoned lock does not stop a put, which ends the lock", func(s *scene) {
 		s.create()
 		_, old := s.acquire()
 		s.abandon()
@@ -65,7 +65,7 @@ func abandonedLocks(t *testing.T, s Subject) {
 		s.fails("update", err, session.ErrLockLost)
 		s.gone()
 	}, aged, extended)
-	run(t, s, "an abandoned lock is its holder's until somebody breaks it", func(s *scene) {
+	run(t, s, "the holder may use an abandoned lock until another caller takes it", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
 		s.abandon()
@@ -73,7 +73,7 @@ func abandonedLocks(t *testing.T, s Subject) {
 		s.update(lock, item)
 		s.holds(item)
 	}, aged)
-	run(t, s, "an abandoned lock does not stop only-create, the session does", func(s *scene) {
+	run(t, s, "with an abandoned lock, only-create fails because the session exists", func(s *scene) {
 		item := s.create()
 		s.acquire()
 		s.abandon()
@@ -83,7 +83,7 @@ func abandonedLocks(t *testing.T, s Subject) {
 	}, aged, extended)
 }
 
-// abandon lets the time of the lock pass, but not the session's.
+// abandon makes the lock older than the lock timeout, but not the session.
 func (s *scene) abandon() {
 	s.Helper()
 	s.age(s.ref.App.LockTimeout + time.Second)

@@ -26,8 +26,8 @@ OperationsForgotten = DATEADD(second, @seconds, OperationsForgotten)
 WHERE SessionId = @id`
 )
 
-// NewAge makes a [Subject].Age for ASPState tables, through db, a go-mssqldb pool
-// on the principal's database that may write to the tables. Whole seconds count.
+// NewAge makes a [Subject].Age for ASPState tables. db is a go-mssqldb pool on the principal's database that may
+// write to the tables. Only whole seconds count.
 func NewAge(db *sql.DB, extended bool) func(t *testing.T, ref session.Ref, d time.Duration) {
 	statements := []string{ageStock}
 	if extended {

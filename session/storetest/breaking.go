@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// breaking: a removal may ignore another caller's lock, and the holder is told.
+// breaking: a removal may ignore another caller's lock. The holder then gets ErrLockLost.
 func breaking(t *testing.T, s Subject) {
-	run(t, s, "a removal past a lock removes the session, and the holder is told", func(s *scene) {
+	run(t, s, "a removal that ignores a lock removes the session, and the holder gets ErrLockLost", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
 		s.locked("remove without it", s.Store.Remove(s.ctx, s.ref, noLock, op()))
@@ -20,13 +20,13 @@ func breaking(t *testing.T, s Subject) {
 		s.fails("the holder's release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
 		s.gone()
 	})
-	run(t, s, "a removal past a lock needs none", func(s *scene) {
+	run(t, s, "a removal that ignores locks works without a lock or a session", func(s *scene) {
 		s.create()
 		s.noError("remove past no lock", s.Store.Remove(s.ctx, s.ref, noLock, past()))
 		s.gone()
 		s.noError("remove past no session", s.Store.Remove(s.ctx, s.ref, noLock, past()))
 	})
-	run(t, s, "a removal past a lock removes one session once", func(s *scene) {
+	run(t, s, "a removal that ignores a lock does not remove a successor when it is repeated", func(s *scene) {
 		s.create()
 		s.acquire()
 		again := past()
@@ -39,7 +39,7 @@ func breaking(t *testing.T, s Subject) {
 		s.release(lock)
 		s.holds(item)
 	}, extended)
-	run(t, s, "a removal that was refused may go past the lock, as the same operation", func(s *scene) {
+	run(t, s, "a removal that was refused may ignore the lock later, as the same operation", func(s *scene) {
 		s.create()
 		s.acquire()
 		o := op()
@@ -48,7 +48,7 @@ func breaking(t *testing.T, s Subject) {
 		s.noError("remove past the lock", s.Store.Remove(s.ctx, s.ref, noLock, o))
 		s.gone()
 	})
-	run(t, s, "a removal past .NET's lock", func(s *scene) {
+	run(t, s, "a removal that ignores .NET's lock", func(s *scene) {
 		s.create()
 		netTakesLock(s)
 		net, key := s.netKey()
@@ -57,7 +57,7 @@ func breaking(t *testing.T, s Subject) {
 		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, s.netCookie))
 		s.gone()
 	}, beside)
-	run(t, s, "a removal with a lock does not go past another's", func(s *scene) {
+	run(t, s, "a removal with a lock does not ignore another caller's lock", func(s *scene) {
 		s.create()
 		_, old := s.acquire()
 		s.release(old)
@@ -67,14 +67,14 @@ func breaking(t *testing.T, s Subject) {
 	})
 }
 
-// past is an operation that ignores a lock.
+// past returns an operation that ignores a lock.
 func past() session.Operation {
 	o := op()
 	o.Break = true
 	return o
 }
 
-// breakingLock is a removal that ignores any lock.
+// breakingLock returns a removal that ignores any lock.
 func (s *scene) breakingLock() mutation {
 	remove := s.removing(noLock)
 	return func(ctx context.Context, op session.Operation) error {

@@ -9,10 +9,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// cancelled: a caller that has left gets its context's error, and leaves no lock behind.
+// cancelled: a call whose context is cancelled returns its error, and leaves no lock behind.
 func cancelled(t *testing.T, s Subject) {
-	run(t, s, "nothing is done for who has left before the call", leftBefore)
-	run(t, s, "who leaves while acquiring leaves no lock behind", leftDuring)
+	run(t, s, "a call whose context has ended does nothing", leftBefore)
+	run(t, s, "a cancelled acquire leaves no lock behind", leftDuring)
 }
 
 func leftBefore(s *scene) {
@@ -42,15 +42,15 @@ func leftBefore(s *scene) {
 	s.holds(item)
 }
 
-// leftDuring has callers leave at any moment of an acquire: a caller that was granted the lock and not told must not
-// keep it.
+// leftDuring cancels acquires at different moments. A caller that was granted the lock but does not get the answer
+// must not keep it.
 func leftDuring(s *scene) {
 	item := s.create()
 	for i := range 40 {
-		// From zero to some milliseconds, to cover all stages of the call.
+		// From zero to some milliseconds, so that all stages of the call are covered.
 		ctx, leave := context.WithCancel(s.ctx)
 		leaving := time.AfterFunc(time.Duration(i)*50*time.Microsecond, leave)
-		_, lock, err := s.Store.Acquire(ctx, s.ref, session.Operation{}) // which is not repeated
+		_, lock, err := s.Store.Acquire(ctx, s.ref, session.Operation{}) // without an id, so it is not repeated
 		leaving.Stop()
 		leave()
 		if err == nil {
@@ -81,7 +81,7 @@ func (s *scene) unlockedSoon() bool {
 	}
 }
 
-// pause waits before a poll is repeated; it returns false when ctx has ended.
+// pause waits before the next poll. It returns false if ctx has ended.
 func pause(ctx context.Context) bool {
 	timer := time.NewTimer(time.Millisecond)
 	defer timer.Stop()

@@ -12,19 +12,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// concurrent: the promises hold with many callers at once.
+// concurrent: the promises hold with many concurrent callers.
 func concurrent(t *testing.T, s Subject) {
 	run(t, s, "locked counters are exact, and a lock has one holder", counters)
-	run(t, s, "of many that only create, one does", func(s *scene) {
+	run(t, s, "of many concurrent only-creates, one creates the session", func(s *scene) {
 		made := s.race(8, func(int) error {
 			_, err := s.Store.Put(s.ctx, s.ref, content(blob(10)), session.Condition{OnlyCreate: true}, op())
 			return err
 		}, session.ErrPrecondition)
 		if made != 1 {
-			s.Errorf("%d callers made the session, want 1", made)
+			s.Errorf("%d callers created the session, want 1", made)
 		}
 	})
-	run(t, s, "of many that acquire, one does", func(s *scene) {
+	run(t, s, "of many concurrent acquires, one gets the lock", func(s *scene) {
 		s.create()
 		granted := s.race(8, func(int) error {
 			_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
@@ -34,7 +34,7 @@ func concurrent(t *testing.T, s Subject) {
 			s.Errorf("%d callers got the lock, want 1", granted)
 		}
 	})
-	run(t, s, "of many that replace one version, one does", func(s *scene) {
+	run(t, s, "of many concurrent puts with one tag, one replaces the version", func(s *scene) {
 		s.create()
 		tag := s.get().Tag
 		stored := s.race(8, func(int) error {
@@ -45,7 +45,7 @@ func concurrent(t *testing.T, s Subject) {
 			s.Errorf("%d callers replaced the version, want 1", stored)
 		}
 	}, extended)
-	run(t, s, "one acquire sent many times at once is one lock", func(s *scene) {
+	run(t, s, "one acquire that is sent many times at once gets one lock", func(s *scene) {
 		s.create()
 		first := op()
 		var locks [8]session.Lock
@@ -60,13 +60,13 @@ func concurrent(t *testing.T, s Subject) {
 		}
 		s.release(locks[0])
 	}, extended)
-	run(t, s, "one put sent many times at once is one put", func(s *scene) {
+	run(t, s, "one put that is sent many times at once stores once", func(s *scene) {
 		item, first := blob(20), op()
 		var tags [8]session.Tag
 		s.race(len(tags), func(i int) error {
 			sess, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
 			if err == nil && !sess.Made {
-				err = errors.New("an answer says the put made nothing")
+				err = errors.New("an answer says that the put did not create the session")
 			}
 			tags[i] = sess.Tag
 			return err
@@ -78,7 +78,7 @@ func concurrent(t *testing.T, s Subject) {
 		}
 		s.holds(item)
 	}, extended)
-	run(t, s, "the first callers of an application all make their sessions", func(s *scene) {
+	run(t, s, "the first callers of an application all create their sessions", func(s *scene) {
 		for range 16 {
 			app := *s.ref.App
 			app.Name += "/" + string(session.NewID())
@@ -90,11 +90,11 @@ func concurrent(t *testing.T, s Subject) {
 		}
 	})
 	// A stock put holds the lock for a moment, and a stock read is two statements.
-	run(t, s, "readers beside a writer see whole items", wholeItems, extended)
+	run(t, s, "readers see whole items while another caller writes", wholeItems, extended)
 }
 
-// race runs n callers at once and counts those that succeed. The others must fail with loser; if loser is nil, none
-// may fail.
+// race runs n callers at once and returns the number of those that succeed. The others must fail with loser. If loser
+// is nil, all must succeed.
 func (s *scene) race(n int, call func(i int) error, loser error) int {
 	s.Helper()
 	var (
@@ -122,7 +122,7 @@ func (s *scene) race(n int, call func(i int) error, loser error) int {
 	return won
 }
 
-// The load of [counters]: enough for conflicts, little enough for a slow server.
+// The load of [counters]: enough for conflicts, but small enough for a slow server.
 const (
 	counterSessions = 3
 	counterCallers  = 8
@@ -162,7 +162,7 @@ func counters(s *scene) {
 	}
 }
 
-// increment adds one under the lock, and waits for the lock as long as the subtest may take.
+// increment adds one under the lock. It waits for the lock as long as the subtest may take.
 func (s *scene) increment(c *counter) error {
 	for {
 		sess, lock, err := s.Store.Acquire(s.ctx, c.ref, op())
@@ -184,8 +184,8 @@ func (s *scene) increment(c *counter) error {
 	}
 }
 
-// wholeItems writes items of one repeated byte below and above the size limit of the short column: a reader must
-// never see two bytes mixed, nor one column in the place of the other.
+// wholeItems writes items of one repeated byte, below and above the limit of the short column. A reader must never
+// see an item with two different bytes, or the wrong column.
 func wholeItems(s *scene) {
 	item := func(i int) []byte {
 		size := shortItem - 100
@@ -212,7 +212,7 @@ func wholeItems(s *scene) {
 				return fmt.Errorf("get: %w", err)
 			}
 			if len(sess.Item) == 0 || !bytes.Equal(sess.Item, item(int(sess.Item[0]))) {
-				return fmt.Errorf("read %s, which nobody wrote", brief(sess.Item))
+				return fmt.Errorf("read %s, which no caller wrote", brief(sess.Item))
 			}
 		}
 		return nil

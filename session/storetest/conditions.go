@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// conditions: a put with a tag replaces that version or none. The stock schema has no tags.
+// conditions: a put with a tag replaces only that version. The stock schema has other tags.
 func conditions(t *testing.T, s Subject) {
 	run(t, s, "the version that was read can be replaced", func(s *scene) {
 		s.create()
@@ -16,7 +16,7 @@ func conditions(t *testing.T, s Subject) {
 		s.noError("put", err)
 		s.holds(item)
 	}, extended)
-	run(t, s, "the tag of a put's answer is the next read's", func(s *scene) {
+	run(t, s, "the tag in the answer to a put is that of the next read", func(s *scene) {
 		put := s.put(blob(10))
 		if got := s.get(); got.Tag != put.Tag || got.Tag == "" {
 			s.Fatalf("the put answers tag %q, the read %q; want one tag", put.Tag, got.Tag)
@@ -34,7 +34,7 @@ func conditions(t *testing.T, s Subject) {
 		s.fails("put", err, session.ErrPrecondition)
 		s.holds(item)
 	}, extended)
-	run(t, s, "a tag never makes a session", func(s *scene) {
+	run(t, s, "a put with a tag does not create a session", func(s *scene) {
 		s.create()
 		tag := s.get().Tag
 		s.remove(noLock)
@@ -42,7 +42,7 @@ func conditions(t *testing.T, s Subject) {
 		s.fails("put", err, session.ErrPrecondition)
 		s.gone()
 	}, extended)
-	run(t, s, "a tag does not fit a session made anew", func(s *scene) {
+	run(t, s, "a tag does not match a session that was created again", func(s *scene) {
 		item := s.create()
 		tag := s.get().Tag
 		s.remove(noLock)
@@ -51,7 +51,7 @@ func conditions(t *testing.T, s Subject) {
 		s.fails("put", err, session.ErrPrecondition)
 		s.holds(item)
 	}, extended)
-	run(t, s, "what is no tag of ours matches nothing", func(s *scene) {
+	run(t, s, "an invalid tag matches no version", func(s *scene) {
 		item := s.create()
 		for _, tag := range []session.Tag{"x", "AAAA", session.Tag(session.NewID())} {
 			_, err := s.putMatch(tag, blob(10))
@@ -59,7 +59,7 @@ func conditions(t *testing.T, s Subject) {
 		}
 		s.holds(item)
 	}, extended)
-	run(t, s, "a locked session is locked, whatever the tag", func(s *scene) {
+	run(t, s, "a put with a tag is refused while the session is locked", func(s *scene) {
 		s.create()
 		before := s.get().Tag
 		_, lock := s.acquire()
@@ -86,8 +86,8 @@ func conditions(t *testing.T, s Subject) {
 	tagsOfRepeats(t, s)
 }
 
-// tagsOfRepeats: a repeated write returns the tag of its own version, so that its caller overwrites nothing that it
-// never saw.
+// tagsOfRepeats: a repeated write returns the tag of its own version, so that its caller does not overwrite a version
+// that it never saw.
 func tagsOfRepeats(t *testing.T, s Subject) {
 	for verb, write := range map[string]func(*scene, session.Lock, session.Operation) (session.Session, error){
 		"put": func(s *scene, _ session.Lock, op session.Operation) (session.Session, error) {
@@ -97,7 +97,7 @@ func tagsOfRepeats(t *testing.T, s Subject) {
 			return s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op)
 		},
 	} {
-		run(t, s, "the tag of "+verb+" that is sent again is not that of what others stored since", func(s *scene) {
+		run(t, s, "the tag of "+verb+" that is sent again is not that of a later version", func(s *scene) {
 			s.create()
 			_, lock := s.acquire()
 			if verb == "put" {
@@ -107,7 +107,7 @@ func tagsOfRepeats(t *testing.T, s Subject) {
 			first, err := write(s, lock, again)
 			s.noError(verb, err)
 			if same, err := write(s, lock, again); err != nil || same.Tag != first.Tag {
-				s.Errorf("sent again with nobody's write in between: got tag %q, %v, want %q", same.Tag, err, first.Tag)
+				s.Errorf("sent again without another write: got tag %q, %v, want %q", same.Tag, err, first.Tag)
 			}
 			item := s.create()
 			late, err := write(s, lock, again)
@@ -123,7 +123,7 @@ func (s *scene) putMatch(tag session.Tag, item []byte) (session.Session, error) 
 	return s.Store.Put(s.ctx, s.ref, content(item), session.Condition{Match: tag}, op())
 }
 
-// tags: a tag changes when something is stored, locked or released, and otherwise not.
+// tags: a tag changes if something is stored, locked or released, and only then.
 func tags(t *testing.T, s Subject) {
 	for _, step := range []struct {
 		verb    string

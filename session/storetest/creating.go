@@ -10,9 +10,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// creating: an acquire may create a missing session, with the lock on it.
+// creating: an acquire may create a missing session and lock it.
 func creating(t *testing.T, s Subject) {
-	run(t, s, "one that is not there is made, locked and uninitialized", func(s *scene) {
+	run(t, s, "a missing session is created, locked and uninitialized", func(s *scene) {
 		sess, lock := s.acquireOrMake(creates())
 		if !sess.Made || !sess.Uninitialized {
 			s.Errorf("made %v, uninitialized %v; want both", sess.Made, sess.Uninitialized)
@@ -29,7 +29,7 @@ func creating(t *testing.T, s Subject) {
 		s.update(lock, item)
 		s.holds(item)
 	})
-	run(t, s, "one that is there is only locked", func(s *scene) {
+	run(t, s, "an existing session is only locked", func(s *scene) {
 		item := s.create()
 		sess, lock := s.acquireOrMake(creates())
 		if sess.Made || sess.Uninitialized {
@@ -39,33 +39,33 @@ func creating(t *testing.T, s Subject) {
 		s.release(lock)
 		s.holds(item)
 	})
-	run(t, s, "without a word nothing is made", func(s *scene) {
+	run(t, s, "without Create a missing session is not created", func(s *scene) {
 		_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
 		s.fails("acquire", err, session.ErrNotFound)
 		s.gone()
 	})
-	run(t, s, "one that was refused may make it, as the same operation", func(s *scene) {
+	run(t, s, "an acquire that was refused may create the session later, as the same operation", func(s *scene) {
 		o := op()
 		_, _, err := s.Store.Acquire(s.ctx, s.ref, o)
 		s.fails("acquire", err, session.ErrNotFound)
 		o.Create = true
 		if sess, _ := s.acquireOrMake(o); !sess.Made {
-			s.Error("the session that was made is not told to be so")
+			s.Error("the acquire does not report that it created the session")
 		}
 	})
-	run(t, s, "one that was made and released stays, empty", func(s *scene) {
+	run(t, s, "a session that was created and released stays, with an empty item", func(s *scene) {
 		_, lock := s.acquireOrMake(creates())
 		s.release(lock)
 		sess := s.get()
 		s.same("get", sess.Item, s.emptyContent(&sess))
 	})
-	run(t, s, "the same again finds its lock, and says that it made it", madeAgain, extended)
-	run(t, s, "the same again finds the session as the holder stored it since", func(s *scene) {
+	run(t, s, "the same acquire again finds its lock, and reports that it created the session", madeAgain, extended)
+	run(t, s, "the same acquire again returns the session as the holder stored it since", func(s *scene) {
 		again := creates()
 		_, lock := s.acquireOrMake(again)
 		s.foundAsStored(again, lock)
 	}, extended)
-	run(t, s, "an expired one is made anew, with nothing of the old", func(s *scene) {
+	run(t, s, "an expired session is replaced, with nothing of the old", func(s *scene) {
 		s.putTimeout(35)
 		_, old := s.acquire()
 		s.release(old)
@@ -78,7 +78,7 @@ func creating(t *testing.T, s Subject) {
 		s.lockLost(old)
 		s.update(lock, blob(10))
 	}, extended, aged)
-	run(t, s, "it may say the timeout", func(s *scene) {
+	run(t, s, "the acquire may set the timeout", func(s *scene) {
 		o := creates()
 		o.Seconds = 90
 		sess, lock := s.acquireOrMake(o)
@@ -86,8 +86,8 @@ func creating(t *testing.T, s Subject) {
 		s.release(lock)
 		s.wantSeconds("get", s.get(), 2, 90)
 	}, extended)
-	run(t, s, "of many that come at once one is granted", makersAtOnce)
-	run(t, s, "one that is given back stays, uninitialized", madeAndGivenBack, extended, calls)
+	run(t, s, "of many concurrent acquires, one gets the lock", makersAtOnce)
+	run(t, s, "a created session whose lock is given back stays, uninitialized", madeAndGivenBack, extended, calls)
 	run(t, s, ".NET reads what was made", func(s *scene) {
 		_, lock := s.acquireOrMake(creates())
 		s.release(lock)
@@ -111,7 +111,7 @@ func madeAndGivenBack(s *scene) {
 	o.Began = time.Now()
 	sess, lock := s.acquireOrMake(o)
 	if !sess.Made {
-		s.Error("the operation that made the session does not say so any more")
+		s.Error("the operation that created the session does not report it any more")
 	}
 	s.update(lock, blob(10))
 }
@@ -134,12 +134,12 @@ func madeAgain(s *scene) {
 	s.gone()
 }
 
-// makersAtOnce: of several callers one creates the session and has its lock.
+// makersAtOnce: of several callers, one creates the session and gets its lock.
 func makersAtOnce(s *scene) {
 	var (
 		wait    sync.WaitGroup
 		mu      sync.Mutex
-		granted []bool // whether it reports that it created the session
+		granted []bool // for each grant: whether the call reports that it created the session
 	)
 	for range 8 {
 		wait.Go(func() {
@@ -160,7 +160,7 @@ func makersAtOnce(s *scene) {
 	}
 }
 
-// creates is an operation of an acquire that creates the session.
+// creates returns an operation with which an acquire creates the session.
 func creates() session.Operation {
 	o := op()
 	o.Create = true
@@ -174,8 +174,8 @@ func (s *scene) acquireOrMake(op session.Operation) (session.Session, session.Lo
 	return sess, lock
 }
 
-// emptyContent is the item of a session that an acquire created, as the store returns it. Over HTTP it has no bytes,
-// and a client takes that for .NET's empty item while the session is uninitialized.
+// emptyContent returns the item of a session that an acquire created, as the store returns it. Over HTTP it has no
+// bytes, and a client returns .NET's empty item for it while the session is uninitialized.
 func (s *scene) emptyContent(sess *session.Session) []byte {
 	switch {
 	case s.NoBlankItem && sess.Uninitialized:
@@ -186,7 +186,7 @@ func (s *scene) emptyContent(sess *session.Session) []byte {
 	return session.EmptyContent(mainApp.Timeout)
 }
 
-// making acquires a session that may not exist.
+// making returns an acquire that creates a missing session.
 func (s *scene) making(lock *session.Lock) mutation {
 	acquire := s.acquiring(lock)
 	return func(ctx context.Context, op session.Operation) error {
@@ -195,7 +195,7 @@ func (s *scene) making(lock *session.Lock) mutation {
 	}
 }
 
-// touching sets a timeout by a touch.
+// touching returns a touch that sets the timeout.
 func (s *scene) touching(minutes int) mutation {
 	return func(ctx context.Context, _ session.Operation) error {
 		_, err := s.Store.Touch(ctx, s.ref, session.Operation{Timeout: minutes})

@@ -8,14 +8,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// dotnet is a .NET application beside the scene's session.
+// dotnet is a .NET application that uses the scene's session too.
 type dotnet struct {
 	*scene
 	client NetClient
 	key    string
 }
 
-// withNet gives a scene a .NET application.
+// withNet adds a .NET application to a scene.
 func withNet(check func(*scene, dotnet)) func(*scene) {
 	return func(s *scene) {
 		client := s.Net(s.T)
@@ -47,7 +47,7 @@ func (n dotnet) lock() NetItem {
 	return item
 }
 
-// insert has .NET create the session.
+// insert creates the session with .NET's procedure.
 func (n dotnet) insert() []byte {
 	n.Helper()
 	item := blob(40)
@@ -65,7 +65,7 @@ func (n dotnet) release(cookie int32) {
 	n.noError(".NET: release", n.client.Release(n.ctx, n.key, cookie))
 }
 
-// netReads: each side reads what the other one wrote.
+// netReads: each side reads what the other side wrote.
 func netReads(t *testing.T, s Subject) {
 	run(t, s, "an application has one id, whatever the case of its name", withNet(func(s *scene, n dotnet) {
 		s.create() // registers the application if necessary
@@ -75,7 +75,7 @@ func netReads(t *testing.T, s Subject) {
 			s.Errorf("got key %s, want %s", got, n.key)
 		}
 	}), beside)
-	run(t, s, "an id has no case, and blanks at its end do not count", withNet(func(s *scene, n dotnet) {
+	run(t, s, "case and trailing blanks of an id are ignored", withNet(func(s *scene, n dotnet) {
 		item := s.create()
 		for _, key := range []string{strings.ToUpper(n.key), n.key + " ", n.key + "    "} {
 			again := n
@@ -88,10 +88,10 @@ func netReads(t *testing.T, s Subject) {
 			}
 		}
 	}), beside)
-	run(t, s, "what .NET made, we read", withNet(func(s *scene, n dotnet) {
+	run(t, s, "we read a session that .NET created", withNet(func(s *scene, n dotnet) {
 		s.holds(n.insert())
 	}), beside)
-	run(t, s, "what .NET made long, we read", withNet(func(s *scene, n dotnet) {
+	run(t, s, "we read a long item that .NET created", withNet(func(s *scene, n dotnet) {
 		item := blob(shortItem + 1)
 		s.noError(".NET: insert", n.client.InsertLong(s.ctx, n.key, item, 20))
 		s.holds(item)
@@ -99,7 +99,7 @@ func netReads(t *testing.T, s Subject) {
 		s.same("acquire", sess.Item, item)
 		s.release(lock)
 	}), beside)
-	run(t, s, "items are in the column where .NET looks, and the other is NULL", withNet(columns), beside)
+	run(t, s, "an item is in the column that .NET expects, and the other column is NULL", withNet(columns), beside)
 	run(t, s, "an empty item is not NULL", withNet(func(s *scene, n dotnet) {
 		if s.NoBlankItem {
 			s.Skip("an item of no bytes can't be carried here")
@@ -109,8 +109,8 @@ func netReads(t *testing.T, s Subject) {
 			s.Errorf(".NET: got short %v, long %v, want one of them empty and not NULL", item.Short, item.Long)
 		}
 	}), beside)
-	run(t, s, "where .NET left both columns, the long one counts", withNet(bothColumns), beside)
-	run(t, s, "our uninitialized session is .NET's too", withNet(func(s *scene, n dotnet) {
+	run(t, s, "if .NET left both columns, the long one is used", withNet(bothColumns), beside)
+	run(t, s, "our uninitialized session is uninitialized for .NET too", withNet(func(s *scene, n dotnet) {
 		s.putUninitialized()
 		item := n.lock()
 		if item.ActionFlags != 1 {
@@ -129,7 +129,7 @@ func netReads(t *testing.T, s Subject) {
 			s.Errorf(".NET: got action flags %d after our acquire, want 0", item.ActionFlags)
 		}
 	}), beside)
-	run(t, s, "our read leaves .NET's uninitialized session to .NET", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our read does not clear the flag of .NET's uninitialized session", withNet(func(s *scene, n dotnet) {
 		s.noError(".NET: insert", n.client.InsertUninitialized(s.ctx, n.key, session.EmptyItem(20), 20))
 		if !s.get().Uninitialized {
 			s.Error("our read does not report it")
@@ -143,7 +143,7 @@ func netReads(t *testing.T, s Subject) {
 		s.wantTimeout("get", s.get(), 35)
 		s.wantTimeout("put", s.put(blob(10)), 35)
 	}), beside, extended)
-	run(t, s, "what we removed .NET does not find", withNet(func(s *scene, n dotnet) {
+	run(t, s, "a session that we removed is not found by .NET", withNet(func(s *scene, n dotnet) {
 		s.create()
 		s.remove(noLock)
 		item, err := n.client.GetItem3(s.ctx, n.key)
@@ -154,7 +154,7 @@ func netReads(t *testing.T, s Subject) {
 	}), beside)
 }
 
-// columns changes the size of an item across the limit of the short column in every direction.
+// columns changes the size of an item across the limit of the short column, in both directions.
 func columns(s *scene, n dotnet) {
 	want := func(what string, item []byte) {
 		s.Helper()
@@ -178,8 +178,8 @@ func columns(s *scene, n dotnet) {
 	}
 }
 
-// bothColumns: the asynchronous provider uses the wrong update procedure, and a .NET client that never saw the long
-// column leaves it. Such rows exist.
+// bothColumns: the asynchronous provider uses the wrong update procedure, and so leaves the long column of an older
+// item. Such rows exist in practice.
 func bothColumns(s *scene, n dotnet) {
 	n.insert()
 	long := blob(shortItem + 500)

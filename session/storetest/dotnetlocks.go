@@ -6,9 +6,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// netLocks: a lock of one side is a lock for the other.
+// netLocks: a lock of one side also stops the other side.
 func netLocks(t *testing.T, s Subject) {
-	run(t, s, "our lock keeps .NET out, and .NET is told its age and cookie", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our lock stops .NET, which gets its age and cookie", withNet(func(s *scene, n dotnet) {
 		s.create()
 		_, lock := s.acquire()
 		item, err := n.client.GetItemExclusive3(s.ctx, n.key)
@@ -42,7 +42,7 @@ func netLocks(t *testing.T, s Subject) {
 		s.lockLost(lock)
 		s.holds(item)
 	}), beside, extended) // on the stock schema the cookie still matches
-	run(t, s, "an acquire of ours before .NET's is not taken for it", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our earlier acquire does not find .NET's lock", withNet(func(s *scene, n dotnet) {
 		// .NET's acquire changes the cookie and leaves our operation id in the row.
 		s.create()
 		first := op()
@@ -56,7 +56,7 @@ func netLocks(t *testing.T, s Subject) {
 		_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
 		s.locked("another acquire", err)
 	}), beside, extended)
-	run(t, s, "a session that .NET removed takes our lock with it", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our lock is lost if .NET removes the session", withNet(func(s *scene, n dotnet) {
 		s.create()
 		_, lock := s.acquire()
 		s.noError(".NET: remove", n.client.Remove(s.ctx, n.key, lock.Cookie))
@@ -84,8 +84,8 @@ func netHolds(s *scene, n dotnet) {
 	s.release(lock)
 }
 
-// netBreaks does what a waiting .NET application does after executionTimeout: it releases with the holder's cookie
-// and acquires.
+// netBreaks does what a waiting .NET application does after executionTimeout: it releases with the holder's cookie,
+// and then acquires.
 func netBreaks(s *scene, n dotnet) {
 	s.create()
 	_, lock := s.acquire()

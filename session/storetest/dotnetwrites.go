@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// netWrites: neither side loses what the other one stored.
+// netWrites: neither side loses an item that the other side stored.
 func netWrites(t *testing.T, s Subject) {
 	run(t, s, ".NET's insert on our session fails, and changes nothing", withNet(func(s *scene, n dotnet) {
 		item := s.create()
@@ -29,11 +29,11 @@ func netWrites(t *testing.T, s Subject) {
 		s.holds(item)
 		item = blob(20)
 		if sess := s.put(item); sess.Made {
-			s.Error("our put over .NET's session says it made one")
+			s.Error("our put to .NET's session reports that it created one")
 		}
 		s.same(".NET: read", n.read().Item(), item)
 	}), beside)
-	run(t, s, "our put moves the cookie, so that a stale .NET holder stores nothing", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our put changes the cookie, so that a stale .NET holder stores nothing", withNet(func(s *scene, n dotnet) {
 		n.insert()
 		cookie := n.lock().LockCookie
 		n.release(cookie)
@@ -58,7 +58,7 @@ func netWrites(t *testing.T, s Subject) {
 		_, err = s.putMatch(s.get().Tag, blob(10))
 		s.noError("put with the new tag", err)
 	}), beside, extended)
-	run(t, s, "an update of ours that .NET's followed is still remembered", withNet(func(s *scene, n dotnet) {
+	run(t, s, "our update is remembered after a later update by .NET", withNet(func(s *scene, n dotnet) {
 		s.create()
 		_, lock := s.acquire()
 		first := op()
@@ -70,7 +70,7 @@ func netWrites(t *testing.T, s Subject) {
 		s.noError("update again", err)
 		s.holds(item)
 	}), beside, extended)
-	run(t, s, "a row that .NET renewed is not expired", withNet(func(s *scene, n dotnet) {
+	run(t, s, "a session that .NET renewed has not expired", withNet(func(s *scene, n dotnet) {
 		item := s.create()
 		s.age(2 * time.Hour)
 		s.gone()
@@ -89,11 +89,11 @@ func netWrites(t *testing.T, s Subject) {
 		}
 		item := blob(20)
 		if sess := s.put(item); !sess.Made {
-			s.Error("our put says it made nothing")
+			s.Error("our put does not report that it created the session")
 		}
 		s.same(".NET: read", n.read().Item(), item)
 	}), beside, aged, extended)
-	run(t, s, "what we removed .NET may make again", withNet(func(s *scene, n dotnet) {
+	run(t, s, "a session that we removed can be created again by .NET", withNet(func(s *scene, n dotnet) {
 		s.create()
 		s.remove(noLock)
 		s.holds(n.insert())

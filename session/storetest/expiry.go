@@ -15,7 +15,7 @@ func timeouts(t *testing.T, s Subject) {
 		s.wantTimeout("put", s.put(blob(10)), smallApp.Timeout)
 		s.wantTimeout("get", s.get(), smallApp.Timeout)
 	}, extended)
-	run(t, s, "its creator may say otherwise", func(s *scene) {
+	run(t, s, "the call that creates a session may set another timeout", func(s *scene) {
 		s.wantTimeout("put", s.putTimeout(35), 35)
 		s.wantTimeout("get", s.get(), 35)
 		s.wantTimeout("touch", s.touch(), 35)
@@ -56,7 +56,7 @@ func timeouts(t *testing.T, s Subject) {
 			s.age(5*time.Minute + time.Second)
 			s.gone()
 		}, extended, aged)
-		run(t, s, "a "+name+" refuses one that is none", func(s *scene) {
+		run(t, s, "a "+name+" refuses an invalid timeout", func(s *scene) {
 			s.create()
 			for _, bad := range []session.Operation{{Timeout: -1}, {Timeout: session.MaxTimeout + 1}, {Seconds: -1}, {Seconds: session.MaxTimeout*60 + 1}} {
 				if err := timeoutVerb[name](s, bad); !isInvalid(err) {
@@ -106,7 +106,7 @@ const (
 	slack = 21*time.Minute + 10*time.Second // past its end even if it was renewed: at most five percent are added
 )
 
-// expiry: a session lives for its timeout after its last use, and is then missing. On the stock schema only the
+// expiry: a session lives for its timeout after its last use, and is missing afterwards. On the stock schema only the
 // sweeper ends sessions: rows live until they are swept.
 func expiry(t *testing.T, s Subject) {
 	run(t, s, "a session lives its full timeout", func(s *scene) {
@@ -115,7 +115,7 @@ func expiry(t *testing.T, s Subject) {
 		s.there()
 		s.get()
 	}, aged, extended)
-	run(t, s, "an expired session is found by no verb, swept or not", expiredIsGone, aged, extended)
+	run(t, s, "no verb finds an expired session, swept or not", expiredIsGone, aged, extended)
 	for _, verb := range []struct {
 		name string
 		lock bool // it takes a lock that was acquired before
@@ -160,7 +160,7 @@ func expiry(t *testing.T, s Subject) {
 		s.gone()
 	}, aged, extended)
 	run(t, s, "a live lock keeps its session", lockKeepsSession, aged, extended)
-	run(t, s, "a session that expired under an abandoned lock is gone, but for the holder", expiredUnderLock, aged, extended)
+	run(t, s, "a session that expired under an abandoned lock is missing for all but the holder", expiredUnderLock, aged, extended)
 	run(t, s, "an expired session is replaced, with nothing of the old", replacesExpired, aged, extended)
 	run(t, s, "only-create replaces an expired session", func(s *scene) {
 		s.create()
@@ -169,7 +169,7 @@ func expiry(t *testing.T, s Subject) {
 		sess, err := s.Store.Put(s.ctx, s.ref, content(item), session.Condition{OnlyCreate: true}, op())
 		s.noError("only-create", err)
 		if !sess.Made {
-			s.Error("the put that replaced an expired session says it made nothing")
+			s.Error("the put that replaced an expired session does not report that it created one")
 		}
 		s.holds(item)
 	}, aged, extended)
@@ -243,7 +243,7 @@ func replacesExpired(s *scene) {
 	item := blob(10)
 	sess := s.put(item)
 	if !sess.Made {
-		s.Error("the put that replaced an expired session says it made nothing")
+		s.Error("the put that replaced an expired session does not report that it created one")
 	}
 	s.wantTimeout("put", sess, mainApp.Timeout)
 	got := s.get()

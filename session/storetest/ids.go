@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// ids: all spellings of an id name one session, and two ids name two sessions.
+// ids: all spellings of an id name one session, and different ids name different sessions.
 func ids(t *testing.T, s Subject) {
 	run(t, s, "an id is compared without case", func(s *scene) {
 		upper := s.respelled()
@@ -26,7 +26,7 @@ func ids(t *testing.T, s Subject) {
 		upper.remove(noLock)
 		s.gone()
 	})
-	run(t, s, "an operation is one, however its session's id is spelled", func(s *scene) {
+	run(t, s, "an operation is the same in each spelling of its session's id", func(s *scene) {
 		upper, o := s.respelled(), op()
 		_, err := s.Store.Put(s.ctx, s.ref, content(blob(10)), session.Condition{OnlyCreate: true}, o)
 		s.noError("put", err)
@@ -59,7 +59,8 @@ func ids(t *testing.T, s Subject) {
 	})
 }
 
-// respelled is the scene with its session's id in capitals. An id of ASP.NET's own form would have one spelling.
+// respelled returns the scene with its session's id in capitals. The id must not have ASP.NET's own form, which has
+// only one spelling.
 func (s *scene) respelled() *scene {
 	s.Helper()
 	own := "own-" + string(s.ref.ID)

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// input: the error names bad input, and nothing is done; unusual but valid input works.
+// input: the error names the bad input, and nothing is done. Unusual but valid input works.
 func input(t *testing.T, s Subject) {
 	for _, minutes := range []int{-1, session.MaxTimeout + 1, -1 << 31} {
 		run(t, s, fmt.Sprintf("a timeout of %d minutes is refused", minutes), func(s *scene) { badTimeout(s, minutes) })
@@ -23,7 +23,7 @@ func input(t *testing.T, s Subject) {
 		})
 	}
 	run(t, s, "an item above the application's limit is refused, one at the limit is not", tooLarge)
-	run(t, s, "bad input is bad input whatever the lock", func(s *scene) {
+	run(t, s, "bad input is refused before the lock is checked", func(s *scene) {
 		// Nothing is sent, so nothing is known about the lock.
 		var invalid *session.InvalidError
 		_, err := s.Store.Update(s.ctx, s.ref, session.Lock{Operation: op().ID, Cookie: 1}, session.Write{Timeout: -1}, false, op())
@@ -33,7 +33,7 @@ func input(t *testing.T, s Subject) {
 	})
 	for _, odd := range []struct{ name, id string }{
 		{"an id of 80 characters", strings.Repeat("x", session.MaxIDLength-24) + string(session.NewID())},
-		{"an id of one's own making", "Order-2024_07." + string(session.NewID()) + "~+=%/'\""},
+		{"an id of a custom form", "Order-2024_07." + string(session.NewID()) + "~+=%/'\""},
 	} {
 		run(t, s, odd.name+" names a session", func(s *scene) {
 			parsed, err := session.ParseID(odd.id)
@@ -102,7 +102,7 @@ func tooLarge(s *scene) {
 	s.holds(item)
 }
 
-// applications: each application has sessions of its own.
+// applications: each application has its own sessions.
 func applications(t *testing.T, s Subject) {
 	run(t, s, "one id names two sessions in two applications", func(s *scene) {
 		other := &scene{T: s.T, Subject: s.Subject, ctx: s.ctx, ref: session.Ref{App: &otherApp, ID: s.ref.ID}}
@@ -119,7 +119,7 @@ func applications(t *testing.T, s Subject) {
 		s.update(lock, mine)
 		s.holds(mine)
 	})
-	run(t, s, "an application's name has no case", func(s *scene) {
+	run(t, s, "an application's name is compared without case", func(s *scene) {
 		item := s.create()
 		name, err := session.ParseApplicationName(strings.ToUpper(mainApp.Name))
 		s.noError("parse the name", err)

@@ -9,7 +9,7 @@ import (
 // shortItem is the length of the longest item in SessionItemShort.
 const shortItem = 7000
 
-// items: an item is read as it was stored, whatever its content and length.
+// items: an item is read as it was stored, with any content and length.
 func items(t *testing.T, s Subject) {
 	for _, size := range []int{1, 6999, shortItem, shortItem + 1, 8000, 8001, 100_000} {
 		run(t, s, fmt.Sprintf("%d bytes come back by every read", size), func(s *scene) {
@@ -21,7 +21,7 @@ func items(t *testing.T, s Subject) {
 	} else {
 		run(t, s, "an item may have no bytes", func(s *scene) { roundTrip(s, []byte{}, []byte{}) })
 	}
-	run(t, s, "every byte is kept as it is", func(s *scene) {
+	run(t, s, "every byte value is kept", func(s *scene) {
 		all := make([]byte, 256)
 		for i := range all {
 			all[i] = byte(i)
@@ -49,10 +49,10 @@ func items(t *testing.T, s Subject) {
 			s.holds(byPut)
 		})
 	}
-	run(t, s, "the caller's bytes are neither kept nor given twice", ownership)
+	run(t, s, "the store neither keeps the caller's bytes nor returns the same bytes twice", ownership)
 }
 
-// roundTrip stores by a put and by an update, and reads each with every verb that reads.
+// roundTrip stores with a put and with an update, and reads each item with every verb that reads.
 func roundTrip(s *scene, first, second []byte) {
 	s.Helper()
 	s.put(first)

@@ -10,15 +10,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// KeepBack delays what a store sends: the network keeps the first attempt of the next mutation until deliver is
-// called, once. The store sends the call again meanwhile. If the caller leaves, it does not: its error is then
-// [context.Canceled].
+// KeepBack delays an attempt: the network keeps the first attempt of the next mutation until deliver is called once.
+// Meanwhile the store sends the call again. With leaves, the caller's context is cancelled instead, and the call
+// returns [context.Canceled].
 type KeepBack func(t *testing.T, leaves bool) (deliver func())
 
-// late: once a call was answered, its attempts, and those calls of its operation that began before, have no effect,
-// however late they arrive, whatever the answer was, and whatever happened to the session since.
+// late: after a call was answered, its earlier attempts have no effect, however late they arrive. The same applies to
+// calls of its operation that began before the answer. This holds for every answer, and after any change of the
+// session.
 func late(t *testing.T, s Subject) {
-	run(t, s, "the application is known", func(s *scene) { s.create() })
+	run(t, s, "the application is registered", func(s *scene) { s.create() })
 	for _, c := range lateCases {
 		run(t, s, "an attempt: "+c.name, func(s *scene) { c.attempt(s) }, append(c.needs, extended, keptBack)...)
 		if !c.netRemoves {
@@ -31,14 +32,14 @@ func late(t *testing.T, s Subject) {
 			run(t, s, "a call between two that found it done: "+c.name, func(s *scene) { c.callBetween(s) }, append(c.needs, extended, calls)...)
 		}
 	}
-	run(t, s, "what a waiting call is told at last binds the others", waitingCalls, extended, calls)
-	run(t, s, "an acquire that was asked again is not given back by its first call", foundAgain, extended, calls)
-	run(t, s, "an acquire that was given back may be granted anew", grantedAnew, extended, calls)
-	run(t, s, "what is given back is uninitialized again", givenBackUninitialized, extended, calls)
+	run(t, s, "the final answer of a waiting call is the answer of the other calls", waitingCalls, extended, calls)
+	run(t, s, "the first call of an acquire gives nothing back after a second call", foundAgain, extended, calls)
+	run(t, s, "an acquire that was given back may be granted again", grantedAnew, extended, calls)
+	run(t, s, "a session whose lock is given back is uninitialized again", givenBackUninitialized, extended, calls)
 	run(t, s, "an attempt of an acquire that was given back is not granted", givenBackLate, extended, keptBack)
 }
 
-// keptBack: the test can delay attempts.
+// keptBack: the test must be able to delay attempts.
 func keptBack(s Subject) string {
 	if s.KeepBack == nil {
 		return "Subject.KeepBack is missing: nobody can deliver an attempt late here"
@@ -46,7 +47,7 @@ func keptBack(s Subject) string {
 	return ""
 }
 
-// calls: the store gets the operation's call, and when it began.
+// calls: the store must get the operation's call and the time at which it began.
 func calls(s Subject) string {
 	if !s.Calls {
 		return "Subject.Calls is false: a call begins when this store is asked"
@@ -54,14 +55,14 @@ func calls(s Subject) string {
 	return ""
 }
 
-// lateCase is a mutation that is answered, and what happens to the session until the mutation arrives again.
+// lateCase is a mutation that is answered, and what happens to the session before the mutation arrives again.
 type lateCase struct {
 	name string
 	// prepare creates the session for the mutation, and returns the mutation.
 	prepare func(s *scene) mutation
-	want    error          // the mutation's answer; nil: done
-	since   func(s *scene) // what others do after the answer
-	needs   []need         // besides those of all cases
+	want    error          // the mutation's answer; nil: success
+	since   func(s *scene) // what other callers do after the answer
+	needs   []need         // in addition to the needs of all cases
 	// Another call of an operation that was done is recognized only while the session exists and remembers the
 	// operation.
 	netRemoves, forgotten bool
@@ -81,7 +82,7 @@ func (c *lateCase) attempt(s *scene) {
 	s.unchanged(deliver)
 }
 
-// leftAttempt delivers the attempt of a call late whose caller left and called again.
+// leftAttempt delivers late an attempt of a call whose caller left and called again.
 func (c *lateCase) leftAttempt(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -94,7 +95,7 @@ func (c *lateCase) leftAttempt(s *scene) {
 	s.unchanged(deliver)
 }
 
-// earlierCall delivers a call late that began before another call of its operation was answered.
+// earlierCall delivers late a call that began before another call of its operation was answered.
 func (c *lateCase) earlierCall(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -104,8 +105,8 @@ func (c *lateCase) earlierCall(s *scene) {
 	s.unchanged(func() { _ = mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: began}) })
 }
 
-// callBetween delivers a call late that began after its operation was done, and before another call was answered that
-// it was done, whatever the session has forgotten since.
+// callBetween delivers late a call that began after its operation was done, and before another call got the answer
+// that it was done. It has no effect, even if the session has forgotten the operation since.
 func (c *lateCase) callBetween(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
@@ -155,7 +156,7 @@ func (s *scene) snapshot() snapshot {
 	return snapshot{there: true, locked: errors.Is(err, session.ErrLocked), tag: beside.Tag, item: fmt.Sprintf("%x", beside.Item), timeout: beside.Timeout}
 }
 
-// The mutations of a session, each with an item of its own.
+// The mutations of a session, each with its own item.
 func (s *scene) putting(cond session.Condition) mutation {
 	item := blob(21)
 	return func(ctx context.Context, op session.Operation) error {
@@ -180,7 +181,7 @@ func (s *scene) removing(lock session.Lock) mutation {
 	return func(ctx context.Context, op session.Operation) error { return s.Store.Remove(ctx, s.ref, lock, op) }
 }
 
-// acquiring stores the lock that it is granted in lock.
+// acquiring returns an acquire that stores its lock in lock.
 func (s *scene) acquiring(lock *session.Lock) mutation {
 	return func(ctx context.Context, op session.Operation) error {
 		_, l, err := s.Store.Acquire(ctx, s.ref, op)
@@ -191,7 +192,7 @@ func (s *scene) acquiring(lock *session.Lock) mutation {
 	}
 }
 
-// waitingCalls: for a call that waits for a lock, "locked" is not a final answer, and "not found" is.
+// waitingCalls: for a call that waits for a lock, "locked" is not a final answer, but "not found" is.
 func waitingCalls(s *scene) {
 	id, began := session.NewOperationID(), time.Now()
 	waits := session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now(), AsksAgain: true}
@@ -214,7 +215,7 @@ func waitingCalls(s *scene) {
 	s.release(lock)
 }
 
-// foundAgain: the caller of an acquire leaves and asks again. Its first call then gives nothing back.
+// foundAgain: the caller of an acquire leaves and calls again. The first call then gives nothing back.
 func foundAgain(s *scene) {
 	s.create()
 	id, first, second := session.NewOperationID(), session.NewOperationID(), session.NewOperationID()
@@ -233,7 +234,7 @@ func foundAgain(s *scene) {
 	s.update(again, blob(20))
 }
 
-// grantedAnew: a grant that was given back was never answered, so the operation begins anew.
+// grantedAnew: after a grant was given back, the operation begins again, because the grant was never answered.
 func grantedAnew(s *scene) {
 	item := s.create()
 	id, first := session.NewOperationID(), session.NewOperationID()
@@ -273,8 +274,8 @@ func givenBackUninitialized(s *scene) {
 	}
 }
 
-// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it arrives after that: one that was
-// sent again, and one that was the only one.
+// givenBackLate: the caller leaves, and its acquire is given back. Then an attempt of it arrives late: a first
+// attempt that was sent again, or the only one.
 func givenBackLate(s *scene) {
 	s.create()
 	deliver := s.KeepBack(s.T, false)

@@ -6,33 +6,33 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// lifecycle: a session from creation to removal, without faults.
+// lifecycle: a session from its creation to its removal, without faults.
 func lifecycle(t *testing.T, s Subject) {
-	run(t, s, "what was never made is not found", neverMade)
-	run(t, s, "touching what was never made is not found", func(s *scene) {
+	run(t, s, "a session that was never created is not found", neverMade)
+	run(t, s, "touching a missing session returns ErrNotFound", func(s *scene) {
 		_, err := s.Store.Touch(s.ctx, s.ref, session.Operation{})
 		s.fails("touch", err, session.ErrNotFound)
 	})
-	run(t, s, "removing what was never made is done already", func(s *scene) {
+	run(t, s, "removing a missing session returns nil", func(s *scene) {
 		s.remove(noLock)
 	})
-	run(t, s, "a put makes the session and says so", func(s *scene) {
+	run(t, s, "a put creates the session and reports it", func(s *scene) {
 		item := blob(100)
 		if sess := s.put(item); !sess.Made {
-			s.Error("the put that made the session says it did not")
+			s.Error("the put that created the session does not report it")
 		}
 		s.holds(item)
 	})
-	run(t, s, "a put over a session replaces the item, and made nothing", func(s *scene) {
+	run(t, s, "a put to an existing session replaces the item, and reports no creation", func(s *scene) {
 		s.create()
 		item := blob(100)
 		if sess := s.put(item); sess.Made {
-			s.Error("the put over a session says it made one")
+			s.Error("the put to an existing session reports that it created one")
 		}
 		s.holds(item)
 	})
-	run(t, s, "only-create makes a session once", onlyCreate)
-	run(t, s, "acquire reads, update stores and gives back", func(s *scene) {
+	run(t, s, "only-create creates a session once", onlyCreate)
+	run(t, s, "acquire reads, update stores and releases", func(s *scene) {
 		first, second := s.create(), blob(50)
 		sess, lock := s.acquire()
 		s.same("acquire", sess.Item, first)
@@ -61,7 +61,7 @@ func lifecycle(t *testing.T, s Subject) {
 			s.Errorf("got an item of %s, want nil", brief(sess.Item))
 		}
 	})
-	run(t, s, "removed is gone, and removing again is no error", func(s *scene) {
+	run(t, s, "a removed session is missing, and removing it again is not an error", func(s *scene) {
 		s.create()
 		s.remove(noLock)
 		s.gone()
@@ -73,12 +73,12 @@ func lifecycle(t *testing.T, s Subject) {
 		s.remove(lock)
 		s.gone()
 	})
-	run(t, s, "a removed session can be made again, with nothing of the old", func(s *scene) {
+	run(t, s, "a removed session can be created again, with nothing of the old", func(s *scene) {
 		s.create()
 		s.remove(noLock)
 		item := blob(30)
 		if sess := s.put(item); !sess.Made {
-			s.Error("the put after the removal says it made nothing")
+			s.Error("the put after the removal does not report that it created the session")
 		}
 		s.holds(item)
 	})
@@ -107,7 +107,7 @@ func onlyCreate(s *scene) {
 	sess, err := s.Store.Put(s.ctx, s.ref, content(item), only, op())
 	s.noError("first only-create", err)
 	if !sess.Made {
-		s.Error("the put that made the session says it did not")
+		s.Error("the put that created the session does not report it")
 	}
 	_, err = s.Store.Put(s.ctx, s.ref, content(blob(100)), only, op())
 	s.fails("second only-create", err, session.ErrPrecondition)

@@ -32,7 +32,7 @@ func listing(t *testing.T, s Subject) {
 			s.Errorf("got %s, want %s", got, want)
 		}
 	})
-	run(t, s, "an entry tells what the session is", func(s *scene) {
+	run(t, s, "an entry describes the session", func(s *scene) {
 		family := s.family(1)
 		s.ref.ID = family.ids[0]
 		s.put(blob(8000))
@@ -49,7 +49,7 @@ func listing(t *testing.T, s Subject) {
 			s.Errorf("after the release got locked %v, lock age %d", e.Locked, e.LockAge)
 		}
 	})
-	run(t, s, "another application's sessions are not in it", func(s *scene) {
+	run(t, s, "the list has no sessions of another application", func(s *scene) {
 		family := s.family(1)
 		page, err := lister.List(s.ctx, &otherApp, family.before, 1)
 		s.noError("list", err)
@@ -57,7 +57,7 @@ func listing(t *testing.T, s Subject) {
 			s.Error("a session is listed with another application")
 		}
 	})
-	run(t, s, "a timeout in seconds is told in seconds", func(s *scene) {
+	run(t, s, "a timeout in seconds is listed in seconds", func(s *scene) {
 		family := s.family(1)
 		s.ref.ID = family.ids[0]
 		s.putSeconds(90)
@@ -69,7 +69,7 @@ func listing(t *testing.T, s Subject) {
 			s.Errorf("then got a timeout of %d minutes and %d seconds, want 3 and 0", e.Timeout, e.Seconds)
 		}
 	}, extended)
-	run(t, s, "a session that its lock keeps has not expired", func(s *scene) {
+	run(t, s, "a session with a held lock is not listed as expired", func(s *scene) {
 		family := s.family(1)
 		s.ref.ID = family.ids[0]
 		s.putSeconds(30)
@@ -83,7 +83,7 @@ func listing(t *testing.T, s Subject) {
 			s.Errorf("got %+v, want it expired: its lock is abandoned", e)
 		}
 	}, aged, extended)
-	run(t, s, "expired sessions are in it", func(s *scene) {
+	run(t, s, "the list has expired sessions", func(s *scene) {
 		family := s.family(1)
 		s.ref.ID = family.ids[0]
 		s.age(2 * time.Hour)
@@ -94,7 +94,7 @@ func listing(t *testing.T, s Subject) {
 	}, aged, extended)
 }
 
-// family is several sessions whose ids follow each other, with no other ids between them.
+// family is a number of sessions whose ids follow each other.
 type family struct {
 	before session.ID
 	ids    []session.ID

@@ -8,10 +8,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// locking: a session has at most one holder, who stops everybody else.
+// locking: a session has at most one holder of its lock, who stops all other callers.
 func locking(t *testing.T, s Subject) {
-	run(t, s, "a locked session refuses everybody else, and nothing changes", refusals)
-	run(t, s, "touch works on a locked session, and leaves the lock", func(s *scene) {
+	run(t, s, "a locked session refuses all other callers, and nothing changes", refusals)
+	run(t, s, "touch works on a locked session, and does not change the lock", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
 		s.touch()
@@ -19,18 +19,18 @@ func locking(t *testing.T, s Subject) {
 		s.locked("acquire", err)
 		s.release(lock)
 	})
-	run(t, s, "the refusal tells the lock's age", func(s *scene) {
+	run(t, s, "the error has the lock's age", func(s *scene) {
 		s.create()
 		s.age(5 * time.Minute) // the age of a session is not the age of its lock
 		_, lock := s.acquire()
 		_, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
 		if age := s.locked("get", err); age < 0 || age > patience {
-			s.Errorf("a fresh lock is told to be %v old", age)
+			s.Errorf("the age of a new lock is %v", age)
 		}
 		s.age(40 * time.Second)
 		_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
 		if age := s.locked("acquire", err); age < 40*time.Second || age > 40*time.Second+patience {
-			s.Errorf("a lock of 40 seconds is told to be %v old", age)
+			s.Errorf("the age of a lock of 40 seconds is %v", age)
 		}
 		s.release(lock)
 	}, aged)
@@ -40,7 +40,7 @@ func locking(t *testing.T, s Subject) {
 		for range 3 {
 			_, lock := s.acquire()
 			if lock.IsZero() || seen[lock.Cookie] {
-				s.Fatalf("the cookie %d was granted twice, or the lock is none", lock.Cookie)
+				s.Fatalf("the cookie %d was granted twice, or the lock is zero", lock.Cookie)
 			}
 			seen[lock.Cookie] = true
 			s.release(lock)
@@ -59,8 +59,8 @@ func locking(t *testing.T, s Subject) {
 		s.locked("acquire", err)
 		s.release(lock)
 	}, extended, aged)
-	run(t, s, "the last committed item can be read beside the holder", besideHolder, extended)
-	run(t, s, "a store that can't read beside a holder says so", func(s *scene) {
+	run(t, s, "the last committed item can be read while another caller holds the lock", besideHolder, extended)
+	run(t, s, "a store that cannot read a locked session returns an error", func(s *scene) {
 		if s.Extended {
 			s.Skip("the extended schema can")
 		}
@@ -74,7 +74,7 @@ func locking(t *testing.T, s Subject) {
 	})
 }
 
-// handles: nobody can see or make the parts of a lock, and a handle is valid for its session only.
+// handles: a lock shows none of its parts, and a handle is valid only for its session.
 func handles(s *scene) {
 	if !s.Opaque {
 		s.Skip("the locks tell their parts here")
@@ -148,9 +148,9 @@ func besideHolder(s *scene) {
 	s.update(lock, blob(10))
 }
 
-// lostLocks: a caller that does not hold the lock is told so, and changes nothing.
+// lostLocks: a caller that does not hold the lock gets ErrLockLost, and changes nothing.
 func lostLocks(t *testing.T, s Subject) {
-	run(t, s, "another cookie is another lock", func(s *scene) {
+	run(t, s, "a lock with another cookie is refused", func(s *scene) {
 		item := s.create()
 		_, lock := s.acquire()
 		for _, cookie := range []int32{lock.Cookie - 1, lock.Cookie + 1, 0, -1} {
@@ -159,7 +159,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.release(lock)
 		s.holds(item)
 	}, told)
-	run(t, s, "no lock is no lock", func(s *scene) {
+	run(t, s, "the zero lock is refused", func(s *scene) {
 		item := s.create()
 		s.lockLost(noLock)
 		_, lock := s.acquire()
@@ -169,7 +169,7 @@ func lostLocks(t *testing.T, s Subject) {
 	})
 	// The stock schema compares the cookie alone, and does not ask whether the row is
 	// locked: the rest needs the extended one.
-	run(t, s, "another operation id is another lock", func(s *scene) {
+	run(t, s, "a lock with another operation id is refused", func(s *scene) {
 		item := s.create()
 		_, lock := s.acquire()
 		s.lockLost(session.Lock{Operation: op().ID, Cookie: lock.Cookie})
@@ -203,7 +203,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.noError("remove", s.Store.Remove(s.ctx, s.ref, lock, op()))
 		s.gone()
 	})
-	run(t, s, "an older lock does not fit a later holder's", func(s *scene) {
+	run(t, s, "an older lock is refused while a later caller holds the lock", func(s *scene) {
 		s.create()
 		_, old := s.acquire()
 		s.release(old)
@@ -211,7 +211,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.lockLost(old)
 		s.update(lock, blob(10))
 	})
-	run(t, s, "a put takes the cookie away from whoever had it", func(s *scene) {
+	run(t, s, "a put changes the cookie, so that older cookies are invalid", func(s *scene) {
 		// Otherwise a stale .NET holder, who has the cookie only, could overwrite it.
 		s.create()
 		_, before := s.acquire()
@@ -222,7 +222,7 @@ func lostLocks(t *testing.T, s Subject) {
 			s.Errorf("the cookie moved by %d over a put and an acquire, want at least 2", moved)
 		}
 	}, extended, told)
-	run(t, s, "a lock of a session's former life does not fit its successor", func(s *scene) {
+	run(t, s, "a lock of a removed session is refused for its successor", func(s *scene) {
 		// Cookies start again at 1, so the numbers may be equal.
 		s.create()
 		_, old := s.acquire()

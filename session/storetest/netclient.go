@@ -40,7 +40,7 @@ type NetClient interface {
 	ResetTimeout(ctx context.Context, key string) error
 }
 
-// NetItem is the answer of a read procedure.
+// NetItem is the answer of a reading procedure.
 type NetItem struct {
 	Found       bool   // @locked was not NULL
 	Short       []byte // @itemShort, nil for NULL
@@ -51,7 +51,7 @@ type NetItem struct {
 	ActionFlags int
 }
 
-// Item is what .NET uses: the long item if there is one.
+// Item returns the item that .NET uses: the long one if there is one.
 func (i NetItem) Item() []byte {
 	if i.Long != nil {
 		return i.Long
@@ -86,7 +86,7 @@ func (c netClient) GetItemExclusive3(ctx context.Context, key string) (NetItem, 
 	return c.read(ctx, "TempGetStateItemExclusive3", key)
 }
 
-// read calls a read procedure. The outputs follow the rows, so they are read only after all rows.
+// read calls a reading procedure. The output parameters come after the rows, so they are read after all rows.
 func (c netClient) read(ctx context.Context, procedure, key string) (NetItem, error) {
 	var (
 		item   NetItem

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// revoked is the permission of a caller that may not do anything any more.
+// revoked is the permission of a caller that has lost all its rights.
 type revoked struct{}
 
 var errRevoked = errors.New("the key was revoked")
@@ -15,9 +15,9 @@ var errRevoked = errors.New("the key was revoked")
 func (revoked) Permitted() error         { return errRevoked }
 func (revoked) MayRegister(string) error { return errRevoked }
 
-// refused: every verb refuses a caller without permission, and nothing is done.
+// refused: every verb refuses a caller without permission, and does nothing.
 func refused(t *testing.T, s Subject) {
-	run(t, s, "nothing is done for who may not call", func(s *scene) {
+	run(t, s, "a call without permission does nothing", func(s *scene) {
 		item := s.create()
 		_, lock := s.acquire()
 		ctx := session.WithPermission(s.ctx, revoked{})

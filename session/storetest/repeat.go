@@ -6,23 +6,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// repeated: a mutation that is sent again has no further effect, and gives the first answer. The stock schema
+// repeated: a mutation that is sent again has no further effect, and returns the first answer. The stock schema
 // remembers no operations: there the row decides about a write that is sent again.
 func repeated(t *testing.T, s Subject) {
-	run(t, s, "a put that made the session", func(s *scene) { putTwice(s, unconditional) }, extended)
+	run(t, s, "a put that created the session", func(s *scene) { putTwice(s, unconditional) }, extended)
 	run(t, s, "a put that may only create", func(s *scene) {
 		putTwice(s, session.Condition{OnlyCreate: true})
 	}, extended)
-	run(t, s, "a put over a session", func(s *scene) {
+	run(t, s, "a put to an existing session", func(s *scene) {
 		s.create()
 		putTwice(s, unconditional)
 	}, extended)
-	run(t, s, "a put with the tag it has replaced itself", func(s *scene) {
+	run(t, s, "a put with a tag", func(s *scene) {
 		s.create()
 		putTwice(s, session.Condition{Match: s.get().Tag})
 	}, extended)
 	run(t, s, "an acquire finds its own lock, as long as it is held", acquireTwice, extended)
-	run(t, s, "an acquire after the release is told that its lock is lost", func(s *scene) {
+	run(t, s, "an acquire that is repeated after the release gets ErrLockLost", func(s *scene) {
 		s.create()
 		first := op()
 		_, lock, err := s.Store.Acquire(s.ctx, s.ref, first)
@@ -72,9 +72,9 @@ func repeated(t *testing.T, s Subject) {
 			s.gone()
 		}
 	}, extended)
-	run(t, s, "nothing sent again brings a removed session back", removedThenRepeated, extended)
-	run(t, s, "what was refused was not done, and may be sent again", refusedThenDone, extended)
-	run(t, s, "no operation id is a new operation each time", func(s *scene) {
+	run(t, s, "no repeated mutation creates a removed session again", removedThenRepeated, extended)
+	run(t, s, "a refused mutation was not done, and may be sent again", refusedThenDone, extended)
+	run(t, s, "without an operation id each call is a new operation", func(s *scene) {
 		var none session.Operation
 		for range 2 {
 			item := blob(10)
@@ -91,7 +91,7 @@ func repeated(t *testing.T, s Subject) {
 			s.noError("release", s.Store.Release(s.ctx, s.ref, lock, none))
 		}
 	}, extended)
-	run(t, s, "operations of one session are not those of another", func(s *scene) {
+	run(t, s, "one operation id for two sessions is two operations", func(s *scene) {
 		first := op()
 		for range 2 {
 			item := blob(10)
@@ -99,7 +99,7 @@ func repeated(t *testing.T, s Subject) {
 			sess, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
 			s.noError("put", err)
 			if !sess.Made {
-				s.Error("the put says it made nothing")
+				s.Error("the put does not report that it created the session")
 			}
 			s.holds(item)
 		}
@@ -190,8 +190,8 @@ func refusedThenDone(s *scene) {
 	s.gone()
 }
 
-// removedThenRepeated repeats what created, stored and released a session: after it was removed, and after another
-// session has taken its place.
+// removedThenRepeated repeats the operations that created, stored and released a session, after the session was
+// removed, and after another session has taken its place.
 func removedThenRepeated(s *scene) {
 	put, update, release := op(), op(), op()
 	item := blob(10)

@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// repeatedLate: mutations are repeated after others have changed the session.
+// repeatedLate: mutations are repeated after other callers have changed the session.
 func repeatedLate(t *testing.T, s Subject) {
-	run(t, s, "a put does not undo another's put", func(s *scene) {
+	run(t, s, "a repeated put does not undo a later put", func(s *scene) {
 		first := op()
 		_, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
 		s.noError("put", err)
@@ -18,7 +18,7 @@ func repeatedLate(t *testing.T, s Subject) {
 		s.noError("put again", err)
 		s.holds(item)
 	}, extended)
-	run(t, s, "a put over a session never turns into the one that made it", func(s *scene) {
+	run(t, s, "a repeated put to an existing session does not report that it created it", func(s *scene) {
 		s.create()
 		first := op()
 		_, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
@@ -30,20 +30,20 @@ func repeatedLate(t *testing.T, s Subject) {
 		sess, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
 		s.noError("put again", err)
 		if sess.Made {
-			s.Error("put again says it made the session")
+			s.Error("the repeated put reports that it created the session")
 		}
 		s.holds(item)
 	}, extended)
-	run(t, s, "a put over a session that .NET made never says that it made it", func(s *scene) {
+	run(t, s, "a repeated put to a session of .NET does not report that it created it", func(s *scene) {
 		netMakes(s)
 		putTwice(s, unconditional)
 	}, extended, beside)
-	run(t, s, "a put over a session that has expired says each time that it made one", func(s *scene) {
+	run(t, s, "a put that replaced an expired session reports each time that it created one", func(s *scene) {
 		s.create()
 		s.age(21 * time.Minute)
 		putTwice(s, unconditional)
 	}, extended, aged)
-	run(t, s, "a put is done though the session is locked by now", func(s *scene) {
+	run(t, s, "a repeated put returns its first answer even if the session is locked now", func(s *scene) {
 		item, first := blob(20), op()
 		_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
 		s.noError("put", err)
@@ -53,10 +53,10 @@ func repeatedLate(t *testing.T, s Subject) {
 		s.release(lock)
 		s.holds(item)
 	}, extended)
-	run(t, s, "an update does not undo another's", updateLate, extended)
-	run(t, s, "an update is told the truth when the session has forgotten it", updateForgotten, extended)
-	run(t, s, "a release does not take another's lock away", releaseLate, extended)
-	run(t, s, "an acquire whose lock was broken is told", func(s *scene) {
+	run(t, s, "a repeated update does not undo a later one", updateLate, extended)
+	run(t, s, "a repeated update that the session has forgotten gets the right answer", updateForgotten, extended)
+	run(t, s, "a repeated release does not release a later lock", releaseLate, extended)
+	run(t, s, "an acquire whose lock another caller took gets ErrLockLost", func(s *scene) {
 		s.create()
 		first := op()
 		_, _, err := s.Store.Acquire(s.ctx, s.ref, first)
@@ -67,8 +67,8 @@ func repeatedLate(t *testing.T, s Subject) {
 		s.fails("acquire again", err, session.ErrLockLost)
 		s.release(lock)
 	}, extended, aged)
-	run(t, s, "a removal does not remove the session's successor", removeLate, extended)
-	run(t, s, "an update or a release that comes after the removal brings nothing back", func(s *scene) {
+	run(t, s, "a repeated removal does not remove the session's successor", removeLate, extended)
+	run(t, s, "an update or a release after the removal does not create the session again", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
 		update, release := op(), op()
@@ -123,8 +123,8 @@ func (s *scene) forget() []byte {
 	return item
 }
 
-// later lets a second pass for the session: what was done to it comes certainly before the next call, however well a
-// pair knows the server's clock.
+// later moves the session one second back in time, so that earlier operations on it certainly come before the next
+// call, even with the uncertainty of the server's clock.
 func (s *scene) later() {
 	s.Helper()
 	if s.Age != nil {
@@ -161,7 +161,7 @@ func removeLate(s *scene) {
 	s.create()
 	s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, without))
 	item := s.create()
-	if s.Older != nil { // so that only the memory of its removal keeps the session from being created
+	if s.Older != nil { // without this, the age of the new session would also prevent a repetition
 		s.Older(s.T, s.ref)
 	}
 	s.noError("remove again with a lock", s.Store.Remove(s.ctx, s.ref, lock, withLock))

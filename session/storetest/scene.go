@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// scene is one subtest: a deadline, a session's name, and the verbs of the store, which must succeed.
+// scene is one subtest: its deadline, its session's name, and the verbs of the store. The verbs must succeed.
 type scene struct {
 	*testing.T
 	Subject
@@ -63,7 +63,7 @@ func (s *scene) get() session.Session {
 	return sess
 }
 
-// peek reads everything without renewing the expiry, also beside a holder.
+// peek reads everything, without renewing the expiry, and also if another caller holds the lock.
 func (s *scene) peek() (session.Session, error) {
 	return s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, NoItem: true, AllowLocked: true})
 }
@@ -140,8 +140,8 @@ func (s *scene) locked(what string, err error) time.Duration {
 	return locked.Age
 }
 
-// lockLost checks that every verb that takes a lock refuses this one. The lock must not be zero for a removal: a zero
-// lock there means "without".
+// lockLost checks that every verb that takes a lock refuses this one. A removal with a zero lock would mean "without
+// a lock", so the lock must not be zero for it.
 func (s *scene) lockLost(lock session.Lock) {
 	s.Helper()
 	_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
@@ -162,7 +162,7 @@ func (s *scene) holds(item []byte) {
 	s.same("get", s.get().Item, item)
 }
 
-// same compares items without printing megabytes.
+// same compares items. Its failure message does not contain the whole items.
 func (s *scene) same(what string, got, want []byte) {
 	s.Helper()
 	if bytes.Equal(got, want) {

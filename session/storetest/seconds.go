@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// timeoutVerb is a verb that may set a session's timeout, besides those that store.
+// timeoutVerb is a verb that may set a session's timeout without storing an item.
 var timeoutVerb = map[string]func(*scene, session.Operation) error{
 	"touch": func(s *scene, op session.Operation) error {
 		_, err := s.Store.Touch(s.ctx, s.ref, op)
@@ -31,7 +31,7 @@ var timeoutVerb = map[string]func(*scene, session.Operation) error{
 	},
 }
 
-// timeoutVerbs are these verbs, which must succeed.
+// timeoutVerbs returns these verbs. They must succeed.
 var timeoutVerbs = func() map[string]func(*scene, session.Operation) {
 	all := map[string]func(*scene, session.Operation){}
 	for name, verb := range timeoutVerb {
@@ -43,7 +43,7 @@ var timeoutVerbs = func() map[string]func(*scene, session.Operation) {
 	return all
 }()
 
-// stockOnly: the promise concerns what the stock schema cannot do.
+// stockOnly: the promise is about what the stock schema cannot do.
 func stockOnly(s Subject) string {
 	if s.Extended {
 		return "this store can do it"
@@ -51,7 +51,7 @@ func stockOnly(s Subject) string {
 	return ""
 }
 
-// peeked returns everything about the session, without renewing the expiry.
+// peeked returns the session without renewing its expiry.
 func (s *scene) peeked() session.Session {
 	s.Helper()
 	sess, err := s.peek()
@@ -59,9 +59,9 @@ func (s *scene) peeked() session.Session {
 	return sess
 }
 
-// inSeconds: a timeout that was given in seconds is kept to the second. .NET sees the minutes, rounded up.
+// inSeconds: a timeout that was given in seconds is exact to the second. .NET sees the minutes, rounded up.
 func inSeconds(t *testing.T, s Subject) {
-	run(t, s, "a store sets them", func(s *scene) {
+	run(t, s, "a store sets a timeout in seconds", func(s *scene) {
 		s.wantSeconds("put", s.putSeconds(90), 2, 90)
 		s.wantSeconds("get", s.get(), 2, 90)
 		s.wantSeconds("put without", s.put(blob(10)), 2, 90)
@@ -115,7 +115,7 @@ func inSeconds(t *testing.T, s Subject) {
 			s.gone()
 		}, extended, aged)
 	}
-	run(t, s, "an expired session leaves its successor none", func(s *scene) {
+	run(t, s, "the successor of an expired session does not inherit its timeout", func(s *scene) {
 		s.putSeconds(90)
 		s.age(2 * time.Minute)
 		s.gone()
@@ -130,7 +130,7 @@ func inSeconds(t *testing.T, s Subject) {
 		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 30, item.LockCookie))
 		s.wantSeconds("get", s.get(), 30, 0)
 	}, extended, beside)
-	run(t, s, "the stock schema keeps none", func(s *scene) {
+	run(t, s, "the stock schema keeps no timeouts in seconds", func(s *scene) {
 		_, err := s.Store.Put(s.ctx, s.ref, session.Write{Item: blob(10), Seconds: 90}, unconditional, op())
 		s.fails("put", err, session.ErrUnsupported)
 		s.gone()
@@ -141,7 +141,7 @@ func inSeconds(t *testing.T, s Subject) {
 		s.fails("update", err, session.ErrUnsupported)
 		s.release(lock)
 	}, stockOnly)
-	run(t, s, "bad ones are refused", func(s *scene) {
+	run(t, s, "invalid timeouts in seconds are refused", func(s *scene) {
 		for _, seconds := range []int{-1, session.MaxTimeout*60 + 1} {
 			_, err := s.Store.Put(s.ctx, s.ref, session.Write{Item: blob(10), Seconds: seconds}, unconditional, op())
 			if !isInvalid(err) {

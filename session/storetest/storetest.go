@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Subject is a store under test, with what helps to test it.
+// Subject is a store under test, and what the suite can use to test it.
 type Subject struct {
 	// Store is the store. Its applications are those of [Applications].
 	Store session.Store
@@ -40,11 +40,11 @@ type Subject struct {
 	// application's LockTimeout. Without it, the tests of the job are skipped.
 	Sweep func(ctx context.Context) (deleted int64, err error)
 
-	// Calls says that the store uses an Operation's Call and Began. A client over HTTP cannot: each of its requests
+	// Calls is true if the store uses an Operation's Call and Began. A client over HTTP cannot: each of its requests
 	// is a call, which begins when it arrives.
 	Calls bool
 
-	// Permits says that the store asks its calls' [session.Permission]. A client over HTTP cannot.
+	// Permits is true if the store asks the [session.Permission] of its calls. A client over HTTP cannot.
 	Permits bool
 
 	// Older moves a session's creation back by some seconds, which changes its tag. [NewOlder] makes one for
@@ -66,8 +66,8 @@ var (
 	smallApp = session.Application{Name: "/lm/w3svc/1/root/storetest-small", Timeout: 7, LockTimeout: 30 * time.Second, MaxItem: 1000}
 )
 
-// Applications returns the applications of the suite: a server that has the rules in its own configuration must have
-// these.
+// Applications returns the applications of the suite. A server that has the rules in its own configuration must have
+// the same ones.
 func Applications() []session.Application {
 	return []session.Application{mainApp, otherApp, smallApp}
 }
@@ -126,10 +126,10 @@ func extended(s Subject) string {
 	return ""
 }
 
-// aged: the test lets time pass for a session.
+// aged: the test must be able to make a session older.
 func aged(s Subject) string {
 	if s.Age == nil {
-		return "Subject.Age is missing: nobody can make time pass here"
+		return "Subject.Age is missing: the test cannot make a session older"
 	}
 	return ""
 }
@@ -137,7 +137,7 @@ func aged(s Subject) string {
 // told: the locks must show their operation id and cookie.
 func told(s Subject) string {
 	if s.Opaque {
-		return "the locks are handles here, which tell nothing"
+		return "the locks are handles, which do not show their parts"
 	}
 	return ""
 }

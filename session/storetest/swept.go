@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// sweptAway: what the expiry job deletes and what it leaves. It is the same on the stock schema, whose sessions live
-// until they are swept.
+// sweptAway: which sessions the expiry job deletes. It is the same on the stock schema, whose sessions live until
+// they are swept.
 func sweptAway(t *testing.T, s Subject) {
 	if s.Sweep != nil { // the sessions that other tests left
 		if _, err := s.Sweep(t.Context()); err != nil {
@@ -26,7 +26,7 @@ func sweptAway(t *testing.T, s Subject) {
 		live.holds(item)
 		s.sweep(0)
 	}, aged, swept)
-	run(t, s, "a session that was used after all stays", func(s *scene) {
+	run(t, s, "a session that was used again stays", func(s *scene) {
 		item := s.create()
 		s.age(most)
 		s.touch()
@@ -43,7 +43,7 @@ func sweptAway(t *testing.T, s Subject) {
 		s.update(lock, item)
 		s.holds(item)
 	}, aged, swept)
-	run(t, s, "an expired session goes with its abandoned lock", func(s *scene) {
+	run(t, s, "an expired session with an abandoned lock is deleted", func(s *scene) {
 		s.putTimeout(1)
 		_, lock := s.acquire()
 		s.age(mainApp.LockTimeout + time.Second)
@@ -53,17 +53,17 @@ func sweptAway(t *testing.T, s Subject) {
 		s.fails("update", err, session.ErrLockLost)
 		s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
 	}, aged, swept)
-	run(t, s, "a swept session's name makes a new session", func(s *scene) {
+	run(t, s, "a session with the id of a swept one can be created", func(s *scene) {
 		s.create()
 		s.age(over)
 		s.sweep(1)
 		item := blob(10)
 		if sess := s.put(item); !sess.Made && s.Extended {
-			s.Error("the put made nothing")
+			s.Error("the put does not report that it created the session")
 		}
 		s.holds(item)
 	}, aged, swept)
-	run(t, s, "what is sent again late finds no session to come back to", func(s *scene) {
+	run(t, s, "a mutation that is repeated after the sweep does not create the session again", func(s *scene) {
 		s.putTimeout(1)
 		_, lock := s.acquire()
 		s.release(lock)
@@ -83,7 +83,7 @@ func swept(s Subject) string {
 	return ""
 }
 
-// sweep runs the expiry job, which must delete so many sessions.
+// sweep runs the expiry job, and checks how many sessions it deletes.
 func (s *scene) sweep(want int64) {
 	s.Helper()
 	got, err := s.Sweep(s.ctx)

@@ -6,9 +6,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// uninitialized: a session without content is marked as such until its first lock.
+// uninitialized: a session without content has a flag until its first lock.
 func uninitialized(t *testing.T, s Subject) {
-	run(t, s, "the first acquire reports it and ends it", func(s *scene) {
+	run(t, s, "the first acquire reports the flag and clears it", func(s *scene) {
 		s.putUninitialized()
 		sess, lock := s.acquire()
 		if !sess.Uninitialized {
@@ -22,7 +22,7 @@ func uninitialized(t *testing.T, s Subject) {
 		}
 		s.release(lock)
 	})
-	run(t, s, "a lock ends the flag and leaves the item", func(s *scene) {
+	run(t, s, "a lock clears the flag and does not change the item", func(s *scene) {
 		item := session.EmptyContent(s.ref.App.Timeout)
 		_, err := s.Store.Put(s.ctx, s.ref, session.Write{Item: item, Uninitialized: true}, unconditional, op())
 		s.noError("put", err)
@@ -36,7 +36,7 @@ func uninitialized(t *testing.T, s Subject) {
 		s.same("acquire", sess.Item, item)
 		s.release(lock)
 	})
-	run(t, s, "content ends it", func(s *scene) {
+	run(t, s, "storing content clears the flag", func(s *scene) {
 		s.putUninitialized()
 		s.put(blob(10))
 		if s.get().Uninitialized {
@@ -44,7 +44,7 @@ func uninitialized(t *testing.T, s Subject) {
 		}
 	})
 	// A stock read clears the flag.
-	run(t, s, "reads report it and leave it", func(s *scene) {
+	run(t, s, "reads report the flag and do not clear it", func(s *scene) {
 		s.putUninitialized()
 		for range 2 {
 			sess := s.get()
@@ -59,7 +59,7 @@ func uninitialized(t *testing.T, s Subject) {
 			s.Error("a peek does not report it")
 		}
 	}, extended)
-	run(t, s, "the same acquire again reports it again", func(s *scene) {
+	run(t, s, "a repeated acquire reports the flag again", func(s *scene) {
 		s.putUninitialized()
 		first := op()
 		for range 3 {
@@ -70,13 +70,13 @@ func uninitialized(t *testing.T, s Subject) {
 			}
 		}
 	}, extended)
-	run(t, s, "the same acquire again, after the holder stored, reports what is so now", func(s *scene) {
+	run(t, s, "an acquire that is repeated after the holder stored reports the current flag", func(s *scene) {
 		s.putUninitialized()
 		first := op()
 		_, lock := s.acquireOrMake(first)
 		s.foundAsStored(first, lock)
 	}, extended)
-	run(t, s, "an update can make it so again", func(s *scene) {
+	run(t, s, "an update can set the flag again", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
 		w := session.Write{Item: session.EmptyItem(s.ref.App.Timeout), Uninitialized: true}
@@ -99,8 +99,8 @@ func (s *scene) putUninitialized() session.Session {
 	return sess
 }
 
-// foundAsStored: an acquire that gets its lock again returns what the lock's holder has stored since, with its flag
-// and its tag.
+// foundAsStored: an acquire that finds its lock again returns what the holder has stored since, with the flag and the
+// tag.
 func (s *scene) foundAsStored(acquire session.Operation, lock session.Lock) {
 	s.Helper()
 	for _, w := range []session.Write{

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// waitedFor: a session that a call waited for, and that was removed meanwhile, stays removed.
+// waitedFor: a session that was removed while a call waited for its lock is not created again by that call.
 func waitedFor(t *testing.T, s Subject) {
 	for _, removal := range []struct {
 		name   string
@@ -47,7 +47,7 @@ func waitedFor(t *testing.T, s Subject) {
 		s.remove(noLock)
 		s.gone()
 	}, extended, waits)
-	run(t, s, "an acquire that waited makes no successor anew that has expired", func(s *scene) {
+	run(t, s, "an acquire that waited does not replace an expired successor", func(s *scene) {
 		lock, o := s.meets(makersAgain["acquire"])
 		s.remove(lock)
 		s.create()
@@ -55,7 +55,7 @@ func waitedFor(t *testing.T, s Subject) {
 		s.fails("acquire", makersAgain["acquire"](s, o), session.ErrNotFound)
 		s.gone()
 	}, extended, waits, aged)
-	run(t, s, "one that waited for a lock that was given back is done, as is one sent again", func(s *scene) {
+	run(t, s, "a put that waited for a lock that was given back is done, and so is its repetition", func(s *scene) {
 		lock, o := s.meets(makersAgain["put"])
 		s.release(lock)
 		s.noError("put", makersAgain["put"](s, o))
@@ -64,7 +64,7 @@ func waitedFor(t *testing.T, s Subject) {
 		s.gone()
 	}, extended, waits)
 	for verb, again := range makersAgain {
-		run(t, s, "one that waited for a successor made within a tick of its predecessor is done: "+verb, func(s *scene) {
+		run(t, s, "a call that waited for a successor created within a tick of its predecessor is done: "+verb, func(s *scene) {
 			for range 3 {
 				s.create()
 				s.remove(noLock)
@@ -76,7 +76,7 @@ func waitedFor(t *testing.T, s Subject) {
 		}, extended, waits)
 	}
 	for verb, again := range makersAgain {
-		run(t, s, "one that waited for a session that has expired makes it anew: "+verb, func(s *scene) {
+		run(t, s, "a call that waited for a session that has expired replaces it: "+verb, func(s *scene) {
 			_, o := s.meets(again)
 			s.age(time.Hour)
 			s.noError("after the lock and the session have ended", again(s, o))
@@ -97,8 +97,8 @@ var makersAgain = map[string]func(*scene, session.Operation) error{
 	},
 }
 
-// meets creates a session and locks it, has the call meet the lock, and returns the lock, and the call's operation
-// once it waits.
+// meets creates a session, locks it, and makes a call that is refused. It returns the lock, and the operation of the
+// call with which it waits.
 func (s *scene) meets(call func(*scene, session.Operation) error) (session.Lock, session.Operation) {
 	s.Helper()
 	s.create()
@@ -107,14 +107,14 @@ func (s *scene) meets(call func(*scene, session.Operation) error) (session.Lock,
 	err := call(s, o)
 	s.locked("the call that waits", err)
 	if e, ok := errors.AsType[*session.LockedError](err); !ok || e.Version == "" {
-		s.Fatal("the refusal does not tell which session is locked")
+		s.Fatal("the error does not have the version of the locked session")
 	} else {
 		o.Waited = e.Version
 	}
 	return lock, o
 }
 
-// waits: the store is told which session a call waited for.
+// waits: the store must use Operation.Waited.
 func waits(s Subject) string {
 	if !s.Calls {
 		return "Subject.Calls is false: this store does the waiting"

@@ -117,7 +117,7 @@ func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database s
 		}
 	}
 	looking, cancel := context.WithTimeout(ctx, queryTime)
-	s.Found = operate.LookPast(looking, operate.Side(s.Name), s.Address, c, database)
+	s.Found = operate.LookPartly(looking, operate.Side(s.Name), s.Address, c, database)
 	cancel()
 	if s.Found.Database == nil {
 		return
@@ -153,7 +153,7 @@ func (s *Side) examineDatabase(ctx context.Context, c *link.Console, pc partner.
 	looking, cancel := context.WithTimeout(ctx, queryTime)
 	defer cancel()
 	s.NoSchema = link.InMaster(looking, pc, func(conn *sql.Conn) error {
-		found, err := aspstate.LookPast(looking, conn, database, "")
+		found, err := aspstate.LookPartly(looking, conn, database, "")
 		if err == nil {
 			s.Schema = &found
 		}

@@ -60,7 +60,7 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "uses a clock reading that was taken while the server was frozen",
-		file: "partner/term.go",
+		file: "partner/clock.go",
 		old:  `if least <= most {`,
 		new:  `if false {`,
 		pkg:  "partner", test: "TestMember_AddClockReading",
@@ -144,8 +144,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "runs a request whose connection was closed to make room",
 		file: "proxy/connection.go",
-		old:  `if !b.c.does(-aBody) {`,
-		new:  `if b.c.does(-aBody); false {`,
+		old:  `if !b.c.addActivity(-aBody) {`,
+		new:  `if b.c.addActivity(-aBody); false {`,
 		pkg:  "proxy", test: "TestConnection_MakesRoom",
 	},
 	{
@@ -217,7 +217,7 @@ func (it stockItem) session()`,
 		old: `	a.newest = op[:]
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotTellOfAnothersVersion",
+		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotReturnAnothersTag",
 	},
 
 	// I7: .NET and mirrorstate read each other's sessions, byte for byte.
@@ -254,7 +254,7 @@ func (it stockItem) session()`,
 		file: "session/aspstate/applications.go",
 		old:  `app.epoch == a.Epoch && app.partner == a.Partner {`,
 		new:  `app.epoch == a.Epoch {`,
-		pkg:  "session/aspstate", test: "TestApplications_AskedAnewOnAnotherPrincipal",
+		pkg:  "session/aspstate", test: "TestApplications_LookedUpAgainOnAnotherPrincipal",
 	},
 
 	// Unknown outcomes after a change of the schema, and when a server stops.

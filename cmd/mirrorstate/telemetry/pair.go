@@ -85,7 +85,7 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	c.flag(exposedDesc, st.Exposed)
 	c.flag(splitDesc, st.SplitBrain)
 	c.count(splitsDesc, stats.SplitBrains)
-	c.count(noPrincipalDesc, stats.Told[partner.Happening{Kind: "no-principal"}])
+	c.count(noPrincipalDesc, stats.Published[partner.EventKey{Kind: "no-principal"}])
 	for _, reason := range fences {
 		c.count(fencedDesc, stats.Fenced[reason], reason)
 	}
@@ -125,14 +125,14 @@ func serverLabel(p partner.PartnerStatus) string { return strings.ToLower(p.Addr
 func (c sink) partner(st partner.Status, p partner.PartnerStatus, stats partner.Stats) {
 	name := string(p.Name)
 	c.flag(principalDesc, st.Principal == p.Name, name)
-	c.count(principalsDesc, stats.Told[partner.Happening{Kind: "principal", Partner: p.Name}], name)
+	c.count(principalsDesc, stats.Published[partner.EventKey{Kind: "principal", Partner: p.Name}], name)
 	for _, role := range roles {
 		c.flag(roleDesc, p.Role == role, name, string(role))
-		c.count(rolesDesc, stats.Told[partner.Happening{Kind: "role", Partner: p.Name, To: string(role)}], name, string(role))
+		c.count(rolesDesc, stats.Published[partner.EventKey{Kind: "role", Partner: p.Name, To: string(role)}], name, string(role))
 	}
 	for _, state := range breakers {
 		c.flag(breakerDesc, p.Breaker == state, name, state)
-		c.count(breakersDesc, stats.Told[partner.Happening{Kind: "breaker", Partner: p.Name, To: state}], name, state)
+		c.count(breakersDesc, stats.Published[partner.EventKey{Kind: "breaker", Partner: p.Name, To: state}], name, state)
 	}
 	c.flag(reachableDesc, p.Reachable, name)
 	c.flag(syncedDesc, p.State == "SYNCHRONIZED", name)

@@ -59,7 +59,7 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: The secondary shows SYNCHRONIZED; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The secondary shows SYNCHRONIZED; check pair status and the error logs of both servers', 1;
 GO
 
 
@@ -74,7 +74,7 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: The primary shows SYNCHRONIZED; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The primary shows SYNCHRONIZED; check pair status and the error logs of both servers', 1;
 GO
 
 -- 8. Allow no commit without the secondary from now on
@@ -121,7 +121,7 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY')
-  THROW 50000, N'it did not come about: The former secondary is the primary; see pair status and both servers'' error logs. To recover: If b is not the primary (pair status), make a serve again. On a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS; on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0). Otherwise: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
+  THROW 50000, N'state not reached: The former secondary is the primary; check pair status and the error logs of both servers. To recover: If b is not the primary (pair status), make a serve again. On a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS; on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0). Otherwise: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
 -- If it fails, on b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
 GO
 
@@ -167,7 +167,7 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'SECONDARY') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'SECONDARY')
-  THROW 50000, N'it did not come about: The old primary is a secondary; see pair status and both servers'' error logs. To recover: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
+  THROW 50000, N'state not reached: The old primary is a secondary; check pair status and the error logs of both servers. To recover: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
 GO
 
 -- 15. Data movement is resumed, and the secondary is SYNCHRONIZED
@@ -184,7 +184,7 @@ BEGIN
   WAITFOR DELAY '00:00:01';
 END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: Data movement is resumed, and the secondary is SYNCHRONIZED; see pair status and both servers'' error logs. To recover: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
+  THROW 50000, N'state not reached: Data movement is resumed, and the secondary is SYNCHRONIZED; check pair status and the error logs of both servers. To recover: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if the error stays, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
 GO
 
 

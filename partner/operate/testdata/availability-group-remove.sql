@@ -23,7 +23,7 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL)
-  THROW 50000, N'it did not come about: The database is in no group; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The database is in no group; check pair status and the error logs of both servers', 1;
 GO
 
 -- 4. Drop the group on this server, unless it has other databases; without a cluster each server has its own

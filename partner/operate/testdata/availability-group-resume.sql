@@ -35,7 +35,7 @@ BEGIN
   WAITFOR DELAY '00:00:01';
 END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: Data movement is resumed; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: Data movement is resumed; check pair status and the error logs of both servers', 1;
 GO
 
 
@@ -67,7 +67,7 @@ BEGIN
   WAITFOR DELAY '00:00:01';
 END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: Data movement is resumed; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: Data movement is resumed; check pair status and the error logs of both servers', 1;
 GO
 
 

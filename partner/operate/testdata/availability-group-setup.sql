@@ -288,7 +288,7 @@ DECLARE @end datetime2 = DATEADD(second, 1800, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND (l.synchronization_state_desc = N'SYNCHRONIZED' OR N'FULL' = N'OFF' AND l.synchronization_state_desc = N'SYNCHRONIZING')) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND (l.synchronization_state_desc = N'SYNCHRONIZED' OR N'FULL' = N'OFF' AND l.synchronization_state_desc = N'SYNCHRONIZING'))
-  THROW 50000, N'it did not come about: The copy exists and is synchronized; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The copy exists and is synchronized; check pair status and the error logs of both servers', 1;
 GO
 
 -- 38. Create the same login on this server

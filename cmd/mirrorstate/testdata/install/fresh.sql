@@ -37,7 +37,7 @@ GO
 USE [ASPState]
 GO
 
--- make the stock objects that are missing
+-- create the missing stock objects
 BEGIN TRANSACTION
 GO
 CREATE PROCEDURE dbo.CreateTempTables
@@ -445,7 +445,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 
--- make the extension's tables and procedures
+-- create the extension's tables and procedures
 BEGIN TRANSACTION
 GO
 -- One row. Epoch fences former principals: a call that names another epoch does nothing.

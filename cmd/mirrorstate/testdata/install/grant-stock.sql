@@ -34,7 +34,7 @@ GO
 USE [ASPState]
 GO
 
--- give the role mirrorstate_proxy its rights
+-- grant the role mirrorstate_proxy its rights
 BEGIN TRANSACTION
 GO
 -- The least rights of a proxy: EXECUTE on the procedures that it calls, SELECT on the tables that it queries (for the

@@ -34,7 +34,7 @@ GO
 USE [ASPState]
 GO
 
--- drop every session, and make the stock objects anew
+-- drop every session, and create the stock objects again
 BEGIN TRANSACTION
 GO
 -- Deletes all sessions, all registrations of applications, and the records of removed sessions and answered calls.

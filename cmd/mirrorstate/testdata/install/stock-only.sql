@@ -37,7 +37,7 @@ GO
 USE [ASPState]
 GO
 
--- make the stock objects that are missing
+-- create the missing stock objects
 BEGIN TRANSACTION
 GO
 CREATE PROCEDURE dbo.CreateTempTables

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Every tick of datetime, 1/300 s, comes back from a tag as itself: an If-Match
+// Every tick of datetime, 1/300 s, is unchanged after it was put into a tag and read from it, because If-Match
 // compares Created for equality. Source: facts, tds-mirroring-wire §5.
 func TestVersion_EveryTickOfCreated(t *testing.T) {
 	second := time.Date(2026, 11, 22, 21, 0, 7, 0, time.UTC)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A sweep that comes to nothing each minute for one reason is said once, though each error names another port.
-func TestSweeper_OneFailureIsSaidOnce(t *testing.T) {
+// If a sweep fails every minute for the same reason, this is logged once, even if each error has another port number.
+func TestSweeper_LogsAFailureOnce(t *testing.T) {
 	var log bytes.Buffer
 	s := &Sweeper{logger: slog.New(slog.NewTextHandler(&log, nil))}
 	for _, text := range []string{"read tcp 127.0.0.1:41820->127.0.0.1:14331: connection reset", "read tcp 127.0.0.1:41822->127.0.0.1:14331: connection reset",
