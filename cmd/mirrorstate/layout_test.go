@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -108,5 +109,20 @@ func TestContributing_Imports(t *testing.T) {
 		if imported := len(p.Imports) > 0; imported && from == 0 && len(p.GoFiles) > 0 && !strings.Contains(path, "testdata") {
 			t.Errorf("no line has %s, which imports %v", path, p.Imports)
 		}
+	}
+}
+
+// The edits that CONTRIBUTING.md asks a newcomer to make fit the code.
+func TestContributing_Edits(t *testing.T) {
+	page := inRepository(t, "CONTRIBUTING.md")
+	edit := regexp.MustCompile(`sed -i 's/(.+)/(.+)/' (\S+)`).FindStringSubmatch(page)
+	if edit == nil {
+		t.Fatal("CONTRIBUTING.md has no sed command")
+	}
+	if n := strings.Count(inRepository(t, edit[3]), edit[1]); n != 1 {
+		t.Errorf("%s has %q %d times, want once", edit[3], edit[1], n)
+	}
+	if !strings.Contains(inRepository(t, "session/storetest/locking.go"), "\nfunc locking(t *testing.T, s Subject) {\n\trun(t, s, ") {
+		t.Error("session/storetest/locking.go has no func locking that runs promises")
 	}
 }
