@@ -54,7 +54,7 @@ func nameCompletion(root *cobra.Command) {
 		cmd.Example = "  source <(mirrorstate completion bash)\n  mirrorstate completion fish > ~/.config/fish/completions/mirrorstate.fish"
 		cmd.Args = exactly(0, "bash, zsh, fish or powershell")
 		cmd.RunE = func(*cobra.Command, []string) error {
-			return usage.Errorf("completion wants a shell; see completion --help")
+			return usage.Errorf("completion takes a shell (bash, zsh, fish or powershell); see completion --help")
 		}
 	}
 }

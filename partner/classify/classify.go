@@ -52,9 +52,9 @@ var ErrPoolBusy = errors.New("no connection of the pool became free")
 // at once.
 var sqlClasses = map[int32]Class{
 	// Again: the server ended this statement, but is still the principal.
-	1205: Again, 1204: Again, 1222: Again, 3960: Again, // deadlock, locks, lock time-out, snapshot conflict
+	1205: Again, 1204: Again, 1222: Again, 3960: Again, // deadlock, locks, lock timeout, snapshot conflict
 	701: Again, 802: Again, 8628: Again, 8645: Again, 8651: Again, // memory
-	17197: Again, 615: Again, // login time-out, database id changed under the statement
+	17197: Again, 615: Again, // login timeout, database id changed under the statement
 	10928: Again, 10929: Again, 40501: Again, 49918: Again, 49919: Again, 49920: Again, // throttling
 
 	// Moved: the database is not open on this server, or not open for writing.

@@ -36,7 +36,7 @@ type connector struct {
 // newConnector returns a connector to database with the partner's settings.
 func newConnector(name choose.Name, dsn msdsn.Config, database string, b Budgets) *connector {
 	dsn.Database = database
-	dsn.FailOverPartner, dsn.FailOverPort = "", 0 // the driver would wait for the dial time-out each time
+	dsn.FailOverPartner, dsn.FailOverPort = "", 0 // the driver would wait for the dial timeout each time
 	dsn.DialTimeout = b.Dial
 	dsn.ConnTimeout = 0 // contexts bound the calls
 	// DisableRetry stays off. We use only checked-out sql.Conns, where database/sql does not retry. With it on,

@@ -24,7 +24,7 @@ const (
 // Probe implements Endpoint.
 //
 // If the connection kept from an earlier probe is broken, this proves nothing about the server, so Probe tries one
-// new connection. A probe without an answer ends with the time-out, but stays pending for a while: if the answer
+// new connection. A probe without an answer ends with the timeout, but stays pending for a while: if the answer
 // comes later, a later call of Probe returns it.
 func (s *Server) Probe(ctx context.Context, a ProbeRequest) ProbeResult {
 	if s.pending.answered() && s.pending.broken {
@@ -116,7 +116,7 @@ func (s *Server) await(ctx context.Context, q *pendingProbe, a ProbeRequest) Pro
 	}
 }
 
-// result returns the answer to q. The time that it took sets the time-out of the next probe.
+// result returns the answer to q. The time that it took sets the timeout of the next probe.
 func (s *Server) result(q *pendingProbe) ProbeResult {
 	o := ProbeResult{Observation: q.observation}
 	if q == s.pending {

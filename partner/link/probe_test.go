@@ -24,7 +24,7 @@ func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	w.Freeze(0)
 	began := time.Now()
 	if o := s.Probe(t.Context(), ProbeRequest{}); o.Reachable || o.Fresh || !errors.Is(o.Err, context.DeadlineExceeded) {
-		t.Errorf("frozen: %+v; want a time-out at once, without another login", o)
+		t.Errorf("frozen: %+v; want a timeout at once, without another login", o)
 	}
 	if d := time.Since(began); d > 4*time.Second {
 		t.Errorf("took %s: the driver waited its five seconds", d)
@@ -46,7 +46,7 @@ func TestServer_ProbeTimeoutGrows(t *testing.T) {
 	asked := time.Now()
 	o := s.Probe(t.Context(), ProbeRequest{Number: 7})
 	if d := time.Since(asked); o.Reachable || o.PendingSince.IsZero() || d > 4*time.Second {
-		t.Fatalf("slow: %+v after %s; want a time-out and a pending probe", o, d)
+		t.Fatalf("slow: %+v after %s; want a timeout and a pending probe", o, d)
 	}
 	defer w.SlowProbes(0)() // the next probe gets no answer before the test ends
 	time.AfterFunc(b.Probe/2, quick)
@@ -68,9 +68,9 @@ func TestServer_ProbeTimeoutGrows(t *testing.T) {
 	quick = w.SlowProbes(0)
 	defer quick()
 	if o = s.Probe(t.Context(), ProbeRequest{Calls: calls}); o.PendingSince.IsZero() || s.timeout <= b.Probe {
-		t.Errorf("stalled: %+v, time-out %s; want the probe to end before its time-out", o, s.timeout)
+		t.Errorf("stalled: %+v, timeout %s; want the probe to end before its timeout", o, s.timeout)
 	}
 	if d := time.Since(o.PendingSince); d > s.timeout {
-		t.Errorf("noticed after %s, the time-out is %s", d, s.timeout)
+		t.Errorf("noticed after %s, the timeout is %s", d, s.timeout)
 	}
 }

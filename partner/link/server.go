@@ -58,7 +58,7 @@ type Server struct {
 	// Owned by the goroutine that calls Probe.
 	probeConn *masterConn   // the connection kept between probes; nil: none
 	pending   *pendingProbe // the probe whose answer is still awaited; nil: none
-	timeout   time.Duration // time-out of the next probe, if longer than the probe budget
+	timeout   time.Duration // timeout of the next probe, if longer than the probe budget
 
 	before2017 atomic.Bool // the server has no sequence_number of a group
 }
