@@ -34,7 +34,6 @@ check: ## what must hold of the text itself
 	go tool staticcheck ./...
 	go mod tidy -diff
 	GOOS=windows go build -o /dev/null ./cmd/mirrorstate
-	GOOS=darwin go build -o /dev/null ./cmd/mirrorstate
 	@go run ./cmd/licensecheck >/dev/null
 
 vuln: ## known weaknesses of what we depend on, as far as we call it; asks vuln.go.dev
