@@ -4,7 +4,8 @@ export GOTOOLCHAIN = local
 .PHONY: run test check vuln bench build fuzz chaos mutants image-files release release-check
 
 run: ## the server on its embedded pair
-	go run ./cmd/mirrorstate serve
+	go build -o mirrorstate ./cmd/mirrorstate
+	@exec ./mirrorstate serve
 
 build: ## ./mirrorstate
 	go build -o mirrorstate ./cmd/mirrorstate

@@ -62,16 +62,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " ")+hint(err))
-	if usage.Is(err) || strings.HasPrefix(err.Error(), "unknown command") {
+	if usage.Is(err) || unknownCommand(err) {
 		return exitMisuse
 	}
 	return exitFailed
 }
 
+// unknownCommand reports whether err is about a command that does not exist. The error has no type of its own.
+// Source: cobra's args.go.
+func unknownCommand(err error) bool { return strings.HasPrefix(err.Error(), "unknown command") }
+
 // hint returns the advice for an error from a package that does not know the flags of this program.
 func hint(err error) string {
 	answer, _ := errors.AsType[*client.Error](err)
 	switch {
+	case unknownCommand(err):
+		return "; see mirrorstate --help"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "; is mirrorstate serve running there? pass the URL of its operators' listener with --admin"
 	case answer == nil:

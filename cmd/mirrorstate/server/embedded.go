@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,24 +15,46 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// Embedded holds the settings of the embedded pair.
+// Embedded holds the settings of the embedded pair. The password is read from MIRRORSTATE_EMBEDDED_PASSWORD, and made if that
+// is not set.
 type Embedded struct {
 	Dir            string        // folder of its data, and of the accepted principal of any pair; empty: mirrorstate in the user's state directory
-	AddrA, AddrB   string        // TDS addresses; port 0 picks a free port
-	Witness        string        // on or off
-	PartnerTimeout time.Duration // how long a partner may be silent before it counts as lost; at least 5s
+	AddrA, AddrB   string        // TDS addresses; port 0 picks a free port, and so does an empty address, on loopback
+	Witness        string        // on or off; empty: on
+	PartnerTimeout time.Duration // how long a partner may be silent before it counts as lost; at least 5s; 0: 5s
 	Expose         bool          // other machines may connect to the partners
 	Empty          bool          // two servers without databases, not mirrored yet; mirrorstate serve does not use it
 }
 
-// Open opens the embedded pair.
-func (f *Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
-	switch {
+// minPartnerTimeout is SQL Server's minimum.
+const minPartnerTimeout = 5 * time.Second
+
+// withDefaults returns the settings with a value for each that is zero.
+func (f Embedded) withDefaults() Embedded {
+	f.AddrA = cmp.Or(f.AddrA, "127.0.0.1:0")
+	f.AddrB = cmp.Or(f.AddrB, "127.0.0.1:0")
+	f.Witness = cmp.Or(f.Witness, "on")
+	f.PartnerTimeout = cmp.Or(f.PartnerTimeout, minPartnerTimeout)
+	return f
+}
+
+// check returns an error for a setting that is not allowed.
+func (f Embedded) check() error {
+	switch f = f.withDefaults(); {
 	case f.Witness != "on" && f.Witness != "off":
-		return nil, usage.Errorf("--witness must be on or off, not %q", f.Witness)
-	case f.PartnerTimeout < 5*time.Second:
-		return nil, usage.Errorf("--partner-timeout %v is below SQL Server's minimum of 5s", f.PartnerTimeout)
+		return usage.Errorf("--witness must be on or off, not %q", f.Witness)
+	case f.PartnerTimeout < minPartnerTimeout:
+		return usage.Errorf("--partner-timeout %v is below SQL Server's minimum of %v", f.PartnerTimeout, minPartnerTimeout)
 	}
+	return nil
+}
+
+// Open opens the embedded pair.
+func (f Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	f = f.withDefaults()
 	dir, err := dataDir(f.Dir, "mirrorstate")
 	if err != nil {
 		return nil, err

@@ -1,5 +1,8 @@
 // Package server is mirrorstate's server: the pair of SQL Servers, the session store on it, the session API and the
-// operators' listener. Its only input is the configuration.
+// operators' listener. Its input is a configuration, which [config.Load] makes, and [Options].
+//
+// A program of its own calls [New] and [Server.Run]. From New on, clients may connect to [Server.APIURL]; their requests
+// wait until Run. The other names are for the commands of mirrorstate and for its tests.
 package server
 
 import (
@@ -19,8 +22,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Options are the settings that the configuration does not have. With the zero value a server logs nothing and never
-// reads its configuration again.
+// Options are the settings that the configuration does not have. With the zero value a server logs nothing, never reads
+// its configuration again, and opens an embedded pair in the user's state directory if the configuration names no pair.
 type Options struct {
 	// Embedded is the pair that is opened if the configuration names none. Its folder also keeps the accepted
 	// principal of a configured pair.
@@ -60,7 +63,7 @@ type Server struct {
 	ran atomic.Bool
 }
 
-// New opens a server, in this order: the listeners, keys and certificates, tracing, the embedded pair if no pair is
+// New checks the options and opens a server, in this order: the listeners, keys and certificates, tracing, the embedded pair if no pair is
 // configured, and the connection pools. The listeners are first because a port in use is the most likely failure. No
 // request is answered before Run. On failure New closes what it has opened. ctx bounds New only.
 func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
@@ -86,6 +89,11 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 // listen divides the files of this process among the connections, and opens the listeners.
 func (s *Server) listen(ctx context.Context) (err error) {
 	_, configured := s.cfg.Partners()
+	if !configured {
+		if err := s.o.Embedded.check(); err != nil {
+			return err
+		}
+	}
 	files := OpenFiles()
 	if s.limits, err = shareFiles(files, s.cfg.Limits, !configured); err != nil {
 		return err

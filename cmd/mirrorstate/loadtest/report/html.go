@@ -315,7 +315,8 @@ func stepOf(line []measure.Interval, step time.Duration) time.Duration {
 	return step
 }
 
-// tooltips adds the numbers of each second, or of each step if steps are longer.
+// tooltips adds the numbers of each second, or of each step if steps are longer. Latencies are those of the second's slowest
+// steps: a second has no quantiles of its own.
 func (r *Report) tooltips(c *chart, line []measure.Interval) {
 	width := stepOf(line, r.step)
 	n := max(1, int(time.Second/width))
@@ -323,7 +324,7 @@ func (r *Report) tooltips(c *chart, line []measure.Interval) {
 		return
 	}
 	for _, i := range gather(line, n) {
-		c.tooltip(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; p50 %s, p99 %s, max %s; %d waiting",
+		c.tooltip(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; slowest step: median %s, p99 %s, max %s; %d waiting",
 			timeLabel(i.At), i.Answered, i.Failed, ShortMS(i.P50), ShortMS(i.P99), ShortMS(i.Max), i.Waiting))
 	}
 }
