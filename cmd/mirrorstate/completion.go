@@ -7,31 +7,36 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	workload "github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/usage"
+	"github.com/mirrorstate/mirrorstate/partner/operate"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// choice is what a flag may be, where its placeholder in --help (such as on|off) does not list it.
+// choice holds the values of a flag whose placeholder in --help does not list them, as on|off does.
 type choice struct {
 	values []string
-	list   bool   // several, with commas between
-	tail   string // what follows a value: @15s of a failover
+	list   bool   // the flag takes several values, separated by commas
+	tail   string // text after a value, such as @ before the time of a failover
 }
 
-// choices are by the name of the flag. Its help text names each value.
+// choices holds the choice of each flag, by its name. The help of the flag names each value.
 var choices = map[string]choice{
-	"topology": {values: []string{"mirroring", "availability-group"}},
-	"failover": {values: []string{"manual", "force", "crash", "freeze", "isolate", "partition", "sever"}, list: true, tail: "@"},
-	"via":      {values: []string{"http", "driver", "direct", "statement"}, list: true},
-	"mix":      {values: []string{"web", "read-mostly", "cart"}},
-	"tolerate": {values: []string{"failed", "lost", "granted", "resurrected", "ghost", "damaged", "unread", "refused"}, list: true},
-	"right":    {values: []string{"read", "write", "lock", "remove", "list", "observe", "operator"}, list: true},
+	"topology": {values: []string{operate.Mirroring, operate.Group}},
+	"failover": {values: measure.Kinds, list: true, tail: "@"},
+	"via":      {values: measure.Vias, list: true},
+	"mix":      {values: workload.PresetNames()},
+	"tolerate": {values: report.Findings, list: true},
+	"right":    {values: (keyring.Sessions | keyring.List | keyring.Operators).Names(), list: true},
 }
 
-// addCompletion tells shells what may stand where: the values of flags and arguments that have few, files where
-// --help says FILE, folders where it says DIR, and elsewhere nothing. The output of root must be set before.
+// addCompletion adds what a shell offers for each flag and argument: the values if there are few, files if --help says
+// FILE, folders if it says DIR, and nothing otherwise. The output of root must be set before.
 func addCompletion(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	nameCompletion(root)
+	adaptCompletion(root)
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		completeArgument(cmd)
@@ -43,8 +48,8 @@ func addCompletion(root *cobra.Command) {
 	visit(root)
 }
 
-// nameCompletion gives cobra's own command the manners of ours.
-func nameCompletion(root *cobra.Command) {
+// adaptCompletion gives cobra's completion command a help and an error like those of the other commands.
+func adaptCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() != "completion" {
@@ -59,13 +64,13 @@ func nameCompletion(root *cobra.Command) {
 	}
 }
 
-// completeArgument reads the values of a command's first argument from its usage: accept a|b.
+// completeArgument completes the first argument of a command. It reads the values from the usage, such as accept a|b.
 func completeArgument(cmd *cobra.Command) {
 	_, argument, _ := strings.Cut(cmd.Use, " ")
 	values := alternatives(argument)
 	switch {
 	case argument == "DIR":
-		cmd.ValidArgsFunction = offer(nil, cobra.ShellCompDirectiveFilterDirs)
+		cmd.ValidArgsFunction = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	case len(values) > 0:
 		cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -76,31 +81,32 @@ func completeArgument(cmd *cobra.Command) {
 	}
 }
 
-// completeFlag reads them from the flag's placeholder, or from choices.
+// completeFlag completes a flag. It reads the values from the flag's placeholder, or from choices.
 func completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 	placeholder, _ := pflag.UnquoteUsage(f)
+	values := alternatives(placeholder)
 	var complete cobra.CompletionFunc
 	switch c, ok := choices[f.Name]; {
-	case len(alternatives(placeholder)) > 0:
-		complete = offer(alternatives(placeholder), cobra.ShellCompDirectiveNoFileComp)
+	case len(values) > 0:
+		complete = cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	case ok && c.list:
 		complete = c.next
 	case ok:
-		complete = offer(c.values, cobra.ShellCompDirectiveNoFileComp)
+		complete = cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)
 	case f.Name == "config":
-		complete = offer([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
+		complete = cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
 	case placeholder == "FILE":
-		complete = offer(nil, cobra.ShellCompDirectiveDefault)
+		complete = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 	case placeholder == "DIR":
-		complete = offer(nil, cobra.ShellCompDirectiveFilterDirs)
+		complete = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	default:
 		return
 	}
-	// An error says that the command has no such flag, or that it is completed already.
+	// An error means that the command has no such flag, or that the flag is completed already.
 	_ = cmd.RegisterFlagCompletionFunc(f.Name, complete)
 }
 
-// alternatives are the values of a placeholder that lists them, such as on|off; otherwise none.
+// alternatives returns the values of a placeholder that lists them, such as on|off, or nil.
 func alternatives(placeholder string) []string {
 	if !strings.Contains(placeholder, "|") {
 		return nil
@@ -108,12 +114,7 @@ func alternatives(placeholder string) []string {
 	return strings.Split(placeholder, "|")
 }
 
-// offer offers the same always.
-func offer(values []string, directive cobra.ShellCompDirective) cobra.CompletionFunc {
-	return cobra.FixedCompletions(values, directive)
-}
-
-// next offers what may come after the last comma, and is not there yet.
+// next returns the values that may follow the last comma. A value that was typed before is offered again only if it has a tail.
 func (c choice) next(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	before := ""
 	if i := strings.LastIndex(typed, ","); i >= 0 {

@@ -15,11 +15,7 @@ import (
 // layout is the part of CONTRIBUTING.md about packages: its two blocks of code, the folders and the imports.
 func layout(t *testing.T) (folders, imports string) {
 	t.Helper()
-	page, err := os.ReadFile("../../CONTRIBUTING.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(page), "<!-- layout -->")
+	_, rest, _ := strings.Cut(inRepository(t, "CONTRIBUTING.md"), "<!-- layout -->")
 	part, _, ok := strings.Cut(rest, "<!-- /layout -->")
 	blocks := strings.Split(part, "```")
 	if !ok || len(blocks) != 5 {

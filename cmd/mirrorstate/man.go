@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/manpage"
 )
 
-// newMan is for who packs the program: the pages are made by the program they describe.
+// newMan returns the hidden command that writes the manual pages, for packages of the program.
 func newMan() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIR",
@@ -22,7 +22,7 @@ func newMan() *cobra.Command {
 	}
 }
 
-// manSections are what the program's own page says beside its help.
+// manSections are the sections of the program's own page that its help does not have.
 var manSections = []manpage.Section{
 	{Title: "EXIT STATUS", Items: []manpage.Item{
 		{Term: "0", Text: "The command did what it was asked to do."},

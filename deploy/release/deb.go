@@ -97,7 +97,10 @@ func (b *bundle) content(file, destination, kind string, mode os.FileMode) *file
 
 // installedTexts returns the generated texts of the package, by their installed paths.
 func (b *bundle) installedTexts() (map[string]string, error) {
-	const doc = "/usr/share/doc/mirrorstate/"
+	const (
+		doc  = "/usr/share/doc/mirrorstate/"
+		unit = "/usr/lib/systemd/system/mirrorstate.service"
+	)
 	texts := map[string]string{
 		"/usr/share/bash-completion/completions/mirrorstate":    string(b.scripts["bash"]),
 		"/usr/share/zsh/vendor-completions/_mirrorstate":        string(b.scripts["zsh"]),
@@ -105,11 +108,11 @@ func (b *bundle) installedTexts() (map[string]string, error) {
 		doc + "NOTICES": string(b.notices),
 	}
 	for destination, name := range map[string]string{
-		doc + "copyright":                             "LICENSE",
-		doc + "README.md":                             "README.md",
-		doc + "CHANGELOG.md":                          "CHANGELOG.md",
-		"/usr/lib/sysusers.d/mirrorstate.conf":        "deploy/debian/sysusers.conf",
-		"/usr/lib/systemd/system/mirrorstate.service": "deploy/systemd/mirrorstate.service",
+		doc + "copyright":                      "LICENSE",
+		doc + "README.md":                      "README.md",
+		doc + "CHANGELOG.md":                   "CHANGELOG.md",
+		"/usr/lib/sysusers.d/mirrorstate.conf": "deploy/debian/sysusers.conf",
+		unit:                                   "deploy/systemd/mirrorstate.service",
 	} {
 		text, err := b.file(name)
 		if err != nil {
@@ -117,7 +120,6 @@ func (b *bundle) installedTexts() (map[string]string, error) {
 		}
 		texts[destination] = string(text)
 	}
-	const unit = "/usr/lib/systemd/system/mirrorstate.service"
 	texts[unit] = packagedUnit(texts[unit])
 	for _, page := range b.pages {
 		text, err := gzipped(page.content)

@@ -17,9 +17,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// defaultPartnerTimeout is how long a partner of a load test's embedded pair may be silent before it counts as lost.
-const defaultPartnerTimeout = 5 * time.Second
-
 // PairConnection returns the ADO.NET connection string of an embedded pair.
 func PairConnection(servers *embedded.Pair) string {
 	server := func(name string) string {
@@ -114,7 +111,7 @@ func (r refusedByPair) Refusal() (number int32, message, advice string) {
 // servePair runs the two servers, and an operators' listener for them.
 func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
 	return inTemporaryFolder(func(dir string) error {
-		flags := server.Embedded{Dir: dir, AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "off", PartnerTimeout: defaultPartnerTimeout}
+		flags := server.Embedded{Dir: dir, Witness: "off"}
 		if spec.Witness {
 			flags.Witness = "on"
 		}

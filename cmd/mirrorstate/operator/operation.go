@@ -61,6 +61,7 @@ func (op *Operation) DryRun(o operate.Options, configured bool) error {
 	return nil
 }
 
+// printJSON prints v as JSON, indented and without escapes for HTML.
 func printJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)

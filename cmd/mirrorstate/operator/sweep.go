@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -46,9 +45,7 @@ func Sweep(ctx context.Context, load Load, t *Target, progress io.Writer) (aspst
 // PrintSweep prints the result of a sweep as text or as JSON.
 func PrintSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(st)
+		return printJSON(out, st)
 	}
 	if st.Deleted == 0 && st.OldestExpiredS == 0 && st.Method != aspstate.SweepProcedure {
 		_, err := fmt.Fprintln(out, "no session has expired")

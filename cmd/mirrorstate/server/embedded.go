@@ -29,32 +29,27 @@ type Embedded struct {
 // minPartnerTimeout is SQL Server's minimum.
 const minPartnerTimeout = 5 * time.Second
 
-// withDefaults returns the settings with a value for each that is zero.
-func (f Embedded) withDefaults() Embedded {
+// complete returns the settings with a default for each that is zero, or an error for one that is not allowed.
+func (f Embedded) complete() (Embedded, error) {
 	f.AddrA = cmp.Or(f.AddrA, "127.0.0.1:0")
 	f.AddrB = cmp.Or(f.AddrB, "127.0.0.1:0")
 	f.Witness = cmp.Or(f.Witness, "on")
 	f.PartnerTimeout = cmp.Or(f.PartnerTimeout, minPartnerTimeout)
-	return f
-}
-
-// check returns an error for a setting that is not allowed.
-func (f Embedded) check() error {
-	switch f = f.withDefaults(); {
+	switch {
 	case f.Witness != "on" && f.Witness != "off":
-		return usage.Errorf("--witness must be on or off, not %q", f.Witness)
+		return f, usage.Errorf("--witness must be on or off, not %q", f.Witness)
 	case f.PartnerTimeout < minPartnerTimeout:
-		return usage.Errorf("--partner-timeout %v is below SQL Server's minimum of %v", f.PartnerTimeout, minPartnerTimeout)
+		return f, usage.Errorf("--partner-timeout %v is below SQL Server's minimum of %v", f.PartnerTimeout, minPartnerTimeout)
 	}
-	return nil
+	return f, nil
 }
 
 // Open opens the embedded pair.
 func (f Embedded) Open(logger *slog.Logger) (*embedded.Pair, error) {
-	if err := f.check(); err != nil {
+	f, err := f.complete()
+	if err != nil {
 		return nil, err
 	}
-	f = f.withDefaults()
 	dir, err := dataDir(f.Dir, "mirrorstate")
 	if err != nil {
 		return nil, err
@@ -95,7 +90,7 @@ func dataDir(dir, name string) (string, error) {
 // memoryDir creates and returns the folder that keeps the accepted principal of a configured pair. It is the folder of
 // --data, or one of its own in the user's state directory: the embedded pair's folder must hold nothing else. If the
 // default folder can't be created, memoryDir logs a warning and returns "": the accepted principal is not kept then.
-func (f *Embedded) memoryDir(logger *slog.Logger) (string, error) {
+func (f Embedded) memoryDir(logger *slog.Logger) (string, error) {
 	dir, err := dataDir(f.Dir, "mirrorstate-memory")
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
@@ -112,14 +107,14 @@ func (f *Embedded) memoryDir(logger *slog.Logger) (string, error) {
 
 // openServers opens the embedded pair if no pair is configured. It returns the folder that keeps the accepted
 // principal.
-func openServers(cfg config.Config, flags *Embedded, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
+func openServers(cfg config.Config, f Embedded, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
 	if _, configured := cfg.Partners(); configured {
-		dir, err = flags.memoryDir(logger)
+		dir, err = f.memoryDir(logger)
 		return nil, dir, err
 	}
-	if dir, err = dataDir(flags.Dir, "mirrorstate"); err != nil {
+	if dir, err = dataDir(f.Dir, "mirrorstate"); err != nil {
 		return nil, "", err
 	}
-	servers, err = flags.Open(logger)
+	servers, err = f.Open(logger)
 	return servers, dir, err
 }

@@ -90,7 +90,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 func (s *Server) listen(ctx context.Context) (err error) {
 	_, configured := s.cfg.Partners()
 	if !configured {
-		if err := s.o.Embedded.check(); err != nil {
+		if _, err := s.o.Embedded.complete(); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,7 @@ func (s *Server) openTracing(ctx context.Context) (err error) {
 }
 
 func (s *Server) openStorage(context.Context) error {
-	servers, memory, err := openServers(s.cfg, &s.o.Embedded, s.o.Logs.Logger)
+	servers, memory, err := openServers(s.cfg, s.o.Embedded, s.o.Logs.Logger)
 	if err != nil {
 		return err
 	}

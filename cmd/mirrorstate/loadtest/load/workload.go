@@ -23,6 +23,14 @@ var Presets = []Workload{
 	{Preset: "cart", Mix: Mix{{"lock", 80}, {"read", 18}, {"renew", 2}}, Size: Range{256, 2048}, Sessions: 24, Think: 2 * time.Millisecond},
 }
 
+// PresetNames returns the names of the presets, in their order.
+func PresetNames() (names []string) {
+	for _, p := range Presets {
+		names = append(names, p.Preset)
+	}
+	return names
+}
+
 // Share is the weight of one kind of visit.
 type Share struct {
 	Visit  string // one of VisitNames

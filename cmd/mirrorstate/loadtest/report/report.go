@@ -176,7 +176,8 @@ const (
 	FindingRefused     = "refused"     // failovers that did not happen
 )
 
-var findings = []string{FindingFailed, FindingLost, FindingGranted, FindingResurrected, FindingGhost, FindingDamaged, FindingUnread, FindingRefused}
+// Findings lists the names of the findings.
+var Findings = []string{FindingFailed, FindingLost, FindingGranted, FindingResurrected, FindingGhost, FindingDamaged, FindingUnread, FindingRefused}
 
 // ParseTolerance parses --tolerate: names of findings separated by commas, each with the number
 // that is tolerated (failed=3), or without one if any number is.
@@ -187,8 +188,8 @@ func ParseTolerance(s string) (Tolerance, error) {
 		if name == "" && s == "" {
 			break
 		}
-		if !slices.Contains(findings, name) {
-			return nil, fmt.Errorf("--tolerate %q is not one of %s; use for example failed=3", name, strings.Join(findings, ", "))
+		if !slices.Contains(Findings, name) {
+			return nil, fmt.Errorf("--tolerate %q is not one of %s; use for example failed=3", name, strings.Join(Findings, ", "))
 		}
 		t[name] = math.MaxInt64
 		if !limited {
