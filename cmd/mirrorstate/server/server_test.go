@@ -104,9 +104,9 @@ func TestNew_FailureClosesEverything(t *testing.T) {
 }
 
 // startServer starts a server; ended receives the result of Run.
-func startServer(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
+func startServer(t *testing.T, flags ...config.Setting) (s *Server, stop context.CancelCauseFunc, ended chan error) {
 	t.Helper()
-	cfg, o := testConfig(t)
+	cfg, o := testConfig(t, flags...)
 	cfg.Drain.Pause = 0
 	s, err := New(t.Context(), cfg, o)
 	if err != nil {
@@ -161,5 +161,35 @@ func TestServer_Kill(t *testing.T) {
 	}
 	if err := <-ended; err == nil {
 		t.Error("Run returned no error")
+	}
+}
+
+// Run runs the expiry job, unless sweep.enabled is false.
+func TestServer_ExpiryJob(t *testing.T) {
+	for _, enabled := range []string{"true", "false"} {
+		t.Run("sweep.enabled "+enabled, func(t *testing.T) {
+			s, stop, ended := startServer(t, config.Flag("", "sweep.enabled", enabled), config.Flag("", "sweep.interval", "1s"))
+			if err := s.storage.Pair.WaitForPrincipal(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			swept := func() bool { return s.Status().Sweep.LastRun != nil }
+			limit, look := time.NewTimer(map[string]time.Duration{"true": 30 * time.Second, "false": 2 * time.Second}[enabled]), time.NewTicker(10*time.Millisecond)
+			defer limit.Stop()
+			defer look.Stop()
+			for waiting := true; waiting && !swept(); {
+				select {
+				case <-limit.C:
+					waiting = false
+				case <-look.C:
+				}
+			}
+			if want := enabled == "true"; swept() != want {
+				t.Errorf("the expiry job ran: %t, want %t", swept(), want)
+			}
+			stop(nil)
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
